@@ -1,0 +1,33 @@
+"""What an engine is told once, at start. The runtime reads it from flags, environment and file; the simulator draws it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from node.core.cluster import Quorums
+from node.core.ids import NodeId
+from node.core.limits import PARTITIONS, VALUE_BYTES_MAX
+
+
+class NodeConfig(NamedTuple):
+    """One node's settings. `quorums` and `partitions` count only if this node founds its cluster.
+
+    `join` are host:peer_port of seeds: a node with any never founds. `discover` says that candidates may still be
+    announced, so that founding waits for them.
+    """
+
+    id: NodeId
+    name: str
+    cluster: str
+    host: str = "127.0.0.1"
+    port: int = 7700
+    peer_port: int = 7800
+    http_port: int = 7900
+    zone: str = ""
+    weight: int = 1
+    join: tuple[str, ...] = ()
+    discover: bool = True
+    quorums: Quorums = Quorums(3, 2, 2)
+    partitions: int = PARTITIONS
+    durable: bool = True
+    value_bytes_max: int = VALUE_BYTES_MAX

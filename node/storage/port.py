@@ -1,0 +1,156 @@
+"""The storage port: what the engine may ask of a disk, whichever disk it is.
+
+Rows are advanced or merged, never overwritten: both are the pure functions of `core.version`, applied inside the
+store's transaction. `Effects` are queued with `apply` and are durable when their result comes back; `fetch` and `scan`
+see only what is durable. Two stores implement this page and pass the same contract tests: `storage.sqlite` and
+`sim.disk`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from node.core.version import Clock, Dot
+
+
+class Advance(NamedTuple):
+    """Write a new version of `key` as this store. With `cover`, over all the row holds and `context`; else over `context`.
+
+    `epoch` is the ring epoch the coordinator decided under; the store refuses another one at commit.
+    """
+
+    key: bytes
+    value: bytes | None
+    context: Clock
+    cover: bool
+    epoch: int
+    written_at_ms: int
+    writer: str
+
+
+class Merge(NamedTuple):
+    """Merge a row that another store sent; `row` in canonical bytes, already checked."""
+
+    key: bytes
+    row: bytes
+    epoch: int
+
+
+class SaveState(NamedTuple):
+    """Keep the node's own state (members, ring) under `name`. Ordered with the writes before and after it.
+
+    `epoch`, if given, is the ring epoch from here on: later writes of another epoch are refused.
+    """
+
+    name: str
+    data: bytes
+    epoch: int | None = None
+
+
+Write = Advance | Merge | SaveState
+
+
+class Refusal(Enum):
+    """Why a store took nothing. The other writes of the batch are not affected."""
+
+    EPOCH = "another epoch was adopted"
+    TOO_MANY_SIBLINGS = "too many siblings"
+    ROW_TOO_BIG = "row too big"
+    DISK_FULL = "disk full"
+    STOPPED = "storage stopped"
+
+
+class Advanced(NamedTuple):
+    """The row after the write, its dot, how many live values it replaced, how many there are now."""
+
+    row: bytes
+    clock: Clock
+    dot: Dot
+    replaced: int
+    siblings: int
+
+
+class Merged(NamedTuple):
+    """The row after the merge, and whether it says more than the row that was sent."""
+
+    row: bytes
+    more: bool
+
+
+class Saved(NamedTuple):
+    """The state is kept."""
+
+
+class Refused(NamedTuple):
+    """Nothing was stored: why, and the particulars for the error message."""
+
+    why: Refusal
+    detail: str
+
+
+Outcome = Advanced | Merged | Saved | Refused
+
+
+class Unreadable(NamedTuple):
+    """The row's checksum does not match: it is quarantined. Neither a value nor "not found"."""
+
+    detail: str
+
+
+class Identity(NamedTuple):
+    """Whose file this is. `epochs`: the dot epochs this store has used, the present one last."""
+
+    storage_id: str
+    node_id: str
+    epochs: tuple[int, ...]
+
+
+class Totals(NamedTuple):
+    """What the store holds: keys (rows), bytes of rows, rows with more than one live value, quarantined rows."""
+
+    rows: int
+    bytes: int
+    siblings: int
+    quarantined: int
+
+
+class Page(NamedTuple):
+    """Rows in order of position, then key; `after` continues the scan, None at the end of the range."""
+
+    items: tuple[tuple[bytes, bytes], ...]
+    after: bytes | None
+
+
+class Storage(Protocol):
+    """One store. Not thread-safe: its owner calls it from one thread (`fetch`, `scan`, `totals`: the readers' one)."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who this store is."""
+
+    def apply(self, writes: Sequence[Write]) -> list[Outcome]:
+        """Do all `writes` in order in one transaction, make it durable, and return one outcome each.
+
+        Raises StorageStopped if the disk failed in a way after which nothing it says can be trusted.
+        """
+
+    def fetch(self, key: bytes) -> bytes | Unreadable | None:
+        """Return the row of `key` in canonical bytes, None if there is none."""
+
+    def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
+        """Return up to `limit` rows of one of `partitions` partitions that follow `after` (b"" begins)."""
+
+    def load_state(self) -> dict[str, bytes]:
+        """Return everything `SaveState` kept, by name."""
+
+    def totals(self) -> Totals:
+        """Return the store's counts. Cheap: kept, not counted."""
+
+    def close(self) -> None:
+        """Release the file. A clean close is remembered."""
+
+
+class StorageStopped(Exception):
+    """The disk failed (EIO, failed fsync): nothing more is acknowledged until the node restarts and checks."""

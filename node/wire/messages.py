@@ -1,0 +1,166 @@
+"""Everything one node may say to another, grouped by conversation.
+
+A frame carries many of them (`wire.codec`). `rid` is the asker's number for the conversation; the answer repeats it.
+`epoch` is the ring epoch the sender decided under: a receiver with another one refuses, and the two compare rings.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from node.core.cluster import Member, RingState
+from node.core.version import Clock
+from node.wire.requests import Result
+
+# Replicas: one row of one key --------------------------------------------------------------------------
+
+
+class Replicate(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
+    """Merge this row into yours and say so once it is durable."""
+
+    rid: int
+    epoch: int
+    key: bytes
+    row: bytes
+
+
+class Replicated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
+    """Done: durable here. `row` is what we hold now if that is more than what was sent, else None.
+
+    `refused`, if not empty, is a code of `engine.events.Refusal`, and nothing was stored.
+    """
+
+    rid: int
+    durable: bool
+    row: bytes | None
+    refused: str
+
+
+class Fetch(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
+    """What do you hold for this key?"""
+
+    rid: int
+    epoch: int
+    key: bytes
+
+
+class Fetched(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
+    """This row, or None for nothing. `refused`: we cannot say (another epoch, unreadable row); it is no evidence."""
+
+    rid: int
+    row: bytes | None
+    refused: str
+
+
+# Forwarding: a request whose receiver is no owner ------------------------------------------------------
+
+
+class Forward(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
+    """Coordinate this write for me: `deadline_ms` from now. Fields as in `requests.Put`, the context opened."""
+
+    rid: int
+    epoch: int
+    hops: int
+    key: bytes
+    value: bytes | None
+    context: Clock
+    cover: bool
+    w: int
+    strict: bool
+    deadline_ms: int
+    writer: str
+
+
+class Forwarded(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
+    """How it ended. `refused`, if not empty: nothing was committed, somebody else may be asked."""
+
+    rid: int
+    refused: str
+    result: Result | None
+
+
+# Questions: bounded, read-only, answered from what the node knows --------------------------------------
+
+
+class Ask(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
+    """Tell me about yourself: `what` names the question (engine.ask lists them)."""
+
+    rid: int
+    what: str
+    key: bytes
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
+    """The answer, as JSON bytes."""
+
+    rid: int
+    json: bytes
+
+
+class Scan(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
+    """Keys of one partition after (position, key), at most `limit`, with their rows without values."""
+
+    rid: int
+    epoch: int
+    partition: int
+    after: bytes
+    limit: int
+
+
+class Scanned(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
+    """(key, row without values) in order of position, then key; `more` if the partition has further ones."""
+
+    rid: int
+    items: tuple[tuple[bytes, bytes], ...]
+    more: bool
+    refused: str
+
+
+# Membership --------------------------------------------------------------------------------------------
+
+
+class Join(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
+    """An empty node asks for a seat. It repeats this until a `Welcome` or a `Wait` answers."""
+
+    member: Member
+
+
+class Wait(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=12):
+    """No seat yet, and why, in words for the joiner's log; `candidates` are host:port of nodes to ask instead."""
+
+    why: str
+    candidates: tuple[str, ...]
+
+
+class Gossip(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
+    """Push-pull of what the sender knows (paper, section 4.8.1). `ring` only when the receiver may not have it."""
+
+    epoch: int
+    sealed: bool
+    members: tuple[Member, ...]
+    ring: RingState | None
+    reply: bool
+
+
+class Seal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=14):
+    """To the decider: a client wants to write; freeze the placement and tell me the sealed ring (as Gossip)."""
+
+    epoch: int
+
+
+class Ping(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=15):
+    """Are you there?"""
+
+    rid: int
+
+
+class Pong(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=16):
+    """Yes."""
+
+    rid: int
+
+
+Message = (
+    Replicate | Replicated | Fetch | Fetched | Forward | Forwarded | Ask | Answer | Scan | Scanned
+    | Join | Wait | Gossip | Seal | Ping | Pong
+)  # fmt: skip

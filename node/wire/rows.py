@@ -1,0 +1,50 @@
+"""Rows as bytes: canonical, so that equal rows are equal bytes, and a coordinator may compare without decoding.
+
+MessagePack arrays in the order of the fields of `core.version`. Whoever holds the bytes of a row from outside its
+own store calls `decode_row`, which checks; `trusted_row` is for bytes whose checksum was just verified.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from node.core.limits import CLOCK_ENTRIES_MAX
+from node.core.version import Row, check
+from node.wire.errors import RemoteWireError
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(Row)
+
+DIGEST_BYTES: Final = 16
+
+
+def encode_row(row: Row) -> bytes:
+    """Return the canonical bytes of a well-formed row."""
+    return _encoder.encode(row)
+
+
+def trusted_row(data: bytes) -> Row:
+    """Return the row in `data`, which this store wrote itself and whose checksum matched."""
+    return _decoder.decode(data)
+
+
+def decode_row(data: bytes) -> Row:
+    """Return the row in `data`, whoever sent it; RemoteWireError if it is not one, canonical and within limits."""
+    try:
+        row = _decoder.decode(data)
+        check(row)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise RemoteWireError("malformed row", str(error)) from error
+    if len(row.clock) > CLOCK_ENTRIES_MAX:
+        raise RemoteWireError("malformed row", f"clock of {len(row.clock)} entries, limit {CLOCK_ENTRIES_MAX}")
+    if _encoder.encode(row) != data:
+        raise RemoteWireError("malformed row", "not in canonical form")
+    return row
+
+
+def row_digest(key: bytes, row: bytes) -> bytes:
+    """Return what stands for this row in comparisons between nodes: 16 bytes over the key and the canonical row."""
+    return blake2b(row, digest_size=DIGEST_BYTES, key=blake2b(key, digest_size=32).digest()).digest()
