@@ -1,0 +1,105 @@
+"""What every test run has: its own home directory, a Hypothesis profile, a summary of the tools that were missing."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import tempfile
+from collections.abc import Generator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from tests.helpers.campaign import LONG
+from tests.helpers.tools import REASON, require_all
+
+ROOT = Path(__file__).parents[1]
+KEPT = ("DYN_LONG", "DYN_REQUIRE_ALL")
+"""Variables that steer the tests; all other DYN_* of the caller's shell would steer the program under test."""
+
+settings.register_profile("short", max_examples=100, deadline=None, print_blob=True)
+settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("long" if LONG else "short")
+    home = tempfile.TemporaryDirectory(prefix="dyn-tests-")
+    config.add_cleanup(home.cleanup)
+    for name in [name for name in os.environ if name.startswith("DYN_") and name not in KEPT]:
+        del os.environ[name]
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "NOTIFY_SOCKET"):
+        os.environ.pop(name, None)
+    os.environ["HOME"] = home.name
+    for name, folder in (
+        ("CONFIG", ".config"),
+        ("DATA", ".local/share"),
+        ("STATE", ".local/state"),
+        ("CACHE", ".cache"),
+    ):
+        os.environ[f"XDG_{name}_HOME"] = str(Path(home.name, folder))
+    if stale := stale_files():
+        raise pytest.UsageError(
+            f"the installed dyn-kv is not this checkout ({stale[0]} differs, {len(stale)} files in all): "
+            "run .venv/bin/pip install '.[test]' again, or once: .venv/bin/pip install -e '.[test]'"
+        )
+
+
+def stale_files() -> list[str]:
+    """Source files whose installed copy differs: in-process tests would test the checkout, `dyn` the old copy."""
+    try:
+        installed = distribution("dyn-kv")
+    except PackageNotFoundError:
+        raise pytest.UsageError("dyn-kv is not installed: run .venv/bin/pip install '.[test]'") from None
+    copies = {str(file): Path(str(file.locate())) for file in installed.files or [] if file.suffix == ".py"}
+    if not any(name.startswith("node/") for name in copies):
+        return []  # an editable install: the checkout itself
+    sources = {
+        str(path.relative_to(ROOT)): path for top in ("node", "dynamo_cli") for path in (ROOT / top).rglob("*.py")
+    }
+    ours = {name for name in copies if name.split("/")[0] in ("node", "dynamo_cli")}
+    same = {name for name in ours & sources.keys() if filecmp.cmp(copies[name], sources[name], shallow=False)}
+    return sorted((ours | sources.keys()) - same)
+
+
+def pytest_report_header() -> str:
+    return f"dyn: DYN_LONG={int(LONG)} DYN_REQUIRE_ALL={int(require_all())}"
+
+
+def forbid_skip(report: Any) -> None:
+    """Turn a skip into a failure where nothing may be skipped."""
+    if require_all() and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although DYN_REQUIRE_ALL=1: {skip_reason(report)}"
+
+
+def skip_reason(report: Any) -> str:
+    """Return the words given to pytest.skip."""
+    return str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr).removeprefix("Skipped: ")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    report = yield
+    forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    report = yield
+    forbid_skip(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    missing: dict[tuple[str, str], int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        if found := REASON.search(skip_reason(report)):
+            missing[found["package"], found["tool"]] = missing.get((found["package"], found["tool"]), 0) + 1
+    if missing:
+        terminalreporter.section("not tested: these tools are missing")
+        for (package, tool), count in sorted(missing.items()):
+            terminalreporter.line(f"{tool}: {count} skipped, install it with: apt-get install {package}")
