@@ -8,9 +8,9 @@ import sys
 def main() -> int:
     """Run `dyn`; the result is the exit status."""
     if sys.argv[1:] == ["--version"]:
-        from importlib.metadata import version
+        from node import __version__
 
-        sys.stdout.write(f"dyn {version('dyn-kv')}\n")
+        sys.stdout.write(f"dyn {__version__}\n")
         return 0
     sys.stderr.write("dyn: nothing here yet\n")
     return 2
