@@ -107,7 +107,7 @@ class Exchange:
         return self.owners
 
     def _top(self, donor: int, receiver: int) -> _Best:
-        """The best partition that `donor` may give to `receiver`. Costs only grow, mostly, so a stale top is re-priced."""
+        """The best partition that `donor` may give to `receiver`. Costs mostly grow, so a stale top is re-priced."""
         heap = self._heaps[donor, receiver]
         while True:
             clash, near, partition = heap[0]
@@ -131,10 +131,9 @@ class Exchange:
         self.surplus[receiver] += 1
 
     def _cost(self, partition: int, receiver: int) -> tuple[int, int]:
-        """(how many more clashes there are if `receiver` owns `partition`, minus its distance to receiver's nearest)."""
-        return self._clash(partition, receiver) - self._clash(partition, self.owners[partition]), -self._gap(
-            partition, receiver
-        )
+        """(clashes more if `receiver` owns `partition`, minus the distance to the nearest that it owns)."""
+        clash = self._clash(partition, receiver) - self._clash(partition, self.owners[partition])
+        return clash, -self._gap(partition, receiver)
 
     def _clash(self, partition: int, seat: int) -> int:
         """What `seat` at `partition` costs: partitions of the same node, or zone, that are too near."""

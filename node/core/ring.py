@@ -1,8 +1,8 @@
-"""The ring: Q equal partitions, each with a primary, and from that every key's preference list (paper, sections 4.2, 6.2).
+"""The ring: Q equal partitions, each with a primary, and from that every preference list (paper, sections 4.2, 6.2).
 
-Strategy 3 of the paper: the hash space is cut into Q equal partitions for ever, and a node of average weight is the primary
-of Q/S of them. Members come and go one at a time; each change is a pure function of the assignment before it, so
-that every node computes the same ring from the same decided history. `core.placement` chooses the partitions.
+Strategy 3 of the paper: the hash space is cut into Q equal partitions for ever, and a node of average weight is the
+primary of Q/S of them. Members come and go one at a time; each change is a pure function of the assignment before
+it, so that every node computes the same ring from the same decided history. `core.placement` chooses the partitions.
 
     preference list of p = clockwise from p: each zone's first node, then each zone's second …
                            └── the first N: owners ──┘└── the others: stand-ins, in this order ──┘
@@ -62,7 +62,7 @@ def preference_lists(seats: tuple[Seat, ...], owners: tuple[int, ...], n: int) -
     ids = [seat.id for seat in seats]
     zones = [seat.zone for seat in seats]
     one_zone = len(set(zones)) <= 1
-    # Walking anticlockwise, the order of nodes by distance changes by one step: this partition's primary comes to the front.
+    # Walking anticlockwise, the order of nodes by distance changes by one step: this primary comes to the front.
     order = list(range(len(seats)))
     lists: list[tuple[NodeId, ...]] = []
     for start in (False, True):
