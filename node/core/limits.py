@@ -69,6 +69,15 @@ SUSPECT_AFTER_S = 3.0
 DOWN_AFTER_S = 6.0
 """Twice that: down for me. A closed connection is down at once."""
 
+NAME_BYTES_MAX = 255
+"""A name, zone, host or id in a peer's message: a host name may be this long, nothing else is longer."""
+
+EPOCHS_MAX = 4096
+"""Dot epochs one member may list. A store draws one a year or so (copies, restores, unclean stops)."""
+
+WORDS_BYTES_MAX = 1 * KIB
+"""A reason that one node sends another for its log."""
+
 MEMBERS_MAX = 256
 """Members of one cluster. Above it a full gossip table no longer fits one comfortable frame."""
 
@@ -100,6 +109,30 @@ HANDSHAKE_S_MAX = 5.0
 
 PEER_QUEUE_BYTES_MAX = 64 * MIB
 """Bytes waiting for one slow peer; what does not fit is dropped and reported as down."""
+
+HALF_OPEN_MAX = 64
+"""Peer connections that have not proven the key yet. A further one ends the oldest, so that idlers keep nobody out."""
+
+PEERS_MAX = MEMBERS_MAX + CANDIDATES_MAX
+"""Peers with a link: the members, and whoever waits for a seat."""
+
+DIALS_MAX = MEMBERS_MAX + CANDIDATES_MAX
+"""Addresses that are kept dialled, for the same reason."""
+
+DIAL_S_MAX = 3.0
+"""A connection attempt. Longer than two lost SYNs' retries would delay an address that is back."""
+
+DIAL_BACKOFF_S_MIN = 0.1
+DIAL_BACKOFF_S_MAX = 2.0
+"""Pause between two attempts: doubled from the first to the second, less up to half by lot. A peer that came back is
+found within seconds, and 256 absent ones cost us 130 attempts a second at worst."""
+
+LINGER_S_MAX = 5.0
+"""One of two links to a peer is superfluous: how long it may take to say its last words."""
+
+SECRET_BYTES_MIN = 16
+SECRET_FILE_BYTES_MAX = 4 * KIB
+"""Cluster key: shorter ones can be guessed, longer files are not key files."""
 
 ARGUMENTS_MAX = 64 * KIB
 """Arguments of one client command."""
@@ -133,11 +166,24 @@ SCAN_LIMIT = 100
 SCAN_LIMIT_MAX = 1000
 """Largest page of keys: bounded work per call."""
 
+SCAN_PARTITIONS_MAX = 64
+"""Partitions one call for keys visits at most: a sparse cluster must not make a call long."""
+
+CURSOR_DIGITS_MAX = 20
+"""Digits of a 64-bit cursor."""
+
+SURVEY_MS_MAX = 1000
+"""How long a question to all members waits for the slowest."""
+
+EXPLAIN_NODES_MAX = 8
+"""Nodes of a preference list that `key explain` asks: owners and the first stand-ins."""
+
 EVENTS_MAX = 1000
 """Cluster events a node remembers."""
 
 assert FRAME_BYTES_MAX > SIBLINGS_MAX * (VALUE_BYTES_MAX + KIB) + MIB
 assert FRAME_BYTES_MAX < 2**31
+assert HANDSHAKE_FRAME_BYTES_MAX > 8 * NAME_BYTES_MAX + KIB, "a hello has eight texts"
 assert SUSPECT_AFTER_S < DOWN_AFTER_S
 assert SIBLINGS_WARN < SIBLINGS_MAX
 assert KEY_BYTES_MAX <= PREAUTH_BULK_BYTES_MAX
