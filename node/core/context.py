@@ -6,9 +6,9 @@ A token is opaque to clients and fits one word of any protocol: canonical base64
     1 byte   1 byte  per dot epoch: epoch, count, then (birth's step, n) for each       16 bytes
 
 The clock's epochs are 8 bytes, its other numbers varints (7 bits a byte, lowest first, no padding); births are
-sorted, so only their steps are told. The MAC (HMAC-SHA256, cut to 16 bytes) is over the cluster id, the key and everything before it:
-a token of another key, cluster or secret is a forgery like any other. It is no secret what a token says, only that
-a member of the cluster said it.
+sorted, so only their steps are told. The MAC (HMAC-SHA256, cut to 16 bytes) is over the cluster id, the key and
+everything before it: a token of another key, cluster or secret is a forgery like any other. It is no secret what a
+token says, only that a member of the cluster said it.
 
 The empty clock is the empty token: who saw nothing needs no proof of it.
 """
