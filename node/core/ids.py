@@ -30,3 +30,8 @@ def partition_of(key: bytes, partitions: int) -> PartitionId:
     """Return the partition of `key` among `partitions` equal ones (a power of two, at most 2**16)."""
     top = int.from_bytes(md5(key, usedforsecurity=False).digest()[:8], "big")
     return top * partitions >> 64
+
+
+def scan_position(key: bytes) -> bytes:
+    """Return the top 64 bits of the key's position, big-endian: the order in which stores keep and list rows."""
+    return md5(key, usedforsecurity=False).digest()[:8]

@@ -1,4 +1,4 @@
-"""What an engine is told once, at start. The runtime reads it from flags, environment and file; the simulator draws it."""
+"""What an engine is told once, at start: read from flags, environment and file, or drawn by the simulator."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Totals(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Rows in order of position, then key; `after` continues the scan, None at the end of the range."""
+    """Rows in order of position, then key; `after` (a position, 8 bytes) continues the scan, None at the end of the range."""
 
     items: tuple[tuple[bytes, bytes], ...]
     after: bytes | None
@@ -140,7 +140,11 @@ class Storage(Protocol):
         """Return the row of `key` in canonical bytes, None if there is none."""
 
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
-        """Return up to `limit` rows of one of `partitions` partitions that follow `after` (b"" begins)."""
+        """Return about `limit` rows of one of `partitions` partitions, in order of position.
+
+        `after` is b"" to begin, else 8 bytes: the position (`scan_position`) of the last row seen; only rows beyond it
+        follow. Rows of one position are never split between pages, so a page may hold a few rows more.
+        """
 
     def load_state(self) -> dict[str, bytes]:
         """Return everything `SaveState` kept, by name."""

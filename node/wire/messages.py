@@ -98,7 +98,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
 
 
 class Scan(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
-    """Keys of one partition after (position, key), at most `limit`, with their rows without values."""
+    """Keys of one partition beyond the position `after` (b"" begins), about `limit`, with their rows without values."""
 
     rid: int
     epoch: int

@@ -1,0 +1,197 @@
+"""What this node knows of its cluster: the ring, the members, who answers. Operations ask; `seats` and `gossip` tell.
+
+Liveness is local and lazy (paper, section 4.8.3): who does not answer *me* is down *for me*.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+import msgspec
+
+from node.core import ring
+from node.core.cluster import Member, RingState, Secret
+from node.core.ids import Instant, NodeId, partition_of
+from node.core.limits import DOWN_AFTER_S, EVENTS_MAX, SUSPECT_AFTER_S
+from node.engine.config import NodeConfig
+from node.engine.events import Stranger
+from node.engine.outbox import Outbox
+from node.storage.port import Identity, SaveState
+
+STATE_RING = "ring"
+STATE_MEMBERS = "members"
+
+NO_TICKET = 0
+"""The ticket of state that nobody waits for."""
+
+_encoder = msgspec.msgpack.Encoder()
+_ring_decoder = msgspec.msgpack.Decoder(RingState | None)
+_members_decoder = msgspec.msgpack.Decoder(tuple[Member, ...])
+
+
+class Link(msgspec.Struct):
+    """A peer we are connected to. `seated`: it had a cluster when it last said so."""
+
+    name: str
+    address: str
+    seated: bool
+    heard_at: Instant
+
+
+class Cluster:
+    """The cluster as this node sees it. Changed only through `adopt`, `learn` and the link methods."""
+
+    def __init__(self, config: NodeConfig, identity: Identity, state: Mapping[str, bytes]) -> None:
+        self.config = config
+        self.ring: RingState | None = _ring_decoder.decode(state[STATE_RING]) if STATE_RING in state else None
+        known = _members_decoder.decode(state[STATE_MEMBERS]) if STATE_MEMBERS in state else ()
+        before = next((member for member in known if member.id == config.id), None)
+        self.me = Member(
+            config.id, config.name, config.host, config.port, config.peer_port, config.http_port, config.zone,
+            config.weight, identity.storage_id, identity.epochs, before.incarnation + 1 if before else 1,
+        )  # fmt: skip
+        members = {member.id: member for member in known} | {config.id: self.me}
+        self.members: dict[NodeId, Member] = dict(sorted(members.items()))
+        self.links: dict[NodeId, Link] = {}
+        self.silent: set[NodeId] = set()
+        self.strangers: dict[str, Stranger] = {}
+        self.events: deque[dict[str, object]] = deque(maxlen=EVENTS_MAX)
+        self.waiting_because = "looking for a cluster"
+        self._preference: tuple[tuple[NodeId, ...], ...] = ()
+        self._names: dict[int, str] = {}
+        self._refresh()
+
+    # What operations ask -----------------------------------------------------------------------------------
+
+    @property
+    def seated(self) -> bool:
+        """Whether this node belongs to a cluster."""
+        return self.ring is not None
+
+    @property
+    def state(self) -> RingState:
+        """The ring; only for a seated node."""
+        assert self.ring is not None, "no seat yet"
+        return self.ring
+
+    @property
+    def epoch(self) -> int:
+        """The ring epoch; 0 without a seat."""
+        return self.ring.epoch if self.ring is not None else 0
+
+    @property
+    def cluster_id(self) -> str:
+        """The cluster's random id; "" without a seat."""
+        return self.ring.cluster_id if self.ring is not None else ""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The cluster's context secrets, the present one first."""
+        return self.state.secrets
+
+    @property
+    def partitions(self) -> int:
+        """Q."""
+        return self.state.partitions
+
+    def preference_list(self, key: bytes) -> tuple[NodeId, ...]:
+        """The key's whole preference list: owners first, then stand-ins."""
+        return self._preference[partition_of(key, self.partitions)]
+
+    def owners(self, key: bytes) -> tuple[NodeId, ...]:
+        """The first N of the preference list."""
+        preference = self._preference
+        return preference[partition_of(key, len(preference))][: self.state.quorums.n]
+
+    def owners_of(self, partition: int) -> tuple[NodeId, ...]:
+        """The owners of one partition."""
+        return self._preference[partition][: self.state.quorums.n]
+
+    def preference_of(self, partition: int) -> tuple[NodeId, ...]:
+        """The whole preference list of one partition."""
+        return self._preference[partition]
+
+    def is_up(self, node: NodeId) -> bool:
+        """Whether `node` answers *me* (paper, section 4.8.3): it has a link and was heard lately."""
+        return (node in self.links and node not in self.silent) or node == self.config.id
+
+    def name(self, node: NodeId) -> str:
+        """The node's name for people."""
+        member = self.members.get(node)
+        return member.name if member is not None else node[:8]
+
+    def health(self, node: NodeId, now: Instant) -> str:
+        """up, suspect or down, as this node sees it."""
+        if node == self.config.id:
+            return "up"
+        link = self.links.get(node)
+        if link is None or now - link.heard_at > DOWN_AFTER_S:
+            return "down"
+        return "suspect" if now - link.heard_at > SUSPECT_AFTER_S else "up"
+
+    @property
+    def names_by_epoch(self) -> Mapping[int, str]:
+        """Node names by the dot epochs of their stores."""
+        return self._names
+
+    def linked(self, peer: NodeId, link: Link) -> None:
+        """A link to `peer` opened."""
+        self.links[peer] = link
+        self.silent.discard(peer)
+
+    def unlinked(self, peer: NodeId) -> Link | None:
+        """The last link to `peer` closed."""
+        self.silent.discard(peer)
+        return self.links.pop(peer, None)
+
+    def heard(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """A message came from `peer`."""
+        link = self.links.get(peer)
+        if link is not None:
+            link.heard_at = now
+            if peer in self.silent:
+                self.silent.discard(peer)
+                self.note(now, out, "peer_heard", node=self.name(peer))
+
+    # What seats and gossip tell ----------------------------------------------------------------------------
+
+    def adopt(self, adopted: RingState | None) -> None:
+        """Take a decided ring (None: give up the seat). The caller stores it."""
+        self.ring = adopted
+        self._refresh()
+
+    def learn(self, member: Member) -> None:
+        """Take a newer member record."""
+        self.members[member.id] = member
+        self.members = dict(sorted(self.members.items()))
+        self._refresh()
+
+    def save_ring(self, ring_state: RingState | None, out: Outbox, ticket: int = NO_TICKET) -> None:
+        """Store a ring; later writes of another epoch are refused by the store."""
+        epoch = ring_state.epoch if ring_state is not None else 0
+        out.persist(ticket, SaveState(STATE_RING, _encoder.encode(ring_state), epoch))
+
+    def save_members(self, out: Outbox) -> None:
+        """Store the member table."""
+        out.persist(NO_TICKET, SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))))
+
+    def others(self) -> list[Member]:
+        """All members but this node."""
+        return [member for member in self.members.values() if member.id != self.config.id]
+
+    def note(self, now: Instant, out: Outbox, kind: str, **fields: object) -> None:
+        """A fact that the event list remembers too."""
+        out.fact(kind, **fields)
+        self.events.append({"at": now, "node": self.config.name, "kind": kind, **fields})
+
+    def _refresh(self) -> None:
+        """Recompute what is derived: preference lists and the names of dot epochs."""
+        self._names = {epoch: member.name for member in self.members.values() for epoch in member.epochs}
+        if self.ring is not None:
+            self._preference = ring.preference_lists(self.ring.seats, self.ring.owners, self.ring.quorums.n)
+
+
+def address_of(member: Member) -> str:
+    """Where to dial a member."""
+    return f"{member.host}:{member.peer_port}"

@@ -1,0 +1,274 @@
+"""The JSON documents of the interface page, put together from what was asked and heard. Pure: values in, a dict out.
+
+Unknown is null, never made up: a node that did not answer has null figures.
+"""
+
+from __future__ import annotations
+
+from node.core.cluster import Member
+from node.core.ids import Instant, NodeId, partition_of, position
+from node.core.version import EMPTY, Row, merge
+from node.engine.cluster import Cluster
+from node.engine.operation import Shared
+from node.engine.survey import Answers
+from node.wire.clocks import Namer
+from node.wire.errors import RemoteWireError
+from node.wire.rows import decode_row, row_digest
+from node.wire.text import as_text, as_time
+
+Document = dict[str, object]
+
+
+def client_address(member: Member) -> str:
+    """Where clients reach a member."""
+    return f"{member.host}:{member.port}"
+
+
+def ring_document(cluster: Cluster) -> Document:
+    """DYN.RING."""
+    state = cluster.state
+    seated = {seat.id for seat in state.seats}
+    members = [
+        {
+            "name": member.name,
+            "id": member.id,
+            "address": client_address(member),
+            "zone": member.zone,
+            "weight": member.weight,
+            "state": "up",
+            "owns": member.id in seated,
+        }
+        for member in cluster.members.values()
+    ]
+    partitions = range(state.partitions)
+    return {
+        "schema": "dyn.ring/v1",
+        "epoch": state.epoch,
+        "sealed": state.sealed,
+        "partitions": state.partitions,
+        "n": state.quorums.n,
+        "r": state.quorums.r,
+        "w": state.quorums.w,
+        "hash": "md5",
+        "members": members,
+        "owners": [cluster.name(state.seats[owner].id) for owner in state.owners],
+        "preference": [[cluster.name(node) for node in cluster.preference_of(p)] for p in partitions],
+        "moving": None,
+    }
+
+
+def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
+    """DYN.STATUS: health as this node sees it, each node's figures as it gave them."""
+    cluster = shared.cluster
+    state = cluster.state
+    primaries = [state.seats[owner].id for owner in state.owners]
+    nodes = []
+    for member in cluster.members.values():
+        answer = answers.get(member.id, {})
+        seen_by = [
+            cluster.name(node) for node, heard in answers.items() if _sees(heard).get(member.name) == "up"
+        ]  # fmt: skip
+        nodes.append(
+            {
+                "name": member.name,
+                "address": client_address(member),
+                "zone": member.zone,
+                "state": cluster.health(member.id, now),
+                "seen_by": sorted(seen_by),
+                "keys": answer.get("keys"),
+                "bytes": answer.get("bytes"),
+                "partitions": primaries.count(member.id),
+                "hints": 0 if answer else None,
+                "p99_ms": answer.get("p99_ms"),
+                "uptime_s": answer.get("uptime_s"),
+            }
+        )
+    health, reasons = health_of(cluster, now)
+    siblings = [count for answer in answers.values() if isinstance(count := answer.get("siblings"), int)]
+    return {
+        "schema": "dyn.status/v1",
+        "cluster": state.cluster,
+        "cluster_id": state.cluster_id,
+        "epoch": state.epoch,
+        "n": state.quorums.n,
+        "r": state.quorums.r,
+        "w": state.quorums.w,
+        "health": health,
+        "reasons": reasons,
+        "answered_by": cluster.me.name,
+        "nodes": nodes,
+        "siblings": max(siblings, default=None),
+        "hints": 0,
+        "transfers": 0,
+        "repair": {"last_pass_s_ago": None, "divergent": None},
+        "views_agree": views_agree(answers),
+    }
+
+
+def _sees(answer: dict[str, object]) -> dict[str, object]:
+    sees = answer.get("sees")
+    return sees if isinstance(sees, dict) else {}
+
+
+def views_agree(answers: Answers) -> bool:
+    """Whether all who answered have the same epoch and see the same nodes in the same state."""
+    views = [(answer.get("epoch"), sorted(_sees(answer).items(), key=str)) for answer in answers.values()]
+    return all(view == views[0] for view in views)
+
+
+def health_of(cluster: Cluster, now: Instant) -> tuple[str, list[str]]:
+    """healthy, degraded (something is missing, every key has its quorums) or critical (some keys have not), and why."""
+    state = cluster.state
+    n, r, w = state.quorums
+    reasons = []
+    short = sum(_up(cluster, p, now) < min(max(r, w), len(cluster.owners_of(p))) for p in range(state.partitions))
+    if short:
+        reasons.append(f"{short} of {state.partitions} partitions have lost quorum (R={r} W={w})")
+    for member in cluster.members.values():
+        health = cluster.health(member.id, now)
+        if health != "up":
+            reasons.append(f"{member.name} is {health}")
+    seats = len(state.seats)
+    if seats < n:
+        acts = f"{min(n, seats)}/{min(r, seats)}/{min(w, seats)}"
+        reasons.append(f"{seats} of N={n} nodes own partitions: N/R/W act as {acts}")
+        if seats > 1 and min(w, seats) == seats:
+            reasons.append(f"{seats} owners at W={w} tolerate no failure")
+    seated = {seat.id for seat in state.seats}
+    reasons += [
+        f"{member.name} joined after the first write and owns nothing yet"
+        for member in cluster.members.values()
+        if member.id not in seated
+    ]
+    reasons += [
+        f"another cluster {state.cluster} ({stranger.cluster_id[:8]}) of the same key is at {stranger.address} "
+        f"({stranger.name}); this one is {state.cluster_id[:8]}"
+        for stranger in cluster.strangers.values()
+    ]
+    return ("critical" if short else "degraded" if reasons else "healthy"), reasons
+
+
+def _up(cluster: Cluster, partition: int, now: Instant) -> int:
+    return sum(cluster.health(owner, now) == "up" for owner in cluster.owners_of(partition))
+
+
+def views_document(shared: Shared, answers: Answers) -> Document:
+    """DYN.VIEWS: who believes what about whom, side by side."""
+    views = [
+        {"of": shared.cluster.name(node), "epoch": answer.get("epoch"), "sees": _sees(answer)}
+        for node, answer in answers.items()
+    ]
+    views.sort(key=lambda view: str(view["of"]))
+    return {"schema": "dyn.views/v1", "views": views, "agree": views_agree(answers)}
+
+
+def events_document(shared: Shared, count: int) -> Document:
+    """DYN.EVENTS: the last `count` things this node noted, oldest first."""
+    events = list(shared.cluster.events)[-count:] if count > 0 else []
+    return {
+        "schema": "dyn.events/v1",
+        "events": [
+            event | {"at": as_time(shared.wall_ms(at))}
+            for event in events
+            if isinstance(at := event["at"], float | int)
+        ],
+    }
+
+
+def explain_document(shared: Shared, key: bytes, rows: dict[NodeId, bytes | str | None], now: Instant) -> Document:
+    """DYN.EXPLAIN: where the key lives, what each node of its preference list holds, and what that amounts to."""
+    cluster = shared.cluster
+    readable, broken = _decoded(rows)
+    namer = Namer([row.clock for row in readable.values()], cluster.names_by_epoch)
+    owners = cluster.owners(key)
+    merged = EMPTY
+    for row in readable.values():
+        merged = merge(merged, row)
+    replicas = []
+    for node in cluster.preference_list(key):
+        if node not in owners and not readable.get(node, EMPTY).versions:
+            continue
+        held = readable.get(node)
+        replicas.append(
+            {
+                "node": cluster.name(node),
+                "role": "owner" if node in owners else "stand-in",
+                "state": cluster.health(node, now),
+                "versions": None if held is None else _versions(held, key, namer),
+                "hint_for": None,
+                "note": broken.get(node, "no answer" if held is None else _note(held, merged)),
+            }
+        )
+    heard = [readable[owner] for owner in owners if owner in readable]
+    verdict, why = _verdict(merged, heard, len(owners))
+    text, encoding = as_text(key)
+    return {
+        "schema": "dyn.explain/v1",
+        "key": text,
+        "enc": encoding,
+        "md5": f"{position(key):032x}",
+        "partition": partition_of(key, cluster.partitions),
+        "epoch": cluster.epoch,
+        "preference": [cluster.name(node) for node in cluster.preference_list(key)],
+        "replicas": replicas,
+        "merged": [
+            dict(zip(("value", "enc"), as_text(version.value or b""), strict=True))
+            | {"clock": namer.clock(version.clock), "deleted": version.value is None}
+            for version in merged.versions
+        ],
+        "verdict": verdict,
+        "why": why,
+        "repairs": [],
+        "survives": [],
+    }
+
+
+def _decoded(rows: dict[NodeId, bytes | str | None]) -> tuple[dict[NodeId, Row], dict[NodeId, str]]:
+    readable: dict[NodeId, Row] = {}
+    broken: dict[NodeId, str] = {}
+    for node, row in rows.items():
+        if isinstance(row, str):
+            broken[node] = row
+            continue
+        try:
+            readable[node] = EMPTY if row is None else decode_row(row)
+        except RemoteWireError as error:
+            broken[node] = str(error)
+    return readable, broken
+
+
+def _versions(row: Row, key: bytes, namer: Namer) -> list[Document]:
+    return [
+        {
+            "dot": namer.dot(version.dot),
+            "clock": namer.clock(version.clock),
+            "value_digest": None if version.value is None else row_digest(key, version.value).hex(),
+            "bytes": 0 if version.value is None else len(version.value),
+            "written_at": as_time(version.written_at_ms),
+            "writer": version.writer,
+            "deleted": version.value is None,
+        }
+        for version in row.versions
+    ]
+
+
+def _note(row: Row, merged: Row) -> str:
+    if row == merged:
+        return ""
+    return "holds nothing" if row == EMPTY else "stale"
+
+
+def _verdict(merged: Row, heard: list[Row], owners: int) -> tuple[str, str]:
+    if not heard:
+        return "unreachable", "no owner of the key answers"
+    if merged == EMPTY:
+        return "absent", f"none of the {len(heard)} owners that answer has ever seen this key"
+    live = len(merged.live)
+    if live == 0:
+        return "deleted", "a delete covers every version"
+    if live > 1:
+        return "conflict", f"{live} versions, and no writer of one had seen the other"
+    if any(row != merged for row in heard):
+        behind = sum(row != merged for row in heard)
+        return "stale", f"{behind} of the {len(heard)} owners that answer lack the newest version"
+    return "ok", f"{len(heard)} of {owners} owners hold the same version"

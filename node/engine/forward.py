@@ -1,0 +1,96 @@
+"""A write whose receiver may not coordinate it: handed to an owner, once.
+
+An owner that refuses has committed nothing, so the next one is asked. A forward whose fate is unclear (the link broke,
+the time ran out) is never repeated: a second coordinator would mint a second dot for the same write.
+"""
+
+from __future__ import annotations
+
+from node.core.ids import Instant, NodeId
+from node.engine.operation import Asker, Operation, Shared, unavailable, unknown
+from node.engine.outbox import Outbox
+from node.engine.write import Write
+from node.storage.port import Refusal
+from node.wire.messages import Forward, Forwarded
+from node.wire.requests import Failed, Result
+
+
+class ForwardOperation(Operation):
+    """One write on its way to a coordinator. `refused` holds who would not, and why."""
+
+    __slots__ = ("asker", "owners", "refused", "target", "write")
+
+    def __init__(
+        self, shared: Shared, write: Write, asker: Asker, owners: tuple[NodeId, ...], refused: dict[NodeId, str]
+    ) -> None:
+        super().__init__(shared)
+        self.write = write
+        self.asker = asker
+        self.owners = owners
+        self.refused = refused
+        self.target: NodeId | None = None
+
+    def start(self, now: Instant, out: Outbox) -> None:
+        """Ask the first owner that is up."""
+        self.shared.timers.set(self.write.deadline, self.ticket)
+        self._ask_next(now, out)
+
+    def _ask_next(self, now: Instant, out: Outbox) -> None:
+        cluster, write = self.shared.cluster, self.write
+        for owner in self.owners:
+            if owner in self.refused or owner == self.shared.me:
+                continue
+            if not cluster.is_up(owner):
+                self.refused[owner] = "down"
+                continue
+            self.target = owner
+            remaining_ms = max(1, int((write.deadline - now) * 1000))
+            out.send(
+                owner,
+                Forward(
+                    self.ticket, cluster.epoch, 1, write.key, write.value, write.context, write.cover, write.w,
+                    write.strict, remaining_ms, write.writer,
+                ),
+            )  # fmt: skip
+            return
+        self._finish(self._nobody(), out)
+
+    def _nobody(self) -> Failed:
+        name = self.shared.cluster.name
+        if Refusal.DISK_FULL.value in self.refused.values():
+            full = [name(owner) for owner, why in self.refused.items() if why == Refusal.DISK_FULL.value]
+            return Failed(
+                "DISKFULL", f"disk full on {', '.join(full)}: nothing was stored; free space there, then retry"
+            )
+        why = ", ".join(f"{name(owner)} {reason}" for owner, reason in self.refused.items())
+        return unavailable(f"no owner of the key takes the write: {why}")
+
+    def forwarded(self, peer: NodeId, message: Forwarded, now: Instant, out: Outbox) -> None:
+        """The coordinator's word: done, failed, or not by me."""
+        if peer != self.target:
+            return
+        if message.refused:
+            self.refused[peer] = message.refused
+            self._ask_next(now, out)
+            return
+        result = message.result
+        self._finish(result if result is not None else unknown(f"{self._target_name} gave no result"), out)
+
+    def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """The coordinator went away with the write in its hands."""
+        if peer == self.target:
+            self._finish(unknown(f"forwarded to {self._target_name}, which went down before it answered"), out)
+
+    def reached(self, now: Instant, out: Outbox) -> None:
+        """The deadline."""
+        if now >= self.write.deadline:
+            self._finish(unknown(f"forwarded to {self._target_name}, which gave no answer in time"), out)
+
+    @property
+    def _target_name(self) -> str:
+        assert self.target is not None, "a forward without a target"
+        return self.shared.cluster.name(self.target)
+
+    def _finish(self, result: Result, out: Outbox) -> None:
+        self.end()
+        self.asker.answer(result, out)

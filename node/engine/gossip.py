@@ -1,0 +1,122 @@
+"""How knowledge spreads: every second with a random peer, push and pull (paper, section 4.8.1).
+
+Member records merge by incarnation, rings by (epoch, sealed): the order of messages never matters, and neither does
+their number. Two nodes that know the same say nothing more to each other. Silence is noticed here, for this node only.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from node.core.cluster import Member
+from node.core.ids import Instant, NodeId
+from node.core.limits import DOWN_AFTER_S, GOSSIP_INTERVAL_S, MEMBERS_MAX
+from node.engine.cluster import Cluster, Link, address_of
+from node.engine.events import PeerUp
+from node.engine.outbox import Outbox
+from node.engine.seats import Seats
+from node.wire.messages import Gossip, Join, Ping
+
+
+class Gossiper:
+    """This node's part in spreading members and rings."""
+
+    def __init__(self, cluster: Cluster, seats: Seats, rng: Random) -> None:
+        self.cluster = cluster
+        self.seats = seats
+        self.rng = rng
+        self.next_at: Instant = 0.0
+
+    def start(self, now: Instant, out: Outbox) -> None:
+        """Remember this start, and dial everybody we know."""
+        self.next_at = now + GOSSIP_INTERVAL_S
+        if self.cluster.seated:
+            self.cluster.save_members(out)
+            self.cluster.save_ring(self.cluster.state, out)
+            for member in self.cluster.others():
+                out.dial(address_of(member))
+
+    def tick(self, now: Instant, out: Outbox) -> None:
+        """One round, if it is time: notice the silent, talk to one."""
+        if now < self.next_at:
+            return
+        self.next_at = now + GOSSIP_INTERVAL_S
+        cluster = self.cluster
+        for node, link in cluster.links.items():
+            silence_s = now - link.heard_at
+            if silence_s > GOSSIP_INTERVAL_S:
+                out.send(node, Ping(0))
+            if silence_s > DOWN_AFTER_S and node not in cluster.silent:
+                cluster.silent.add(node)
+                cluster.note(now, out, "peer_silent", node=cluster.name(node), seconds=round(silence_s, 1))
+        peers = [node for node in cluster.links if node in cluster.members]
+        if cluster.seated and peers:
+            out.send(self.rng.choice(peers), self.seats.gossip(ring=False, reply=True))
+
+    def peer_up(self, event: PeerUp, now: Instant, out: Outbox) -> None:
+        """A link opened: a member gets our news; a node of a cluster is asked for a seat if we have none."""
+        cluster = self.cluster
+        cluster.linked(event.peer, Link(event.name, event.address, bool(event.cluster_id), now))
+        cluster.note(now, out, "peer_up", node=event.name, address=event.address)
+        if cluster.seated:
+            if event.peer in cluster.members:
+                out.send(event.peer, self.seats.gossip(ring=False, reply=True))
+        elif event.cluster_id:
+            out.send(event.peer, Join(cluster.me))
+
+    def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """The last link to a peer closed: down for us, at once."""
+        link = self.cluster.unlinked(peer)
+        if link is not None:
+            self.cluster.note(now, out, "peer_down", node=link.name, address=link.address)
+
+    def gossiped(self, peer: NodeId, message: Gossip, now: Instant, out: Outbox) -> None:
+        """Take over what is newer, and give back what the sender lacks."""
+        cluster, seats, theirs = self.cluster, self.seats, message.ring
+        if not cluster.seated:
+            named = any(member.id == cluster.me.id for member in message.members)
+            if theirs is None or not named:
+                return
+            seats.adopt(theirs, now, out)
+            self._learn(message.members, now, out)
+            seats.tell_all(out)
+            return
+        if theirs is not None and theirs.cluster_id != cluster.cluster_id:
+            return
+        link = cluster.links.get(peer)
+        if link is not None:
+            link.seated = True
+        self._learn(message.members, now, out)
+        mine = (cluster.state.epoch, cluster.state.sealed)
+        if theirs is not None and (theirs.epoch, theirs.sealed) > mine:
+            seats.adopt(theirs, now, out)
+            mine = (theirs.epoch, theirs.sealed)
+        told = (message.epoch, message.sealed)
+        differ = message.members != tuple(cluster.members.values())
+        if told != mine or (message.reply and differ):
+            out.send(peer, seats.gossip(ring=told < mine, reply=told > mine))
+
+    def compare(self, peer: NodeId, out: Outbox) -> None:
+        """A message came under another epoch: whoever is behind shall learn."""
+        if self.cluster.seated:
+            out.send(peer, self.seats.gossip(ring=True, reply=True))
+
+    def _learn(self, members: tuple[Member, ...], now: Instant, out: Outbox) -> None:
+        """Merge member records: per node the higher incarnation wins."""
+        cluster = self.cluster
+        changed = False
+        for member in members:
+            known = cluster.members.get(member.id)
+            if member.id == cluster.me.id or (known is not None and known.incarnation >= member.incarnation):
+                continue
+            if known is None and len(cluster.members) >= MEMBERS_MAX:
+                continue
+            if known is None:
+                cluster.note(now, out, "member", node=member.name, address=address_of(member))
+            elif address_of(known) != address_of(member):
+                out.dial(address_of(known), keep=False)
+            cluster.learn(member)
+            out.dial(address_of(member))
+            changed = True
+        if changed:
+            cluster.save_members(out)

@@ -1,0 +1,136 @@
+"""Questions about the cluster and its keys: which operation answers which document of the interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from node.core.ids import Instant, NodeId
+from node.core.limits import EVENTS_MAX, EXPLAIN_NODES_MAX
+from node.engine import documents
+from node.engine.documents import Document
+from node.engine.intake import Intake
+from node.engine.listing import KeysOperation
+from node.engine.operation import Asker, Operation, Shared
+from node.engine.outbox import Outbox
+from node.engine.survey import Answers, AnswerStatus, RowSurvey, Survey
+from node.wire import requests
+from node.wire.messages import Answer, Ask
+from node.wire.requests import Failed, Inspect, Keys
+
+EVENTS_SHOWN = 50
+"""Events that DYN.EVENTS tells without a number."""
+
+EMPTY_DOCUMENTS: dict[str, Document] = {
+    "hints": {"schema": "dyn.hints/v1", "held": []},
+    "transfers": {"schema": "dyn.transfers/v1", "moves": []},
+    "history": {"schema": "dyn.history/v1", "events": []},
+}
+"""Documents of subsystems that are not there yet: truly empty, since nothing of the kind can exist."""
+
+
+class Inspector:
+    """Answers Inspect and Keys requests, and peers' questions."""
+
+    def __init__(self, shared: Shared, intake: Intake) -> None:
+        self.shared = shared
+        self.intake = intake
+        self._documents: dict[str, Callable[[Inspect, Asker, Instant, Outbox], None]] = {
+            "ring": self._ring,
+            "status": self._status,
+            "views": self._views,
+            "stats": self._stats,
+            "events": self._events,
+            "explain": self._explain,
+        }
+
+    def document(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        """Answer with one JSON document, or say that there is none of that name."""
+        failed = self.intake.not_now()
+        answer = self._documents.get(request.what)
+        empty = EMPTY_DOCUMENTS.get(request.what)
+        if failed is not None:
+            asker.answer(failed, out)
+        elif answer is not None:
+            answer(request, asker, now, out)
+        elif empty is not None:
+            _tell(asker, empty, out)
+        else:
+            asker.answer(Failed("NOTSUPPORTED", f"this version has no {request.what} document"), out)
+
+    def keys(self, request: Keys, asker: Asker, now: Instant, out: Outbox) -> None:
+        """Answer with a page of keys."""
+        failed = self.intake.not_now()
+        if failed is not None:
+            asker.answer(failed, out)
+        else:
+            KeysOperation(self.shared, request, asker, now + request.timeout_ms / 1000).start(now, out)
+
+    def asked(self, peer: NodeId, message: Ask, now: Instant, out: Outbox) -> None:
+        """A peer's question; an unknown one is answered with nothing, so that a newer peer does not wait."""
+        if message.what == "status":
+            out.measure(AnswerStatus(self.shared, peer, message.rid).ticket)
+        else:
+            out.send(peer, Answer(message.rid, b"{}"))
+
+    # Documents ---------------------------------------------------------------------------------------------
+
+    def _ring(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        _tell(asker, documents.ring_document(self.shared.cluster), out)
+
+    def _events(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        wanted = request.arguments[0] if request.arguments else str(EVENTS_SHOWN).encode()
+        if not wanted.isdigit() or len(wanted) > len(str(EVENTS_MAX)):
+            asker.answer(Failed("ERR", f"the number of events must be 0 to {EVENTS_MAX}"), out)
+        else:
+            _tell(asker, documents.events_document(self.shared, min(int(wanted), EVENTS_MAX)), out)
+
+    def _status(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
+            _tell(asker, documents.status_document(self.shared, answers, then), effects)
+
+        Survey(self.shared, heard).start("status", request.timeout_ms, now, out)
+
+    def _views(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
+            _tell(asker, documents.views_document(self.shared, answers), effects)
+
+        Survey(self.shared, heard).start("status", request.timeout_ms, now, out)
+
+    def _stats(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        out.measure(StatsOperation(self.shared, asker).ticket)
+
+    def _explain(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        key = request.key
+        failed = self.intake.refusal(key, request.timeout_ms)
+        if failed is not None:
+            asker.answer(failed, out)
+            return
+
+        def heard(rows: dict[NodeId, bytes | str | None], then: Instant, effects: Outbox) -> None:
+            _tell(asker, documents.explain_document(self.shared, key, rows, then), effects)
+
+        nodes = self.shared.cluster.preference_list(key)[:EXPLAIN_NODES_MAX]
+        RowSurvey(self.shared, heard).start(key, nodes, request.timeout_ms, now, out)
+
+
+class StatsOperation(Operation):
+    """DYN.STATS: this node's own figures, as the runtime measures them."""
+
+    __slots__ = ("asker",)
+
+    def __init__(self, shared: Shared, asker: Asker) -> None:
+        super().__init__(shared)
+        self.asker = asker
+
+    def measured(self, figures: dict[str, object], now: Instant, out: Outbox) -> None:
+        """The figures are there."""
+        self.end()
+        wanted = ("ops", "latency_ms", "versions_per_read", "storage", "queues")
+        document: Document = {"schema": "dyn.stats/v1", "node": self.shared.cluster.me.name, "background": []}
+        _tell(self.asker, document | {name: figures.get(name) for name in wanted}, out)
+
+
+def _tell(asker: Asker, document: Document, out: Outbox) -> None:
+    asker.answer(requests.Document(msgspec.json.encode(document)), out)

@@ -1,0 +1,168 @@
+"""What a client asked, checked against the limits and turned into an operation, or refused with one line of why."""
+
+from __future__ import annotations
+
+from node.core.context import BadContext, open_token
+from node.core.ids import Instant, NodeId
+from node.core.limits import HOPS_MAX, KEY_BYTES_MAX, OPERATIONS_MAX, TIMEOUT_MS_MAX
+from node.core.version import Clock
+from node.engine.forward import ForwardOperation
+from node.engine.get import GetOperation
+from node.engine.operation import Asker, Shared, unavailable
+from node.engine.outbox import Outbox
+from node.engine.put import PutOperation
+from node.engine.seats import Parked, Seats
+from node.engine.write import Write
+from node.wire.messages import Forward, Forwarded
+from node.wire.requests import Failed, Found, Get, Put, Result, Written
+
+
+class Intake:
+    """The door for reads and writes, of clients and of forwarding peers."""
+
+    def __init__(self, shared: Shared, seats: Seats) -> None:
+        self.shared = shared
+        self.seats = seats
+
+    def refusal(self, key: bytes, timeout_ms: int) -> Failed | None:
+        """What is wrong with any request that names a key, or None."""
+        if not key:
+            return Failed("ERR", "the key is empty")
+        if len(key) > KEY_BYTES_MAX:
+            return Failed("TOOBIG", f"the key has {len(key)} bytes, the limit is {KEY_BYTES_MAX}")
+        if not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
+            return Failed("ERR", f"TIMEOUT must be 1 to {TIMEOUT_MS_MAX} ms")
+        return self.not_now()
+
+    def not_now(self) -> Failed | None:
+        """Why this node takes no request at all at present, or None."""
+        if not self.shared.cluster.seated:
+            return unavailable(f"this node has no seat in a cluster yet: {self.shared.cluster.waiting_because}")
+        if len(self.shared.pending) >= OPERATIONS_MAX:
+            return Failed("BUSY", f"{OPERATIONS_MAX} requests are in flight here; retry in a moment")
+        return None
+
+    def get(self, request: Get, asker: Asker, now: Instant, out: Outbox) -> None:
+        """Coordinate a read: any node may."""
+        failed = self.refusal(request.key, request.timeout_ms)
+        quorums = self.shared.cluster.state.quorums if failed is None else None
+        if quorums is not None and request.r is not None and not 1 <= request.r <= quorums.n:
+            failed = Failed("ERR", f"R must be 1 to {quorums.n}, the cluster's N")
+        if failed is not None or quorums is None:
+            asker.answer(failed or unavailable("no ring"), out)
+            return
+        GetOperation(
+            self.shared,
+            request.key,
+            r=quorums.r if request.r is None else request.r,
+            strict=request.strict,
+            wants_context=request.context,
+            deadline=now + request.timeout_ms / 1000,
+            asker=asker,
+            owners=self.shared.cluster.owners(request.key),
+        ).start(now, out)
+
+    def put(self, request: Put, asker: Asker, now: Instant, out: Outbox) -> None:
+        """Check a write, and coordinate or forward it once the ring is sealed."""
+        opened = self._open(request)
+        if isinstance(opened, Failed):
+            asker.answer(opened, out)
+            return
+        if request.cover and request.value is None:
+            self._delete_what_is_there(request, asker, now, out)
+            return
+        self._write(self._as_write(request, opened, now), asker, now, out)
+
+    def _open(self, request: Put) -> Clock | Failed:
+        """Everything that may be wrong with a write; else its context as a clock."""
+        failed = self.refusal(request.key, request.timeout_ms)
+        if failed is not None:
+            return failed
+        cluster, limit = self.shared.cluster, self.shared.value_bytes_max
+        if request.value is not None and len(request.value) > limit:
+            return Failed("TOOBIG", f"the value has {len(request.value)} bytes, max-value-bytes is {limit}")
+        n = cluster.state.quorums.n
+        if request.w is not None and not 1 <= request.w <= n:
+            return Failed("ERR", f"W must be 1 to {n}, the cluster's N")
+        if request.cover:
+            return ()
+        if not request.context:
+            if request.value is None:
+                return Failed("BADCONTEXT", "a delete needs the context of a read: DYN.GET gives it")
+            return ()
+        clock = open_token(request.context, request.key, cluster.cluster_id, cluster.secrets)
+        if isinstance(clock, BadContext):
+            return Failed("BADCONTEXT", f"{clock.why}; read the key again, nothing was changed")
+        return clock
+
+    def _as_write(self, request: Put, clock: Clock, now: Instant) -> Write:
+        return Write(
+            request.key,
+            request.value,
+            context=clock,
+            cover=request.cover,
+            w=self.shared.cluster.state.quorums.w if request.w is None else request.w,
+            strict=request.strict,
+            deadline=now + request.timeout_ms / 1000,
+            writer=request.writer,
+        )
+
+    def _delete_what_is_there(self, request: Put, asker: Asker, now: Instant, out: Outbox) -> None:
+        """Redis' DEL: read first, so that deleting nothing writes no tombstone, then cover what was found and more."""
+
+        def found(result: Result, then: Outbox) -> None:
+            if not isinstance(result, Found):
+                asker.answer(result, then)
+            elif not result.row.live:
+                asker.answer(Written(b"", (), 0, False, 0), then)
+            else:
+                self._write(self._as_write(request, result.row.clock, now), asker, now, then)
+
+        read = Get(request.key, strict=request.strict, context=False, timeout_ms=request.timeout_ms)
+        self.get(read, Asker(0, then=found), now, out)
+
+    def _write(self, write: Write, asker: Asker, now: Instant, out: Outbox) -> None:
+        if self.shared.cluster.state.sealed:
+            self._coordinate(write, asker, now, out)
+            return
+
+        def go(then: Instant, effects: Outbox) -> None:
+            self._coordinate(write, asker, then, effects)
+
+        def give_up(why: str, effects: Outbox) -> None:
+            asker.answer(unavailable(why), effects)
+
+        self.seats.need_seal(Parked(write.deadline, go, give_up), now, out)
+
+    def _coordinate(self, write: Write, asker: Asker, now: Instant, out: Outbox) -> None:
+        owners = self.shared.cluster.owners(write.key)
+        if self.shared.me in owners:
+            PutOperation(self.shared, write, asker, owners).start(now, out)
+        else:
+            ForwardOperation(self.shared, write, asker, owners, {}).start(now, out)
+
+    def forwarded_here(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
+        """A peer hands us a write to coordinate: only as an owner, and never passed on."""
+        owners = self.shared.cluster.owners(message.key)
+        busy = self.not_now()
+        refused = ""
+        if message.hops > HOPS_MAX:
+            refused = "forwarded too often"
+        elif self.shared.me not in owners:
+            refused = "not an owner"
+        elif busy is not None:
+            refused = "busy"
+        if refused:
+            out.send(peer, Forwarded(message.rid, refused, None))
+            return
+        write = Write(
+            message.key,
+            message.value,
+            context=message.context,
+            cover=message.cover,
+            w=message.w,
+            strict=message.strict,
+            deadline=now + message.deadline_ms / 1000,
+            writer=message.writer,
+        )
+        PutOperation(self.shared, write, Asker(message.rid, peer), owners).start(now, out)

@@ -1,0 +1,296 @@
+"""One node: a machine that takes events and gives effects. Nothing here waits, reads a clock or touches a socket.
+
+`step` finds the handler by the kind of event (or message), and the operation by its ticket. The parts decide; this
+file only knows who they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import NamedTuple
+
+from node.core.ids import Instant, NodeId
+from node.engine.cluster import Cluster
+from node.engine.config import NodeConfig
+from node.engine.events import (
+    Asked,
+    Candidate,
+    Event,
+    Loaded,
+    Measured,
+    PeerDown,
+    PeerUp,
+    Persisted,
+    Reached,
+    Received,
+    ScannedHere,
+    Stranger,
+)
+from node.engine.gossip import Gossiper
+from node.engine.inspect import Inspector
+from node.engine.intake import Intake
+from node.engine.operation import Asker, Shared
+from node.engine.outbox import Outbox
+from node.engine.replica import other_epoch, serve_fetch, serve_replicate, serve_scan
+from node.engine.seats import DECISION_TICKET, Seats
+from node.engine.timers import Timers
+from node.storage.port import Identity, Saved
+from node.wire.messages import (
+    Answer,
+    Ask,
+    Fetch,
+    Fetched,
+    Forward,
+    Forwarded,
+    Gossip,
+    Join,
+    Message,
+    Ping,
+    Pong,
+    Replicate,
+    Replicated,
+    Scan,
+    Scanned,
+    Seal,
+    Wait,
+)
+from node.wire.requests import Get, Inspect, Keys, Put
+
+Handler = Callable[[NodeId, Message, Instant, Outbox], None]
+
+
+class NodeView(NamedTuple):
+    """What the runtime needs to know of the engine: for the ready line, peers' greetings and discovery."""
+
+    seated: bool
+    cluster_id: str
+    members: int
+    sealed: bool
+    waiting_because: str
+    in_flight: int
+
+
+class Node:
+    """One node of a cluster. `rng` picks gossip partners, `entropy(n)` gives n secret random bytes for founding."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        identity: Identity,
+        state: Mapping[str, bytes],
+        *,
+        rng: Random,
+        entropy: Callable[[int], bytes],
+        wall_offset_s: float,
+    ) -> None:
+        self.config = config
+        self.cluster = Cluster(config, identity, state)
+        self.timers = Timers()
+        self.shared = Shared(
+            config.id,
+            self.cluster,
+            self.timers,
+            durable=config.durable,
+            value_bytes_max=config.value_bytes_max,
+            wall_offset_s=wall_offset_s,
+        )
+        self.seats = Seats(self.cluster, entropy)
+        self.gossiper = Gossiper(self.cluster, self.seats, rng)
+        self.intake = Intake(self.shared, self.seats)
+        self.inspector = Inspector(self.shared, self.intake)
+        self._events: dict[type, Callable[..., None]] = {
+            Received: self._received,
+            Persisted: self._persisted,
+            Loaded: self._loaded,
+            Asked: self._asked,
+            Reached: self._reached,
+            PeerUp: self.gossiper.peer_up,
+            PeerDown: self._peer_down,
+            Stranger: self.seats.stranger,
+            Candidate: self._candidate,
+            ScannedHere: self._scanned,
+            Measured: self._measured,
+        }
+        self._messages: dict[type, Callable[..., None]] = {
+            Replicated: self._replicated,
+            Replicate: self._replicate,
+            Fetch: self._fetch,
+            Fetched: self._fetched,
+            Forward: self._forward,
+            Forwarded: self._forwarded,
+            Scan: self._scan,
+            Scanned: self._page_arrived,
+            Ask: self._ask,
+            Answer: self._answered,
+            Gossip: self.gossiper.gossiped,
+            Join: self._join,
+            Wait: self._wait,
+            Seal: self._seal,
+            Ping: self._ping,
+            Pong: _nothing,
+        }
+
+    # The seam ----------------------------------------------------------------------------------------------
+
+    def start(self, now: Instant, out: Outbox) -> None:
+        """Begin: called once, before the first event."""
+        self.gossiper.start(now, out)
+        if not self.cluster.seated:
+            self.seats.start(now, out)
+
+    def step(self, event: Event, now: Instant, out: Outbox) -> None:
+        """Take one event at `now` and write what shall be done into `out`."""
+        self._events[type(event)](event, now, out)
+
+    def next_deadline(self) -> Instant:
+        """When the node wants `Reached`, if nothing else happens before."""
+        at = self.gossiper.next_at
+        for other in (self.timers.next_deadline(), self.seats.next_deadline()):
+            if other is not None and other < at:
+                at = other
+        return at
+
+    def view(self) -> NodeView:
+        """A small picture of the node's state, cheap at any time."""
+        ring = self.cluster.ring
+        return NodeView(
+            seated=ring is not None,
+            cluster_id=self.cluster.cluster_id,
+            members=len(self.cluster.members),
+            sealed=ring is not None and ring.sealed,
+            waiting_because=self.cluster.waiting_because,
+            in_flight=len(self.shared.pending),
+        )
+
+    # Events ------------------------------------------------------------------------------------------------
+
+    def _asked(self, event: Asked, now: Instant, out: Outbox) -> None:
+        request = event.request
+        asker = Asker(event.ticket)
+        match request:
+            case Get():
+                self.intake.get(request, asker, now, out)
+            case Put():
+                self.intake.put(request, asker, now, out)
+            case Inspect():
+                self.inspector.document(request, asker, now, out)
+            case Keys():
+                self.inspector.keys(request, asker, now, out)
+
+    def _received(self, event: Received, now: Instant, out: Outbox) -> None:
+        self.cluster.heard(event.peer, now, out)
+        self._messages[type(event.message)](event.peer, event.message, now, out)
+
+    def _persisted(self, event: Persisted, now: Instant, out: Outbox) -> None:
+        pending = self.shared.pending
+        for ticket, outcome in event.outcomes:
+            operation = pending.get(ticket)
+            if operation is not None:
+                operation.persisted(outcome, now, out)
+            elif ticket == DECISION_TICKET:
+                self.seats.decision_stored(isinstance(outcome, Saved), now, out)
+
+    def _loaded(self, event: Loaded, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(event.ticket)
+        if operation is not None:
+            operation.loaded(event.row, event.readable, now, out)
+
+    def _scanned(self, event: ScannedHere, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(event.ticket)
+        if operation is not None:
+            operation.scanned(event.items, event.more, out)
+
+    def _measured(self, event: Measured, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(event.ticket)
+        if operation is not None:
+            operation.measured(event.figures, now, out)
+
+    def _peer_down(self, event: PeerDown, now: Instant, out: Outbox) -> None:
+        self.gossiper.peer_down(event.peer, now, out)
+        for operation in list(self.shared.pending.values()):
+            operation.peer_down(event.peer, now, out)
+
+    def _candidate(self, event: Candidate, now: Instant, out: Outbox) -> None:
+        self.seats.candidate(event.address, out)
+
+    def _reached(self, event: Reached, now: Instant, out: Outbox) -> None:
+        pending = self.shared.pending
+        for ticket in self.timers.due(now):
+            operation = pending.get(ticket)
+            if operation is not None:
+                operation.reached(now, out)
+        self.seats.tick(now, out)
+        self.gossiper.tick(now, out)
+
+    # Messages: requests of peers ---------------------------------------------------------------------------
+
+    def _same_ring(self, peer: NodeId, message: Replicate | Fetch | Scan | Forward, out: Outbox) -> bool:
+        """Whether the sender decided under our ring; if not it is refused, and the two compare rings."""
+        if message.epoch == self.cluster.epoch and self.cluster.seated:
+            return True
+        out.send(peer, other_epoch(message))
+        self.gossiper.compare(peer, out)
+        return False
+
+    def _replicate(self, peer: NodeId, message: Replicate, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            serve_replicate(self.shared, peer, message, out)
+
+    def _fetch(self, peer: NodeId, message: Fetch, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            serve_fetch(self.shared, peer, message, out)
+
+    def _scan(self, peer: NodeId, message: Scan, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            serve_scan(self.shared, peer, message, out)
+
+    def _forward(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            self.intake.forwarded_here(peer, message, now, out)
+
+    def _ask(self, peer: NodeId, message: Ask, now: Instant, out: Outbox) -> None:
+        self.inspector.asked(peer, message, now, out)
+
+    def _join(self, peer: NodeId, message: Join, now: Instant, out: Outbox) -> None:
+        self.seats.join_asked(peer, message.member, now, out)
+
+    def _wait(self, peer: NodeId, message: Wait, now: Instant, out: Outbox) -> None:
+        self.seats.told_to_wait(message, now, out)
+
+    def _seal(self, peer: NodeId, message: Seal, now: Instant, out: Outbox) -> None:
+        self.seats.seal_told(peer, out)
+
+    def _ping(self, peer: NodeId, message: Ping, now: Instant, out: Outbox) -> None:
+        out.send(peer, Pong(message.rid))
+
+    # Messages: answers to ours -----------------------------------------------------------------------------
+
+    def _replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.replicated(peer, message, now, out)
+
+    def _fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.fetched(peer, message, now, out)
+
+    def _forwarded(self, peer: NodeId, message: Forwarded, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.forwarded(peer, message, now, out)
+
+    def _answered(self, peer: NodeId, message: Answer, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.answered(peer, message, now, out)
+
+    def _page_arrived(self, peer: NodeId, message: Scanned, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.page_arrived(peer, message, now, out)
+
+
+def _nothing(peer: NodeId, message: Pong, now: Instant, out: Outbox) -> None:
+    """A pong says only that the peer is there, which `Cluster.heard` has noted."""

@@ -1,0 +1,143 @@
+"""The shape of a conversation: something that waits for events under a ticket, and ends by its deadline.
+
+The node keeps every operation in one table by ticket and hands it the events that carry that ticket. An operation
+that has ended is no longer in the table, so late answers need no special case anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from node.core.ids import Instant, NodeId
+from node.engine.outbox import Outbox
+from node.storage.port import Outcome
+from node.wire.messages import Answer, Fetched, Forwarded, Replicated, Scanned
+from node.wire.requests import Failed, Result
+
+if TYPE_CHECKING:
+    from node.engine.cluster import Cluster
+    from node.engine.timers import Timers
+
+Then = Callable[[Result, Outbox], None]
+"""What to do with the result of an operation that another operation asked for."""
+
+
+class Asker:
+    """Who wants the result: a client's ticket, a peer's forward (`peer` and its rid), or another operation (`then`)."""
+
+    __slots__ = ("peer", "then", "ticket")
+
+    def __init__(self, ticket: int, peer: NodeId | None = None, then: Then | None = None) -> None:
+        self.ticket = ticket
+        self.peer = peer
+        self.then = then
+
+    def answer(self, result: Result, out: Outbox) -> None:
+        """Hand over the result: called exactly once."""
+        if self.then is not None:
+            self.then(result, out)
+        elif self.peer is None:
+            out.reply(self.ticket, result)
+        else:
+            out.send(self.peer, Forwarded(self.ticket, "", result))
+
+    def refuse(self, why: str, out: Outbox) -> None:
+        """Tell a forwarding peer that nothing was committed, so that it may ask somebody else."""
+        assert self.peer is not None, "only a forward can be refused"
+        out.send(self.peer, Forwarded(self.ticket, why, None))
+
+
+class Shared:
+    """What all operations of one node use: its table of operations, its timers, its view of the cluster."""
+
+    __slots__ = ("cluster", "durable", "me", "pending", "timers", "value_bytes_max", "wall_offset_s", "_last_ticket")
+
+    def __init__(
+        self, me: NodeId, cluster: Cluster, timers: Timers, *, durable: bool, value_bytes_max: int, wall_offset_s: float
+    ) -> None:
+        self.me = me
+        self.cluster = cluster
+        self.timers = timers
+        self.durable = durable
+        self.value_bytes_max = value_bytes_max
+        self.wall_offset_s = wall_offset_s
+        self.pending: dict[int, Operation] = {}
+        self._last_ticket = 0
+
+    def enter(self, operation: Operation) -> int:
+        """Put an operation into the table and return its ticket."""
+        self._last_ticket += 1
+        self.pending[self._last_ticket] = operation
+        return self._last_ticket
+
+    def wall_ms(self, now: Instant) -> int:
+        """Unix time in milliseconds, for display."""
+        return int((now + self.wall_offset_s) * 1000)
+
+
+class Operation:
+    """A conversation that waits for events. Each handler may end it; what it does not expect it ignores."""
+
+    __slots__ = ("shared", "ticket")
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.ticket = shared.enter(self)
+
+    def end(self) -> None:
+        """Leave the table: no further event arrives."""
+        self.shared.pending.pop(self.ticket, None)
+
+    def renew(self) -> None:
+        """Take a new ticket: answers to the old one no longer arrive."""
+        self.end()
+        self.ticket = self.shared.enter(self)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has left the table."""
+        return self.ticket not in self.shared.pending
+
+    def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
+        """A write of ours is durable, or was refused."""
+
+    def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
+        """The local row."""
+
+    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+        """A page of local rows."""
+
+    def measured(self, figures: dict[str, object], now: Instant, out: Outbox) -> None:
+        """The runtime's figures."""
+
+    def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
+        """A peer stored a row, or refused."""
+
+    def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
+        """A peer's row."""
+
+    def forwarded(self, peer: NodeId, message: Forwarded, now: Instant, out: Outbox) -> None:
+        """How a forwarded request ended."""
+
+    def answered(self, peer: NodeId, message: Answer, now: Instant, out: Outbox) -> None:
+        """A peer's answer to a question."""
+
+    def page_arrived(self, peer: NodeId, message: Scanned, now: Instant, out: Outbox) -> None:
+        """A peer's page of rows."""
+
+    def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """The link to a peer is gone, and with it what was on its way."""
+
+    def reached(self, now: Instant, out: Outbox) -> None:
+        """A time this operation set has come."""
+
+
+def unavailable(text: str) -> Failed:
+    """The quorum cannot be met and nothing was stored anywhere."""
+    return Failed("UNAVAILABLE", text)
+
+
+def unknown(text: str) -> Failed:
+    """A write whose outcome is not known."""
+    return Failed("UNKNOWN", f"{text}; the write may still take effect")

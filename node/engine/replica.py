@@ -1,0 +1,88 @@
+"""The serving side: what this node does for another coordinator. Each request is answered once, when it is durable."""
+
+from __future__ import annotations
+
+from node.core.ids import Instant, NodeId
+from node.core.limits import SCAN_LIMIT_MAX
+from node.core.version import Row
+from node.engine.operation import Operation, Shared
+from node.engine.outbox import Outbox
+from node.storage.port import Merge, Merged, Outcome, Refusal, Refused
+from node.wire.errors import RemoteWireError
+from node.wire.messages import Fetch, Fetched, Forward, Forwarded, Replicate, Replicated, Scan, Scanned
+from node.wire.rows import decode_row, encode_row, trusted_row
+
+
+class Serving(Operation):
+    """One peer's request, waiting for our disk."""
+
+    __slots__ = ("peer", "rid")
+
+    def __init__(self, shared: Shared, peer: NodeId, rid: int) -> None:
+        super().__init__(shared)
+        self.peer = peer
+        self.rid = rid
+
+    def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
+        """The row is durable here (or was refused): say so, and say what we hold beyond it."""
+        self.end()
+        if isinstance(outcome, Refused):
+            out.send(self.peer, Replicated(self.rid, False, None, outcome.why.value))
+            return
+        assert isinstance(outcome, Merged), f"a replicate was persisted as {outcome!r}"
+        out.send(self.peer, Replicated(self.rid, self.shared.durable, outcome.row if outcome.more else None, ""))
+
+    def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
+        """The row as we hold it."""
+        self.end()
+        out.send(self.peer, Fetched(self.rid, row, "" if readable else "row unreadable"))
+
+    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+        """A page of our rows."""
+        self.end()
+        out.send(self.peer, Scanned(self.rid, tuple((key, without_values(row)) for key, row in items), more, ""))
+
+
+def without_values(row: bytes) -> bytes:
+    """The row with its values emptied (tombstones stay tombstones): enough to tell live from deleted."""
+    held = trusted_row(row)
+    return encode_row(Row(held.clock, tuple(v if v.value is None else v._replace(value=b"") for v in held.versions)))
+
+
+def serve_replicate(shared: Shared, peer: NodeId, message: Replicate, out: Outbox) -> None:
+    """Merge a coordinator's row into ours. A row that does not parse is refused, never stored."""
+    try:
+        decode_row(message.row)
+    except RemoteWireError as error:
+        out.send(peer, Replicated(message.rid, False, None, error.code))
+        return
+    out.persist(Serving(shared, peer, message.rid).ticket, Merge(message.key, message.row, message.epoch))
+
+
+def serve_fetch(shared: Shared, peer: NodeId, message: Fetch, out: Outbox) -> None:
+    """Read our row for a coordinator."""
+    out.load(Serving(shared, peer, message.rid).ticket, message.key)
+
+
+def serve_scan(shared: Shared, peer: NodeId, message: Scan, out: Outbox) -> None:
+    """Read a page of our rows of one partition."""
+    partitions = shared.cluster.partitions
+    if not 0 <= message.partition < partitions:
+        out.send(peer, Scanned(message.rid, (), False, "no such partition"))
+        return
+    ticket = Serving(shared, peer, message.rid).ticket
+    out.scan(ticket, message.partition, partitions, message.after, min(message.limit, SCAN_LIMIT_MAX))
+
+
+def other_epoch(message: Replicate | Fetch | Scan | Forward) -> Replicated | Fetched | Scanned | Forwarded:
+    """The refusal of a message that was sent under another ring than ours."""
+    why = Refusal.EPOCH.value
+    match message:
+        case Replicate():
+            return Replicated(message.rid, False, None, why)
+        case Fetch():
+            return Fetched(message.rid, None, why)
+        case Scan():
+            return Scanned(message.rid, (), False, why)
+        case Forward():
+            return Forwarded(message.rid, why, None)

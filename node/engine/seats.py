@@ -1,0 +1,304 @@
+"""Getting and giving seats: founding, joining, sealing, yielding (design, section 7, in its simplest safe form).
+
+    unseated ──found──► seated, alone ──Join of others──► seated ──first client write──► sealed
+        ▲  └──Join, answered by a Gossip that names us───────┘
+        └──yield: alone, never written, and a better cluster of our name and key shows itself
+
+The ring changes only while no client has ever written. The founder (`decider`) makes each new epoch, alone, and stores
+it before it tells anybody; the first write anywhere asks it to *seal* the ring, and from then on the placement stays as
+it is: a later joiner is a member that owns nothing. So no epoch is ever decided twice, and a join never makes an
+acknowledged write unreadable. A ring is stored before anything is done under it: the storage queue keeps that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from node.core import ring
+from node.core.cluster import Member, RingState, Seat, Secret
+from node.core.ids import Instant, NodeId
+from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S, MEMBERS_MAX, OPERATIONS_MAX
+from node.engine.cluster import Cluster, address_of
+from node.engine.events import Stranger
+from node.engine.outbox import Outbox
+from node.wire.messages import Gossip, Join, Seal, Wait
+
+DECISION_TICKET = -1
+"""The ticket under which the decider stores its decision."""
+
+SECRET_BYTES = 32
+CLUSTER_ID_BYTES = 16
+
+FOUNDING_DEFERRALS = 2
+"""How often an unseated node leaves the founding to one with a lower id: that one may be waiting for us (--join)."""
+
+
+class Parked(NamedTuple):
+    """A first write that waits for the seal: `go` when it is there, `give_up(why)` at the deadline."""
+
+    deadline: Instant
+    go: Callable[[Instant, Outbox], None]
+    give_up: Callable[[str, Outbox], None]
+
+
+class Seats:
+    """This node's way to its seat, and, where it founded the cluster, the seats it gives."""
+
+    def __init__(self, cluster: Cluster, entropy: Callable[[int], bytes]) -> None:
+        self.cluster = cluster
+        self.config = cluster.config
+        self.entropy = entropy
+        self.candidates: list[str] = []
+        self.parked: list[Parked] = []
+        self._deciding: RingState | None = None
+        self._seal_wanted = False
+        self._found_at: Instant | None = None
+        self._retry_at: Instant = 0.0
+        self._deferred = 0
+        self._turn = 0
+
+    # Time --------------------------------------------------------------------------------------------------
+
+    def start(self, now: Instant, out: Outbox) -> None:
+        """Begin without a seat: dial the seeds; without seeds, found after having looked around."""
+        self._retry_at = now
+        for address in self.config.join:
+            self.candidate(address, out)
+        if not self.config.join:
+            self._found_at = now + (FOUND_AFTER_S if self.config.discover else 0.0)
+        self.tick(now, out)
+
+    def next_deadline(self) -> Instant | None:
+        """When `tick` wants to run next."""
+        if self.cluster.seated:
+            return self._retry_at if self.parked else None
+        return self._retry_at if self._found_at is None else min(self._retry_at, self._found_at)
+
+    def tick(self, now: Instant, out: Outbox) -> None:
+        """Found, ask for a seat again, or ask for the seal again: whatever is due."""
+        if not self.cluster.seated:
+            if self._found_at is not None and now >= self._found_at:
+                self._found_or_wait(now, out)
+            elif now >= self._retry_at:
+                self._retry_at = now + JOIN_RETRY_S
+                self._ask_for_seat(out)
+        elif self.parked and now >= self._retry_at:
+            self._retry_at = now + JOIN_RETRY_S
+            self._retry_seal(now, out)
+
+    # Finding and founding ----------------------------------------------------------------------------------
+
+    def candidate(self, address: str, out: Outbox) -> None:
+        """An address to try. Bounded: a spoofed network must not make us dial for ever."""
+        if address not in self.candidates and len(self.candidates) < CANDIDATES_MAX:
+            self.candidates.append(address)
+            out.dial(address)
+
+    def _found_or_wait(self, now: Instant, out: Outbox) -> None:
+        """The lowest node id among the unseated founds; whoever sees a cluster joins it instead."""
+        links = self.cluster.links
+        lower = any(node < self.config.id for node in links) and self._deferred < FOUNDING_DEFERRALS
+        if lower or any(link.seated for link in links.values()):
+            self._deferred += 1
+            self._found_at = now + FOUND_AFTER_S
+            return
+        seat = _seat(self.cluster.me)
+        founded = RingState(
+            cluster_id=self.entropy(CLUSTER_ID_BYTES).hex(),
+            cluster=self.config.cluster,
+            epoch=1,
+            sealed=False,
+            decider=self.config.id,
+            quorums=self.config.quorums,
+            seats=(seat,),
+            owners=ring.found(seat, self.config.partitions),
+            secrets=(Secret(1, self.entropy(SECRET_BYTES)),),
+        )
+        self.cluster.note(now, out, "founded", cluster=self.config.cluster, cluster_id=founded.cluster_id)
+        self.cluster.save_members(out)
+        self.adopt(founded, now, out)
+
+    def _ask_for_seat(self, out: Outbox) -> None:
+        """Ask one linked peer after the other, those with a seat first."""
+        links = self.cluster.links
+        peers = [node for node, link in links.items() if link.seated] or list(links)
+        if peers:
+            self._turn += 1
+            out.send(peers[self._turn % len(peers)], Join(self.cluster.me))
+
+    def told_to_wait(self, message: Wait, now: Instant, out: Outbox) -> None:
+        """No seat yet, and why; perhaps others to ask."""
+        cluster = self.cluster
+        if cluster.seated:
+            return
+        if message.why != cluster.waiting_because:
+            cluster.waiting_because = message.why
+            cluster.note(now, out, "waiting", because=message.why)
+        for address in message.candidates[:CANDIDATES_MAX]:
+            self.candidate(address, out)
+
+    def stranger(self, event: Stranger, now: Instant, out: Outbox) -> None:
+        """Another cluster of our name and key. Alone and never written, we yield to the better one; else both go on."""
+        cluster = self.cluster
+        mine = cluster.ring
+        if mine is None:
+            return
+        alone = len(cluster.members) == 1 and not mine.sealed and self._deciding is None and not self.parked
+        better = event.sealed or event.members > 1 or event.peer < self.config.id
+        if alone and better:
+            cluster.note(now, out, "yielded", cluster_id=mine.cluster_id, to=event.cluster_id, node=event.name)
+            cluster.adopt(None)
+            cluster.save_ring(None, out)
+            self._deferred = 0
+            self._found_at = now + FOUND_AFTER_S
+            self._retry_at = now + JOIN_RETRY_S
+            self.candidate(event.address, out)
+        elif event.cluster_id not in cluster.strangers and len(cluster.strangers) < CANDIDATES_MAX:
+            cluster.strangers[event.cluster_id] = event
+            cluster.note(now, out, "stranger", cluster_id=event.cluster_id, node=event.name, address=event.address)
+
+    # Giving seats ------------------------------------------------------------------------------------------
+
+    def join_asked(self, peer: NodeId, joiner: Member, now: Instant, out: Outbox) -> None:
+        """A node asks for a seat: the decider gives one while nothing was written; later anybody admits a member."""
+        why = self._why_not(peer, joiner)
+        if why is not None:
+            out.send(peer, Wait(why, ()))
+            return
+        cluster = self.cluster
+        state = cluster.state
+        if joiner.id in cluster.members or state.sealed:
+            self._welcome(peer, joiner, now, out)
+        elif state.decider != self.config.id:
+            decider = cluster.members.get(state.decider)
+            candidates = (address_of(decider),) if decider is not None else ()
+            out.send(peer, Wait(f"{cluster.name(state.decider)}, who founded the cluster, gives the seats", candidates))
+        elif self._deciding is None:
+            self._take_in(joiner, now, out)
+            seats, owners = ring.join(state.seats, state.owners, _seat(joiner), state.quorums.n)
+            self._decide(state._replace(epoch=state.epoch + 1, seats=seats, owners=owners), out)
+
+    def _welcome(self, peer: NodeId, joiner: Member, now: Instant, out: Outbox) -> None:
+        known = self.cluster.members.get(joiner.id)
+        if known is None or known.incarnation < joiner.incarnation:
+            self._take_in(joiner, now, out)
+        out.send(peer, self.gossip(ring=True, reply=False))
+
+    def _take_in(self, joiner: Member, now: Instant, out: Outbox) -> None:
+        self.cluster.note(now, out, "member", node=joiner.name, address=address_of(joiner))
+        self.cluster.learn(joiner)
+        self.cluster.save_members(out)
+        out.dial(address_of(joiner))
+
+    def _why_not(self, peer: NodeId, joiner: Member) -> str | None:
+        cluster = self.cluster
+        if not cluster.seated:
+            return f"{self.config.name} has no seat itself yet"
+        if joiner.id != peer:
+            return "a node asks for itself only"
+        known = cluster.members.get(joiner.id)
+        if known is not None and known.storage_id != joiner.storage_id:
+            return f"the seat of {known.name} belongs to another store"
+        if known is None and len(cluster.members) >= MEMBERS_MAX:
+            return f"the cluster has {MEMBERS_MAX} members, its limit"
+        namesake = next((m for m in cluster.others() if m.name == joiner.name and m.id != joiner.id), None)
+        if namesake is None and joiner.name == self.config.name:
+            namesake = cluster.me
+        if namesake is not None:
+            return f"the name {joiner.name} is taken by the node at {address_of(namesake)}: start with another --name"
+        return None
+
+    # Deciding and sealing ----------------------------------------------------------------------------------
+
+    def _decide(self, decided: RingState, out: Outbox) -> None:
+        """Store a new ring first; `decision_stored` makes it true. One decision at a time."""
+        assert self.cluster.state.decider == self.config.id, "only the decider decides"
+        assert self._deciding is None, "a decision is under way"
+        self._deciding = decided
+        self.cluster.save_ring(decided, out, DECISION_TICKET)
+
+    def decision_stored(self, stored: bool, now: Instant, out: Outbox) -> None:
+        """Our decision is durable: adopt it and tell everybody."""
+        decided, self._deciding = self._deciding, None
+        if decided is None or not stored:
+            return
+        self.adopt(decided, now, out, store=False)
+        self.tell_all(out)
+        if self._seal_wanted:
+            self.seal_asked(out)
+
+    def need_seal(self, parked: Parked, now: Instant, out: Outbox) -> None:
+        """Hold a client's write until the ring is sealed."""
+        cluster = self.cluster
+        founder = cluster.state.decider
+        if not cluster.is_up(founder):
+            name = cluster.name(founder)
+            parked.give_up(f"the very first write needs {name}, who founded the cluster, and {name} is down", out)
+        elif len(self.parked) >= OPERATIONS_MAX:
+            parked.give_up(f"{OPERATIONS_MAX} writes already wait for the first one", out)
+        else:
+            self.parked.append(parked)
+            if len(self.parked) == 1:
+                self._retry_at = now + JOIN_RETRY_S
+                self.seal_asked(out)
+
+    def _retry_seal(self, now: Instant, out: Outbox) -> None:
+        late = [parked for parked in self.parked if now >= parked.deadline]
+        self.parked = [parked for parked in self.parked if now < parked.deadline]
+        for parked in late:
+            parked.give_up(f"{self.cluster.name(self.cluster.state.decider)} did not seal the ring in time", out)
+        if self.parked:
+            self.seal_asked(out)
+
+    def seal_asked(self, out: Outbox) -> None:
+        """Freeze the placement: ourselves if we decide, else by asking who does."""
+        state = self.cluster.ring
+        if state is None or state.sealed:
+            return
+        if state.decider != self.config.id:
+            out.send(state.decider, Seal(state.epoch))
+        elif self._deciding is None:
+            self._seal_wanted = False
+            self._decide(state._replace(sealed=True), out)
+        else:
+            self._seal_wanted = True
+
+    def seal_told(self, peer: NodeId, out: Outbox) -> None:
+        """A member has a client that wants to write."""
+        state = self.cluster.ring
+        if state is not None and state.sealed:
+            out.send(peer, self.gossip(ring=True, reply=False))
+        else:
+            self.seal_asked(out)
+
+    def adopt(self, adopted: RingState, now: Instant, out: Outbox, *, store: bool = True) -> None:
+        """Make a decided ring ours, and let the writes go that waited for its seal."""
+        first = not self.cluster.seated
+        if store:
+            self.cluster.save_ring(adopted, out)
+        self.cluster.adopt(adopted)
+        self._found_at = None
+        kind = "seated" if first else "sealed" if adopted.sealed else "epoch"
+        self.cluster.note(now, out, kind, epoch=adopted.epoch, nodes=len(adopted.seats))
+        if adopted.sealed:
+            parked, self.parked = self.parked, []
+            for waiting in parked:
+                waiting.go(now, out)
+
+    # Telling -----------------------------------------------------------------------------------------------
+
+    def gossip(self, *, ring: bool, reply: bool) -> Gossip:
+        """What we know, as a message; with the ring itself for a receiver that is behind."""
+        state = self.cluster.state
+        return Gossip(state.epoch, state.sealed, tuple(self.cluster.members.values()), state if ring else None, reply)
+
+    def tell_all(self, out: Outbox) -> None:
+        """Give everybody the ring."""
+        message = self.gossip(ring=True, reply=False)
+        for member in self.cluster.others():
+            out.send(member.id, message)
+
+
+def _seat(member: Member) -> Seat:
+    return Seat(member.id, member.zone, member.weight)

@@ -1,0 +1,148 @@
+"""Asking everybody: a bounded question to all members, answered with whatever came in time.
+
+A node that does not answer is shown as unknown; it never delays the answer beyond the survey's own deadline, and it
+never fails it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from node.core.ids import Instant, NodeId
+from node.core.limits import SURVEY_MS_MAX
+from node.engine.operation import Operation, Shared
+from node.engine.outbox import Outbox
+from node.wire.messages import Answer, Ask, Fetch, Fetched
+
+Answers = dict[NodeId, dict[str, object]]
+Heard = Callable[[Answers, Instant, Outbox], None]
+
+
+class Survey(Operation):
+    """One question to all members that are up; `heard(answers)` is called once, at the latest at the deadline."""
+
+    __slots__ = ("answers", "awaited", "heard")
+
+    def __init__(self, shared: Shared, heard: Heard) -> None:
+        super().__init__(shared)
+        self.heard = heard
+        self.answers: Answers = {}
+        self.awaited: set[NodeId] = set()
+
+    def start(self, what: str, timeout_ms: int, now: Instant, out: Outbox) -> None:
+        """Ask; our own answer comes from the runtime's figures."""
+        cluster = self.shared.cluster
+        self.shared.timers.set(now + min(timeout_ms, SURVEY_MS_MAX) / 1000, self.ticket)
+        self.awaited = {member.id for member in cluster.others() if cluster.is_up(member.id)} | {self.shared.me}
+        for node in sorted(self.awaited - {self.shared.me}):
+            out.send(node, Ask(self.ticket, what, b""))
+        out.measure(self.ticket)
+
+    def measured(self, figures: dict[str, object], now: Instant, out: Outbox) -> None:
+        """Our own figures."""
+        self._take(self.shared.me, own_status(self.shared, figures, now), now, out)
+
+    def answered(self, peer: NodeId, message: Answer, now: Instant, out: Outbox) -> None:
+        """A member's answer; one that is no JSON object counts as none."""
+        try:
+            answer = msgspec.json.decode(message.json, type=dict[str, object])
+        except msgspec.MsgspecError:
+            answer = {}
+        self._take(peer, answer, now, out)
+
+    def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """One less to wait for."""
+        self._take(peer, None, now, out)
+
+    def reached(self, now: Instant, out: Outbox) -> None:
+        """Enough waited."""
+        self.end()
+        self.heard(self.answers, now, out)
+
+    def _take(self, node: NodeId, answer: dict[str, object] | None, now: Instant, out: Outbox) -> None:
+        if node not in self.awaited:
+            return
+        self.awaited.discard(node)
+        if answer is not None:
+            self.answers[node] = answer
+        if not self.awaited:
+            self.reached(now, out)
+
+
+class AnswerStatus(Operation):
+    """A peer asked how we are: our figures, as soon as the runtime gives them."""
+
+    __slots__ = ("peer", "rid")
+
+    def __init__(self, shared: Shared, peer: NodeId, rid: int) -> None:
+        super().__init__(shared)
+        self.peer = peer
+        self.rid = rid
+
+    def measured(self, figures: dict[str, object], now: Instant, out: Outbox) -> None:
+        """The figures are there."""
+        self.end()
+        out.send(self.peer, Answer(self.rid, msgspec.json.encode(own_status(self.shared, figures, now))))
+
+
+class RowSurvey(Operation):
+    """What every node of a key's preference list holds for it: for `key explain`. Not a quorum read."""
+
+    __slots__ = ("awaited", "heard", "rows")
+
+    def __init__(
+        self, shared: Shared, heard: Callable[[dict[NodeId, bytes | str | None], Instant, Outbox], None]
+    ) -> None:
+        super().__init__(shared)
+        self.heard = heard
+        self.rows: dict[NodeId, bytes | str | None] = {}
+        self.awaited: set[NodeId] = set()
+
+    def start(self, key: bytes, nodes: tuple[NodeId, ...], timeout_ms: int, now: Instant, out: Outbox) -> None:
+        """Ask all of `nodes` that are up. A str in `rows` says why a node could not tell."""
+        cluster = self.shared.cluster
+        self.shared.timers.set(now + min(timeout_ms, SURVEY_MS_MAX) / 1000, self.ticket)
+        self.awaited = {node for node in nodes if cluster.is_up(node)}
+        for node in nodes:
+            if node == self.shared.me:
+                out.load(self.ticket, key)
+            elif node in self.awaited:
+                out.send(node, Fetch(self.ticket, cluster.epoch, key))
+        if not self.awaited:
+            self.reached(now, out)
+
+    def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
+        """Our own row."""
+        self._take(self.shared.me, row if readable else "row unreadable", now, out)
+
+    def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
+        """A peer's row."""
+        self._take(peer, message.refused or message.row, now, out)
+
+    def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """One less to wait for."""
+        if peer in self.awaited:
+            self._take(peer, "went down", now, out)
+
+    def reached(self, now: Instant, out: Outbox) -> None:
+        """Enough waited."""
+        self.end()
+        self.heard(self.rows, now, out)
+
+    def _take(self, node: NodeId, row: bytes | str | None, now: Instant, out: Outbox) -> None:
+        if node not in self.awaited:
+            return
+        self.awaited.discard(node)
+        self.rows[node] = row
+        if not self.awaited:
+            self.reached(now, out)
+
+
+def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict[str, object]:
+    """What this node says of itself to a survey: its figures, its epoch, and whom it sees how."""
+    cluster = shared.cluster
+    sees = {member.name: cluster.health(member.id, now) for member in cluster.members.values()}
+    wanted = ("keys", "bytes", "siblings", "p99_ms", "uptime_s")
+    return {"epoch": cluster.epoch, "sees": sees} | {name: figures.get(name) for name in wanted}

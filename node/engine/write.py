@@ -1,0 +1,33 @@
+"""What a client wants written, before anybody coordinates it."""
+
+from __future__ import annotations
+
+from node.core.ids import Instant
+from node.core.version import Clock
+
+
+class Write:
+    """What is to be written, independent of who coordinates it. `context` is opened; with `cover` it is a minimum."""
+
+    __slots__ = ("context", "cover", "deadline", "key", "strict", "value", "w", "writer")
+
+    def __init__(
+        self,
+        key: bytes,
+        value: bytes | None,
+        *,
+        context: Clock,
+        cover: bool,
+        w: int,
+        strict: bool,
+        deadline: Instant,
+        writer: str,
+    ) -> None:
+        self.key = key
+        self.value = value
+        self.context = context
+        self.cover = cover
+        self.w = w
+        self.strict = strict
+        self.deadline = deadline
+        self.writer = writer
