@@ -1,4 +1,4 @@
-"""`dyn`: the version is answered before anything heavy is imported."""
+"""`dyn`: the version, and the words that completions ask for, are answered before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ import sys
 
 def main() -> int:
     """Run `dyn`; the result is the exit status."""
-    if sys.argv[1:] == ["--version"]:
-        from node import __version__
+    argv = sys.argv[1:]
+    if argv in (["--version"], ["version"]):
+        from importlib.metadata import version
 
-        sys.stdout.write(f"dyn {__version__}\n")
+        sys.stdout.write(f"dyn {version('dyn-kv')}\n")
         return 0
-    sys.stderr.write("dyn: nothing here yet\n")
-    return 2
+    if argv[:1] == ["__complete"]:
+        from dynamo_cli.complete import complete
+
+        return complete(argv[1:])
+    try:
+        from dynamo_cli.app import run
+        from dynamo_cli.environment import Environment
+
+        return run(argv, Environment())
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

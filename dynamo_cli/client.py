@@ -1,0 +1,231 @@
+"""The client of the command line: one blocking socket, one answer at a time.
+
+A read may be repeated on the next node, so a silent node costs only its share of the deadline. A write is sent once:
+after that, no answer means that its outcome is not known, and that is what the user is told.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import hiredis
+
+from dynamo_cli.errors import CliError, from_reply
+from dynamo_cli.exit_status import ExitStatus
+
+PORT = 7700
+"""Client port of a node that was started without `--port`."""
+
+READ_BYTES = 64 * 1024
+GRACE_S = 0.2
+"""How much longer than its own deadline a node is listened to: its answer says more than our silence."""
+
+Word = bytes | str | int
+Reply = bytes | int | None | list["Reply"]
+
+UNCERTAIN = "it may or may not have been written"
+
+
+class Address(NamedTuple):
+    """Where a node listens for clients."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Read `HOST:PORT`, `HOST`, `:PORT` or `[v6]:PORT`; raises a usage error."""
+    host, colon, port = text.rpartition(":")
+    if not colon or (text.count(":") > 1 and not text.startswith("[")) or text.endswith("]"):
+        host, port = text, str(PORT)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise CliError(ExitStatus.USAGE, f"not an address: {text!r}", "Write HOST:PORT, as in 127.0.0.1:7700")
+    return Address(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def packed(words: tuple[Word, ...]) -> bytes:
+    """One command as RESP: an array of bulk strings."""
+    parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+
+
+class Unreachable(Exception):
+    """A node could not be spoken to; nothing was asked of it."""
+
+
+class Connection:
+    """One connection to one node, authenticated and named. `deadline` is an instant of `time.monotonic`."""
+
+    def __init__(self, address: Address, deadline: float, *, password: str | None, writer: str) -> None:
+        self.address = address
+        self._reader = hiredis.Reader(replyError=hiredis.ReplyError)
+        try:
+            self._socket = socket.create_connection(address, timeout=_left(deadline))
+        except TimeoutError:
+            raise Unreachable("no answer") from None
+        except OSError as error:
+            raise Unreachable(_reason(error)) from None
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self._introduce(deadline, password, writer)
+        except (OSError, hiredis.HiredisError) as error:
+            self.close()
+            raise Unreachable(_reason(error)) from None
+        except CliError:
+            self.close()
+            raise
+
+    def _introduce(self, deadline: float, password: str | None, writer: str) -> None:
+        # Waiting for these answers tells a node that is frozen from one that works, before a write is sent to it.
+        words: list[tuple[Word, ...]] = [("AUTH", password)] if password else []
+        words.append(("CLIENT", "SETNAME", writer))
+        self.send(*words)
+        for _ in words:
+            try:
+                self.receive(deadline)
+            except CliError as error:
+                if error.code != "ERR":  # Redis says ERR to a password where none is set, and to names it cannot take
+                    error.message = f"{self.address} refuses us: {error.message}"
+                    raise
+
+    def send(self, *requests: tuple[Word, ...]) -> None:
+        """Send commands, in order."""
+        self._socket.sendall(b"".join(map(packed, requests)))
+
+    def receive(self, deadline: float) -> Reply:
+        """Wait for one reply. Raises CliError for an error reply, TimeoutError, and OSError when the node hung up."""
+        while True:
+            reply = self._reader.gets()
+            if reply is not False:
+                break
+            self._socket.settimeout(_left(deadline))
+            data = self._socket.recv(READ_BYTES)
+            if not data:
+                raise ConnectionResetError("the node closed the connection")
+            self._reader.feed(data)
+        if isinstance(reply, hiredis.ReplyError):
+            raise from_reply(str(reply))
+        return reply  # type: ignore[no-any-return]  # hiredis.Reader.gets is Any; RESP2 without encoding is Reply
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+class Client:
+    """Asks the first of `addresses` that answers; keeps that connection until it fails.
+
+    Every request ends within `timeout_s` (and GRACE_S), by an answer or by a CliError.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        *,
+        timeout_s: float = 3.0,
+        password: Callable[[], str | None] = lambda: None,
+        writer: str = "dyn",
+    ) -> None:
+        assert addresses, "a client without addresses"
+        self.addresses = tuple(addresses)
+        self.timeout_s = timeout_s
+        self._password = password
+        self._writer = writer
+        self._connection: Connection | None = None
+
+    @property
+    def address(self) -> Address:
+        """The node that answers, or the first that will be asked."""
+        return self._connection.address if self._connection else self.addresses[0]
+
+    @property
+    def timeout_words(self) -> tuple[Word, ...]:
+        """The deadline as the server's commands take it."""
+        return "TIMEOUT", max(1, round(self.timeout_s * 1000))
+
+    def read(self, *words: Word) -> Reply:
+        """Ask something that changes nothing: a node that fails is left for the next one."""
+        deadline = time.monotonic() + self.timeout_s + GRACE_S
+        failures: dict[Address, str] = {}
+        while True:
+            connection = self._connect(deadline, failures)
+            try:
+                connection.send(words)
+                return connection.receive(self._share(deadline, len(failures)))
+            except (OSError, hiredis.HiredisError) as error:
+                self.close()
+                failures[connection.address] = _reason(error)
+
+    def write(self, *words: Word) -> Reply:
+        """Ask for a change, once. No answer is an error with status UNKNOWN."""
+        deadline = time.monotonic() + self.timeout_s + GRACE_S
+        connection = self._connect(deadline, {})
+        try:
+            connection.send(words)
+            return connection.receive(deadline)
+        except (OSError, hiredis.HiredisError) as error:
+            self.close()
+            why = f"no answer from {connection.address} in {self.timeout_s:g} s"
+            if not isinstance(error, TimeoutError):
+                why = f"{connection.address} hung up ({_reason(error)})"
+            raise CliError(
+                ExitStatus.UNKNOWN, f"outcome unknown: {why}; {UNCERTAIN}", "Look before writing again: dyn get KEY"
+            ) from None
+
+    def _connect(self, deadline: float, failures: dict[Address, str]) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        for address in self.addresses:
+            if address in failures:
+                continue
+            try:
+                share = self._share(deadline, len(failures))
+                password = self._password()
+                self._connection = Connection(address, share, password=password, writer=self._writer)
+                return self._connection
+            except Unreachable as failure:
+                failures[address] = str(failure)
+        raise self._gave_up(failures)
+
+    def _share(self, deadline: float, tried: int) -> float:
+        """The instant until which one node may keep us, so that those after it get their turn."""
+        now = time.monotonic()
+        return now + (deadline - now) / max(1, len(self.addresses) - tried)
+
+    def _gave_up(self, failures: dict[Address, str]) -> CliError:
+        reasons = ", ".join(f"{address} ({reason})" for address, reason in failures.items())
+        if "no answer in time" in failures.values():
+            return CliError(ExitStatus.UNKNOWN, f"no answer from {reasons}", "Allow more time: --timeout 10")
+        return CliError(
+            ExitStatus.UNREACHABLE, f"cannot reach {reasons}", "Start a node: dyn node start, or name one: -n HOST:PORT"
+        )
+
+    def close(self) -> None:
+        """Hang up; the next request connects again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _left(deadline: float) -> float:
+    return max(0.001, deadline - time.monotonic())
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, hiredis.HiredisError):
+        return "does not speak RESP"
+    if isinstance(error, socket.gaierror):
+        return "no such host"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)

@@ -1,0 +1,197 @@
+"""The world around a command: streams, terminal facts, directories, colour, and where clients come from.
+
+Commands touch the world only through this object, so a test, or the shell, hands them another one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from dynamo_cli.client import PORT, Client, parse_address
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.options import Options
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from dynamo_cli.store import Memory
+
+DEFAULT_NODE = f"127.0.0.1:{PORT}"
+WRITER_BYTES_MAX = 64
+"""As long as a writer's label may be (`node.core.limits`)."""
+
+PIPE_COLUMNS = 2000
+"""Width of a table that no terminal bounds: as wide as its content."""
+
+
+class Environment:
+    """Streams, `environ` and factories of one run of `dyn`. `memory` is set by the shell: the contexts it has read."""
+
+    memory: Memory | None = None
+    program = "dyn"
+
+    def __init__(
+        self,
+        *,
+        stdin: TextIO | None = None,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.stdin = stdin or sys.stdin
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        self.environ = os.environ if environ is None else environ
+
+    # Streams ------------------------------------------------------------------------------------------
+
+    @property
+    def stdout_is_terminal(self) -> bool:
+        """Whether a person reads the results."""
+        return self.stdout.isatty()
+
+    @property
+    def stderr_is_terminal(self) -> bool:
+        """Whether a person reads the remarks."""
+        return self.stderr.isatty()
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a question would reach a person."""
+        return self.stdin.isatty() and self.stderr.isatty()
+
+    def write(self, text: str, *, error: bool = False) -> None:
+        """Write text. What the stream's encoding lacks appears as an escape, never as an exception."""
+        stream = self.stderr if error else self.stdout
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes to standard output as they are."""
+        self.stdout.flush()
+        self.stdout.buffer.write(data)
+        self.stdout.buffer.flush()
+
+    def read_bytes(self) -> bytes:
+        """Everything on standard input."""
+        return self.stdin.buffer.read()
+
+    # Screens ------------------------------------------------------------------------------------------
+
+    def has_color(self, when: str, *, error: bool = False) -> bool:
+        """Whether a stream is coloured: flag, then NO_COLOR, then FORCE_COLOR, then what the stream is."""
+        if when != "auto":
+            return when == "always"
+        if self.environ.get("NO_COLOR"):
+            return False
+        if self.environ.get("FORCE_COLOR"):
+            return True
+        terminal = self.stderr_is_terminal if error else self.stdout_is_terminal
+        return terminal and self.environ.get("TERM") != "dumb"
+
+    def columns(self, *, error: bool = False) -> int:
+        """Width to draw in: the terminal's, or without one as wide as needed."""
+        if self.environ.get("COLUMNS", "").isdigit() and int(self.environ["COLUMNS"]):
+            return int(self.environ["COLUMNS"])
+        stream = self.stderr if error else self.stdout
+        if not stream.isatty():
+            return PIPE_COLUMNS
+        try:
+            return os.get_terminal_size(stream.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
+
+    def draw(self, screen: RenderableType, *, color: str = "auto", error: bool = False) -> None:
+        """Draw a rich renderable, without the spaces that rich leaves at the ends of lines."""
+        from io import StringIO
+
+        from dynamo_cli.render.theme import THEME
+
+        sink = StringIO()
+        console = self.console(sink, colored=self.has_color(color, error=error), columns=self.columns(error=error))
+        console.push_theme(THEME)
+        console.print(screen)
+        lines = sink.getvalue().split("\n")
+        self.write("\n".join(line.rstrip(" ") for line in lines), error=error)
+
+    def console(self, sink: TextIO, *, colored: bool, columns: int) -> Console:
+        """A rich console that decides nothing by itself and trusts no text."""
+        from rich.console import Console
+
+        unicode = (getattr(self.stdout, "encoding", None) or "").lower().replace("-", "") in ("utf8", "")
+        return Console(
+            file=sink,
+            width=columns,
+            force_terminal=colored,
+            color_system="standard" if colored else None,
+            no_color=not colored,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            safe_box=not unicode,
+            legacy_windows=False,
+        )
+
+    # Places -------------------------------------------------------------------------------------------
+
+    def directory(self, kind: str) -> Path:
+        """Our directory of a kind: `config`, `data` or `state`, by the XDG rules. It may not exist yet."""
+        override = self.environ.get(f"DYN_{kind.upper()}_DIR")
+        if override:
+            return Path(override)
+        home = Path(self.environ.get("HOME") or Path.home())
+        default = {"config": home / ".config", "data": home / ".local/share", "state": home / ".local/state"}[kind]
+        base = self.environ.get(f"XDG_{kind.upper()}_HOME", "")
+        return (Path(base) if os.path.isabs(base) else default) / "dyn"
+
+    # Clients ------------------------------------------------------------------------------------------
+
+    def nodes(self, options: Options) -> tuple[str, ...]:
+        """The nodes to ask, in order: `-n`, else DYN_NODES, else this machine's default."""
+        listed = ",".join(options.nodes) or self.environ.get("DYN_NODES", "") or DEFAULT_NODE
+        return tuple(listed.replace(",", " ").split()) or (DEFAULT_NODE,)
+
+    def client(self, options: Options) -> Client:
+        """A client of the nodes that the options name."""
+        return self.client_of(self.nodes(options), options.timeout_s)
+
+    def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
+        """A client of these nodes, with our password and our name."""
+        addresses = [parse_address(text) for text in nodes]
+        return Client(addresses, timeout_s=timeout_s, password=self.password, writer=self.writer())
+
+    def release(self, client: Client) -> None:
+        """A command is done with its client: hang up. (The shell keeps its connection.)"""
+        client.close()
+
+    def password(self) -> str | None:
+        """The client password: from the file that DYN_PASSWORD_FILE names, or DYN_PASSWORD itself."""
+        name = self.environ.get("DYN_PASSWORD_FILE")
+        if not name:
+            return self.environ.get("DYN_PASSWORD") or None
+        try:
+            return Path(name).expanduser().read_text("utf-8").rstrip("\r\n") or None
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise CliError(
+                ExitStatus.REFUSED, f"cannot read the password file {name}: {why}", "Set DYN_PASSWORD_FILE"
+            ) from None
+
+    def writer(self) -> str:
+        """The label that our writes carry: DYN_WRITER, or user@host."""
+        label = self.environ.get("DYN_WRITER")
+        if not label:
+            label = f"{self.environ.get('USER') or self.environ.get('LOGNAME') or os.getuid()}@{socket.gethostname()}"
+        return "".join(c for c in label if "!" <= c <= "~")[:WRITER_BYTES_MAX] or "dyn"
+
+    def now_s(self) -> float:
+        """Seconds on a clock that never goes back: for showing how long something took."""
+        return time.perf_counter()

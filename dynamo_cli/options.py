@@ -1,0 +1,77 @@
+"""The options that every command takes, anywhere on the line, and the table that commands enter themselves into.
+
+A command is a plain function over a `Call`; it knows neither typer nor the process it runs in. `app` makes the typer
+tree out of `REGISTRY`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from dynamo_cli.exit_status import ExitStatus
+
+FORMATS = ("table", "wide", "plain", "json", "jsonl", "csv", "value")
+COLORS = ("auto", "always", "never")
+TIMEOUT_S = 3.0
+"""As long as a request may take by default (interface: TIMEOUT)."""
+
+
+class Options(NamedTuple):
+    """The global options of one command line. `output` None: a table on a terminal, plain elsewhere."""
+
+    nodes: tuple[str, ...] = ()
+    output: str | None = None
+    timeout_s: float = TIMEOUT_S
+    quiet: bool = False
+    yes: bool = False
+    color: str = "auto"
+    header: bool = True
+
+
+class Command(NamedTuple):
+    """One command: its words, the function, and what only the help page and the completions need.
+
+    `examples` are (command line, what it does); `exits` the exit codes beside 0, 1 and 2 that it is known for;
+    `completes` says what an argument or option value is: `keys`, `files`, or the words to choose from, by parameter.
+    """
+
+    path: tuple[str, ...]
+    function: Callable[..., ExitStatus]
+    panel: str
+    examples: tuple[tuple[str, str], ...]
+    exits: tuple[int, ...]
+    see: tuple[str, ...]
+    completes: dict[str, str]
+
+
+REGISTRY: dict[tuple[str, ...], Command] = {}
+"""Every command by its words, in the order of the help page."""
+
+PANELS = ("Start here", "Data", "Cluster", "Ring", "Node", "Help")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def command(
+    path: str,
+    *,
+    panel: str,
+    examples: Iterable[tuple[str, str]] = (),
+    exits: Iterable[int] = (),
+    see: Iterable[str] = (),
+    completes: dict[str, str] | None = None,
+) -> Callable[[Function], Function]:
+    """Enter a function into the command table under the words of `path`. Its first parameter is the `Call`."""
+    words = tuple(path.split())
+    assert panel in PANELS, panel
+
+    def enter(function: Function) -> Function:
+        assert words not in REGISTRY, f"command {path!r} is entered twice"
+        REGISTRY[words] = Command(
+            words, function, panel, tuple(examples), tuple(map(int, exits)), tuple(see), completes or {}
+        )
+        return function
+
+    return enter

@@ -1,0 +1,100 @@
+"""Screens of values: one value, or siblings side by side with the clocks that prove them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dynamo_cli.render.plain import clock_text, reading_values, show, show_lines
+
+Document = Mapping[str, Any]
+
+
+def sibling_label(index: int) -> str:
+    """The name of a sibling on the screen: A, B, … Z, AA, AB, …"""
+    label = ""
+    index += 1
+    while index:
+        index, digit = divmod(index - 1, len(ascii_uppercase))
+        label = ascii_uppercase[digit] + label
+    return label
+
+
+def reading_screen(document: Document, *, wide: bool = False) -> RenderableType:
+    """A dyn.get/v1 document: the value with its story below it, or all siblings in a table."""
+    values = document["values"]
+    if len(values) != 1:
+        return Group(*sibling_lines(document, wide=wide))
+    [value], [data] = values, reading_values(document)
+    body = Text(show_lines(data) if data else '""', style="value")
+    return Group(body, story_line(value, len(data)))
+
+
+def story_line(value: Document, size: int) -> Text:
+    """Clock, writer, time and size of one value, in one line."""
+    line = Text(clock_text(value["clock"]), style="clock")
+    parts = [f"by {show(value['writer'])}" if value["writer"] else "", time_text(value["written_at"]), size_text(size)]
+    return line.append("".join(f"  {part}" for part in parts if part), style="quiet")
+
+
+def sibling_lines(document: Document, *, wide: bool = False) -> list[RenderableType]:
+    """The heading, the table and the common past of a key's siblings."""
+    values = document["values"]
+    heading = Text(f"! {len(values)} siblings: their writers did not see each other", style="warn")
+    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table.add_column("")
+    table.add_column("VALUE", overflow="fold" if wide else "ellipsis", no_wrap=not wide, ratio=None)
+    for name in ("CLOCK", "WRITER", "WRITTEN", "SIZE"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "SIZE" else "left")
+    for index, (value, data) in enumerate(zip(values, reading_values(document), strict=True)):
+        table.add_row(
+            Text(sibling_label(index), style="label"),
+            Text(value_text(data), style="value"),
+            Text(clock_text(value["clock"]), style="clock"),
+            Text(show(value["writer"] or ""), style="quiet"),
+            Text(time_text(value["written_at"]), style="quiet"),
+            Text(size_text(len(data)), style="quiet"),
+        )
+    lines: list[RenderableType] = [heading, table]
+    past = common_past(values)
+    if past is not None:
+        follow = f"all follow {clock_text(past)}" if past else "they have no common past"
+        lines.append(Text(follow if len(values) > 2 or not past else follow.replace("all", "both"), style="quiet"))
+    return lines
+
+
+def common_past(values: Sequence[Document]) -> dict[str, int] | None:
+    """What all writers had seen, as a clock: the smallest count a node has in all pasts. None where it is not told."""
+    pasts: list[dict[str, int]] = [value["past"] for value in values if value.get("past") is not None]
+    if len(pasts) < len(values):
+        return None
+    return {node: min(past[node] for past in pasts) for node in pasts[0] if all(node in past for past in pasts)}
+
+
+def value_text(data: bytes) -> str:
+    """A value in a cell: escaped, and in quotes when it is empty or begins or ends with a space."""
+    text = show(data)
+    return f'"{text}"' if text != text.strip() or not text else text
+
+
+def time_text(written_at: str | None) -> str:
+    """The time of day of an RFC 3339 time, and its date."""
+    if not written_at:
+        return ""
+    date, _, clock = show(written_at).partition("T")
+    return f"{date} {clock.rstrip('Z')}"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes in at most 9 columns."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    raise AssertionError(size)

@@ -1,0 +1,183 @@
+"""The commands of the wire as functions: what a read found, what a write became. The CLI and the shell share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from dynamo_cli.client import Client, Reply, Word
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+
+
+class Version(NamedTuple):
+    """One version of a key. `value` None: a tombstone. What only clocks tell is None when they were not asked for."""
+
+    value: bytes | None
+    clock: dict[str, int] | None = None
+    dot: object = None
+    past: dict[str, int] | None = None
+    written_at: str | None = None
+    writer: str | None = None
+
+
+class Reading(NamedTuple):
+    """What a read found: the causal context (b"" for a key that nobody wrote) and the versions, tombstones too."""
+
+    key: bytes
+    context: bytes
+    versions: tuple[Version, ...]
+
+    @property
+    def live(self) -> tuple[Version, ...]:
+        """The versions that have a value: none, one, or siblings."""
+        return tuple(version for version in self.versions if version.value is not None)
+
+
+class Receipt(NamedTuple):
+    """What a write became: the new context, and who holds it: (node, durable, the owner it stands in for)."""
+
+    key: bytes
+    context: bytes
+    acks: tuple[dict[str, Any], ...]
+    w: int | None
+
+
+class Memory:
+    """The contexts that a shell has read, by key: the next write of a key replaces what was seen."""
+
+    def __init__(self) -> None:
+        self._readings: dict[bytes, tuple[Reading, float]] = {}
+
+    def learn(self, reading: Reading, now_s: float) -> None:
+        """A read, or a write, showed this."""
+        self._readings.pop(reading.key, None)
+        self._readings[reading.key] = (reading, now_s)
+        while len(self._readings) > MEMORY_KEYS_MAX:
+            del self._readings[next(iter(self._readings))]
+
+    def recall(self, key: bytes) -> tuple[Reading, float] | None:
+        """The last reading of a key, and when it was."""
+        return self._readings.get(key)
+
+    def forget(self, key: bytes) -> None:
+        """The key's context is no longer worth anything."""
+        self._readings.pop(key, None)
+
+    def keys(self) -> tuple[bytes, ...]:
+        """The keys read, the latest last."""
+        return tuple(self._readings)
+
+    @property
+    def conflicts(self) -> int:
+        """How many of the keys had siblings when they were last read."""
+        return sum(len(reading.live) > 1 for reading, _ in self._readings.values())
+
+
+MEMORY_KEYS_MAX = 10_000
+"""Keys a shell remembers: a context is at most 4 KiB, so this is at most 40 MiB, and in practice one."""
+
+
+def get(client: Client, key: bytes, *, r: int | None = None, strict: bool = False, clocks: bool = False) -> Reading:
+    """Read a key. With `clocks` every version carries its clock, writer and time."""
+    words: list[Word] = ["DYN.GET", key, *_quorum("R", r, strict), *client.timeout_words]
+    if clocks:
+        words.append("WITHCLOCKS")
+    reply = _array(client.read(*words), 2)
+    context, values = _bytes(reply[0]), [_bytes(item) for item in _array(reply[1], 0)]
+    if not clocks:
+        return Reading(key, context, tuple(Version(value) for value in values))
+    stories = [_json(item) for item in _array(reply[2] if len(reply) > 2 else None, 0)]
+    return Reading(key, context, tuple(_versions(values, stories)))
+
+
+def _versions(values: list[bytes], stories: list[dict[str, Any]]) -> Iterator[Version]:
+    remaining = iter(values)
+    for story in stories:
+        yield Version(
+            None if story.get("deleted") else next(remaining),
+            story.get("clock"),
+            story.get("dot"),
+            story.get("past"),
+            story.get("written_at"),
+            story.get("writer"),
+        )
+    for value in remaining:
+        yield Version(value)
+
+
+def put(
+    client: Client, key: bytes, context: bytes, value: bytes, *, w: int | None = None, strict: bool = False
+) -> Receipt:
+    """Write a value over what `context` covers; b"" is a blind write."""
+    words = ["DYN.PUT", key, context, value, *_quorum("W", w, strict), *client.timeout_words, "RECEIPT"]
+    return _receipt(key, client.write(*words))
+
+
+def delete(client: Client, key: bytes, context: bytes, *, w: int | None = None, strict: bool = False) -> Receipt:
+    """Delete what `context` covers."""
+    reply = client.write("DYN.DEL", key, context, *_quorum("W", w, strict), *client.timeout_words)
+    return Receipt(key, _bytes(reply), (), None)
+
+
+def _receipt(key: bytes, reply: Reply) -> Receipt:
+    if isinstance(reply, bytes):
+        return Receipt(key, reply, (), None)
+    parts = _array(reply, 2)
+    story = _json(parts[1])
+    return Receipt(key, _bytes(parts[0]), tuple(story.get("acks") or ()), story.get("w"))
+
+
+def keys(client: Client, prefix: bytes, *, siblings: bool = False, page: int = 1000) -> Iterator[list[bytes]]:
+    """The cluster's live keys that begin with `prefix`, page by page."""
+    cursor = b"0"
+    while True:
+        words: list[Word] = ["DYN.KEYS", "PREFIX", prefix, "CURSOR", cursor, "LIMIT", page]
+        reply = _array(client.read(*words, *(["SIBLINGS"] if siblings else [])), 2)
+        yield [_bytes(item) for item in _array(reply[1], 0)]
+        cursor = _bytes(reply[0])
+        if cursor == b"0":
+            return
+
+
+def document(client: Client, name: str, *words: Word) -> dict[str, Any]:
+    """One JSON document of the interface, such as `RING`."""
+    return _json(client.read(f"DYN.{name}", *words))
+
+
+def _quorum(letter: str, count: int | None, strict: bool) -> list[Word]:
+    words: list[Word] = [] if count is None else [letter, count]
+    return [*words, "STRICT"] if strict else words
+
+
+def _array(reply: Reply, length: int) -> list[Reply]:
+    if not isinstance(reply, list) or len(reply) < length:
+        raise _strange(reply)
+    return reply
+
+
+def _bytes(reply: Reply) -> bytes:
+    if not isinstance(reply, bytes):
+        raise _strange(reply)
+    return reply
+
+
+def _json(reply: Reply) -> dict[str, Any]:
+    import json
+
+    try:
+        found = json.loads(_bytes(reply))
+    except ValueError:
+        raise _strange(reply) from None
+    if not isinstance(found, dict):
+        raise _strange(reply)
+    return found
+
+
+def _strange(reply: Reply) -> CliError:
+    return CliError(
+        ExitStatus.FAILURE,
+        f"the server's answer makes no sense: {str(reply)[:60]}",
+        "Is it a dyn node? redis-cli -p PORT INFO",
+        code="PROTOCOL",
+    )
