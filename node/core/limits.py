@@ -137,6 +137,13 @@ SECRET_FILE_BYTES_MAX = 4 * KIB
 ARGUMENTS_MAX = 64 * KIB
 """Arguments of one client command."""
 
+COMMAND_BYTES_MAX = 64 * MIB
+"""What one client command may keep in memory while it arrives: an MSET of some sixty values of default size. The rest of
+a longer one is thrown away as it comes, and the answer is -TOOBIG."""
+
+BULK_BYTES_MAX = 512 * MIB
+"""Longest argument that is thrown away so; a longer one is a protocol error (Redis' proto-max-bulk-len)."""
+
 INLINE_BYTES_MAX = 64 * KIB
 """Longest inline command, as Redis."""
 
@@ -145,6 +152,10 @@ PREAUTH_BULK_BYTES_MAX = 16 * KIB
 PREAUTH_OUTPUT_BYTES_MAX = 64 * KIB
 PREAUTH_S_MAX = 5.0
 """Before AUTH: what Redis allows (networking.c), and five seconds to say it."""
+
+AUTH_ATTEMPTS_MAX = 5
+AUTH_DELAY_S = 0.1
+"""Wrong passwords of one connection before it is closed; the answer to the first waits this long, each next one twice."""
 
 OUTPUT_BYTES_MAX = 32 * MIB
 """Replies waiting for a client that does not read; above it the connection is closed."""
@@ -187,3 +198,5 @@ assert HANDSHAKE_FRAME_BYTES_MAX > 8 * NAME_BYTES_MAX + KIB, "a hello has eight 
 assert SUSPECT_AFTER_S < DOWN_AFTER_S
 assert SIBLINGS_WARN < SIBLINGS_MAX
 assert KEY_BYTES_MAX <= PREAUTH_BULK_BYTES_MAX
+assert VALUE_BYTES_CEILING < COMMAND_BYTES_MAX <= BULK_BYTES_MAX < 2**31
+assert AUTH_DELAY_S * 2**AUTH_ATTEMPTS_MAX < PREAUTH_S_MAX, "the last refusal comes before the deadline"
