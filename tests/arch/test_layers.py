@@ -31,6 +31,8 @@ OURS: dict[str, list[str]] = {
         "node.wire.requests",
         "node.wire.rows",
         "node.wire.errors",
+        "node.wire.clocks",
+        "node.wire.text",
         "node.storage.port",
         ENGINE,
     ],
@@ -71,6 +73,7 @@ VALUES = [
 ]
 ALLOWED: dict[str, list[str]] = {
     "node.wire": ["msgspec", "hiredis"],
+    "node.wire.text": ["msgspec", "datetime.datetime", "datetime.UTC"],
     "node.engine": ["msgspec", "random.Random"],
 }
 """What a pure package may import beyond VALUES; `random.Random` is the type of an argument, never a source."""
@@ -146,6 +149,19 @@ def violations(source: str, module: str, *, package: bool = False) -> list[str]:
     return found
 
 
+def clock_reads(source: str, module: str) -> list[str]:
+    """Return one line for each call in a pure module that asks what time it is: datetime is there to convert only."""
+    return [
+        f"{module}:{item.lineno} reads a clock"
+        for item in ast.walk(ast.parse(source))
+        if isinstance(item, ast.Attribute)
+        and item.attr in ("now", "utcnow", "today")
+        and within(module, PURE)
+        and isinstance(item.value, ast.Name)
+        and item.value.id in ("datetime", "date", "time")
+    ]
+
+
 def modules() -> Iterator[tuple[str, Path]]:
     """Yield the name and the path of every module of the distribution."""
     for top in ("node", "dynamo_cli"):
@@ -158,7 +174,13 @@ def test_every_import_is_allowed() -> None:
     found = []
     for module, path in modules():
         found += violations(path.read_text(), module, package=path.name == "__init__.py")
+        found += clock_reads(path.read_text(), module)
     assert not found, "\n".join(found)
+
+
+def test_the_walk_sees_a_clock_that_is_read() -> None:
+    assert clock_reads("from datetime import UTC, datetime\nx = datetime.now(UTC)", "node.wire.text")
+    assert not clock_reads("from datetime import UTC, datetime\nx = datetime.fromtimestamp(y, UTC)", "node.wire.text")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""The pages say what is true: commands, variables, paths, packages and schema are compared with the code.
+
+The command table of the README is generated: `python -m tests.helpers.readme` writes it anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.readme import commands_block, generate
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+MAP = (ROOT / "node" / "ARCHITECTURE.md").read_text()
+PAGES = {"README.md": README, "node/ARCHITECTURE.md": MAP, "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_text()}
+
+VARIABLE = re.compile(r"\bDYN_[A-Z][A-Z_]*\b")
+
+
+def sources(*folders: str) -> Iterator[tuple[str, str]]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), path.read_text()
+
+
+def test_the_set_up_commands_are_the_promised_ones() -> None:
+    assert re.findall(r"^    (python3 -m venv .*?) +#", README, re.MULTILINE) == [
+        "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/dyn demo",
+        "python3 -m venv .venv && .venv/bin/pip install -q '.[test]' && .venv/bin/pytest",
+    ]
+
+
+def test_the_command_table_is_current() -> None:
+    assert commands_block(README) == generate(), "run python -m tests.helpers.readme"
+
+
+def test_every_variable_is_documented_and_exists() -> None:
+    used = dict.fromkeys(VARIABLE.findall((ROOT / ".ci" / "run").read_text()), ".ci/run")
+    for path, text in sources("node", "dynamo_cli", "tests"):
+        for item in ast.walk(ast.parse(text)):
+            if isinstance(item, ast.Constant) and isinstance(item.value, str) and VARIABLE.fullmatch(item.value):
+                used.setdefault(item.value, path)
+    rows = "\n".join(line for line in README.split("## Environment")[1].splitlines() if line.startswith("|"))
+    told = set(VARIABLE.findall(rows))
+    assert {name: path for name, path in used.items() if name not in told} == {}
+    assert told - used.keys() == set()
+
+
+def examples(page: str) -> Iterator[list[str]]:
+    """Yield the words of every `dyn …` line of a page's indented blocks."""
+    for line in re.findall(r"^    (?:\.venv/bin/)?dyn (.*)$", page, re.MULTILINE):
+        yield shlex.split(line, comments=True)
+
+
+def test_every_example_is_a_command() -> None:
+    from dynamo_cli.options import REGISTRY
+
+    for page in PAGES.values():
+        for words in examples(page):
+            while words and words[0].startswith("-"):
+                words = words[2:]
+            assert tuple(words[:2]) in REGISTRY or tuple(words[:1]) in REGISTRY, (
+                f"no such command: dyn {' '.join(words)}"
+            )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_exists(page: str) -> None:
+    """Links, and names of files in backquotes: relative to the page, to the root, or to node/."""
+    named = re.findall(r"\]\(([^)#:]+)\)", PAGES[page]) + re.findall(r"`([\w.]+(?:/[\w.*]+)+(?:\.\w+)?)`", PAGES[page])
+    bases = [(ROOT / page).parent, ROOT, ROOT / "node"]
+    assert [name for name in named if not any((base / name).exists() for base in bases)] == []
+
+
+def test_every_module_on_the_map_exists() -> None:
+    for name in re.findall(r"`((?:node|dynamo_cli)(?:\.\w+)*)`", MAP):
+        path = ROOT / name.replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").exists(), name
+
+
+def needed_packages() -> set[str]:
+    """Return the Debian packages that tests ask for through `need`."""
+    found = set()
+    for _, text in sources("tests"):
+        for item in ast.walk(ast.parse(text)):
+            if isinstance(item, ast.Call) and isinstance(item.func, ast.Name) and item.func.id == "need":
+                found |= {ast.literal_eval(word.value) for word in item.keywords if word.arg == "package"}
+    return found
+
+
+def test_ci_installs_the_packages_that_tests_need() -> None:
+    listed = re.search(r"^packages=\(([^)]*)\)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert listed is not None
+    assert set(listed[1].split()) == needed_packages()
