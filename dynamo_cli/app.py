@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import dynamo_cli.commands.values as _values
-from dynamo_cli.arguments import choice, seconds, text
+from dynamo_cli.arguments import choice, parse_by_ourselves, seconds, text
 from dynamo_cli.call import Call
 from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError, usage
@@ -142,7 +142,7 @@ def wants_json(argv: Sequence[str]) -> bool:
 def _usage(error: typer.TyperException) -> CliError:
     context = getattr(error, "ctx", None)
     words = context.command_path.split()[1:] if context is not None else []
-    message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".")
     return usage(message[:1].lower() + message[1:], f"See: {' '.join(['dyn help', *words])}")
 
 
@@ -204,7 +204,9 @@ def tree() -> Callable[..., Any]:
         if path and path not in {(name,) for name in GROUPS}:
             parent = root if len(path) == 1 else groups[path[0]]
             parent.command(path[-1], add_help_option=False)(_entry(entry.function))
-    return typer.main.get_command(root)
+    made = typer.main.get_command(root)
+    parse_by_ourselves(made)
+    return made
 
 
 def _function(path: tuple[str, ...]) -> Callable[..., Any] | None:

@@ -1,9 +1,14 @@
 """Parsers of option values: they say in words what is wrong with one.
 
-Every parameter names a parser: keys stay bytes, and typer builds no validator per type, which would cost each start.
+Every parameter names its parser, and `parse_by_ourselves` makes typer use nothing else: keys stay bytes, and starting
+stays quick.
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+import typer
 
 
 def text(word: str) -> str:
@@ -63,3 +68,34 @@ def choice(*words: str) -> type[str]:
             return super().__new__(cls, word)
 
     return Word
+
+
+class Parsed:
+    """How a parameter's words become its value: its own parser, and nothing else.
+
+    typer's way goes through a pydantic validator per parameter, whose import alone takes as long as all the rest of
+    `dyn get`. Here typer finds this in its place; a typer that no longer looks for it is slower, not wrong.
+    """
+
+    def __init__(self, parser: Any) -> None:  # noqa: ANN401  # str to anything
+        self.parser = parser
+
+    def coerce(self, value: Any, param: Any, ctx: typer.Context) -> Any:  # noqa: ANN401
+        """Parse the word, or each word, of one parameter."""
+        several = param.multiple or param.nargs == -1
+        if value is None:
+            return () if several else None
+        try:
+            return [self.parser(word) for word in value] if several else self.parser(value)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), ctx=ctx, param=param) from None
+
+
+def parse_by_ourselves(command: Any) -> None:  # noqa: ANN401  # typer's own class
+    """Give every parameter of a command tree its parser directly."""
+    for parameter in command.params:
+        parser = parameter.type_descriptor.parameter_info.parser
+        if parser is not None:
+            parameter._runtime_param = Parsed(parser)
+    for child in getattr(command, "commands", {}).values():
+        parse_by_ourselves(child)
