@@ -24,7 +24,7 @@ from typing import Final
 
 from node.core.cluster import Secret
 from node.core.limits import CONTEXT_TOKEN_BYTES_MAX
-from node.core.version import Clock, Dot
+from node.core.version import Clock, Dot, check_clock
 
 VERSION: Final = 1
 MAC_BYTES: Final = 16
@@ -116,13 +116,12 @@ def _unpacked(data: bytes) -> Clock | None:
                 step, at = _take(data, at)
                 n, at = _take(data, at)
                 birth += step
-                if not (step and n and birth < 2**63):
-                    return None
                 dots.append(Dot(epoch, birth, n))
             if epoch <= last_epoch or count == 0:
                 return None
             last_epoch = epoch
-    except IndexError:
+        check_clock(tuple(dots))
+    except (IndexError, ValueError):
         return None
     return tuple(dots) or None
 

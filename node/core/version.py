@@ -1,13 +1,17 @@
 """Versions of one key: a dotted version vector set (Preguiça, Almeida, Gonçalves; `dvvset`).
 
 A *dot* names one write for ever: (epoch, birth, n). `(epoch, birth)` is the *actor*: one life of one row in one
-store; n counts its writes 1, 2, 3. A *clock* holds, per actor, the highest n seen; because a store only ever ships
-whole rows, a clock covers every smaller n of that actor too. A *row* is a clock and the versions that no write seen
-by that clock has replaced.
+store; n counts its writes 1, 2, 3. A *clock* is a set of dots, written short: per actor the highest n up to which all
+were seen, and after it, seldom, single dots beyond a gap. A *row* is a clock and the versions that no write seen by
+that clock has replaced.
 
     put with the context of D1, twice, through one store      {a:1} D1
-                                                               ├── {a:2} D2     both follow D1 and neither saw
-                                                               └── {a:3} D3     the other: two siblings
+                                                               ├── {a:2} D2          both follow D1 and neither saw
+                                                               └── {a:1, a:3} D3     the other: two siblings
+
+The gap is the point: D3's writer did not see a:2. Its next write replaces D3 and leaves D2 alone, so that writers who
+go on from the answers to their own writes neither lose what others wrote nor pile up siblings. As a store ships
+whole rows, the clocks of rows have gaps only while a write that was replaced is still on its way to them.
 
 There are two ways to a new row and no third:
 
@@ -39,7 +43,8 @@ class Dot(NamedTuple):
 
 
 Clock = tuple[Dot, ...]
-"""Sorted, one dot an actor: all its writes up to and including n were seen."""
+"""Sorted. An actor's first entry (e, b, n): all its writes up to n were seen (n = 0: none, a single one follows).
+Further entries of the same actor: that write alone, n beyond the gap."""
 
 
 class Version(NamedTuple):
@@ -56,8 +61,8 @@ class Version(NamedTuple):
 
     @property
     def clock(self) -> Clock:
-        """The version vector of this version alone: what its writer saw, and itself."""
-        return join(self.past, (self.dot,))
+        """The clock of this version alone: what its writer saw, and itself. Its writer's next context."""
+        return add(self.past, self.dot)
 
 
 class Row(NamedTuple):
@@ -79,9 +84,12 @@ EMPTY = Row((), ())
 def covers(clock: Clock, dot: Dot) -> bool:
     """Whether a store with this clock has seen the write `dot`."""
     epoch, birth, n = dot
+    first = True
     for entry in clock:
-        if entry[0] == epoch and entry[1] == birth:
-            return entry[2] >= n
+        if entry[1] == birth and entry[0] == epoch:
+            if entry[2] == n or (first and entry[2] > n):
+                return True
+            first = False
     return False
 
 
@@ -92,31 +100,82 @@ def join(a: Clock, b: Clock) -> Clock:
     if not a:
         return b
     highest: dict[tuple[int, int], int] = {(epoch, birth): n for epoch, birth, n in a}
+    if len(highest) < len(a):
+        return _join_with_gaps(a, b)
+    grown, last = False, None
     for epoch, birth, n in b:
-        if highest.get((epoch, birth), 0) < n:
-            highest[epoch, birth] = n
-    return tuple(Dot(epoch, birth, n) for (epoch, birth), n in sorted(highest.items()))
+        actor = (epoch, birth)
+        if actor == last:
+            return _join_with_gaps(a, b)
+        last = actor
+        if highest.get(actor, 0) < n:
+            highest[actor] = n
+            grown = True
+    if not grown:
+        return a
+    if len(highest) == len(b) and all(highest[epoch, birth] == n for epoch, birth, n in b):
+        return b
+    return tuple([Dot(epoch, birth, n) for (epoch, birth), n in sorted(highest.items())])
+
+
+def _join_with_gaps(a: Clock, b: Clock) -> Clock:
+    """`join` where an actor may have several entries."""
+    whole: dict[tuple[int, int], int] = {}
+    single: dict[tuple[int, int], list[int]] = {}
+    for clock in (a, b):
+        last = None
+        for epoch, birth, n in clock:
+            actor = (epoch, birth)
+            if actor == last:
+                single.setdefault(actor, []).append(n)
+            elif whole.get(actor, -1) < n:
+                whole[actor] = n
+            last = actor
+    dots: list[Dot] = []
+    for actor in sorted(whole):
+        top = whole[actor]
+        beyond = sorted({n for n in single.get(actor, ()) if n > top})
+        closed = 0
+        while closed < len(beyond) and beyond[closed] == top + 1:
+            top += 1
+            closed += 1
+        dots.append(Dot(*actor, top))
+        dots += [Dot(*actor, n) for n in beyond[closed:]]
+    return tuple(dots)
+
+
+def add(clock: Clock, dot: Dot) -> Clock:
+    """The clock that covers what `clock` covers and this write, and no other."""
+    epoch, birth, n = dot
+    known = [entry[2] for entry in clock if entry[1] == birth and entry[0] == epoch]
+    if n == 1 or (len(known) == 1 and known[0] >= n - 1):
+        return join(clock, (dot,))
+    return join(clock, (Dot(epoch, birth, 0), dot))
 
 
 def descends(a: Clock, b: Clock) -> bool:
     """Whether `a` has seen everything that `b` has (equal clocks descend from each other)."""
-    return a == b or all(covers(a, dot) for dot in b)
+    return join(a, b) == a
 
 
 def merge(a: Row, b: Row) -> Row:
-    """What the two stores know together.
+    """What the two stores know together; the very row `a` or `b` if that knew it already.
 
     A version survives if both hold it, or if one holds it and the other has not seen it. It never matters which row
     came first, or how often (`tests/laws` holds it to a causal-history oracle).
     """
     if a == b:
         return a
-    held_by_b = {version.dot for version in b.versions}
-    kept = [v for v in a.versions if v.dot in held_by_b or not covers(b.clock, v.dot)]
-    held_by_a = {version.dot for version in a.versions}
-    kept += [v for v in b.versions if v.dot not in held_by_a and not covers(a.clock, v.dot)]
-    kept.sort()
-    return Row(join(a.clock, b.clock), tuple(kept))
+    versions_a, versions_b = a.versions, b.versions
+    held_by_b = [version.dot for version in versions_b]
+    from_a = [v for v in versions_a if v.dot in held_by_b or not covers(b.clock, v.dot)]
+    held_by_a = [version.dot for version in versions_a]
+    from_b = [v for v in versions_b if v.dot not in held_by_a and not covers(a.clock, v.dot)]
+    clock = join(a.clock, b.clock)
+    if not from_b and clock is a.clock and len(from_a) == len(versions_a):
+        return a
+    versions = tuple(sorted(from_a + from_b)) if from_a else tuple(from_b)
+    return b if clock is b.clock and versions == versions_b else Row(clock, versions)
 
 
 def advance(
@@ -137,23 +196,45 @@ def advance(
 
 def last_n(clock: Clock, actor: Actor) -> int:
     """The number of this actor's last write that the clock has seen; 0 for none."""
-    for epoch, birth, n in clock:
-        if epoch == actor.epoch and birth == actor.birth:
-            return n
-    return 0
+    epoch, birth = actor
+    last = 0
+    for entry in clock:
+        if entry[1] == birth and entry[0] == epoch:
+            last = entry[2]
+    return last
 
 
 def check(row: Row) -> None:
     """Raise ValueError, saying what is wrong, unless `row` is well formed (a row from outside may not be)."""
-    actors = [dot[:2] for dot in row.clock]
-    if any(a >= b for a, b in zip(actors, actors[1:], strict=False)):
-        raise ValueError("clock is not sorted by actor")
-    if any(not (0 <= dot.epoch < 2**64 and 1 <= dot.birth < 2**63 and 1 <= dot.n < 2**63) for dot in row.clock):
-        raise ValueError("clock holds a dot out of range")
-    dots = [version.dot for version in row.versions]
-    if any(a >= b for a, b in zip(dots, dots[1:], strict=False)):
-        raise ValueError("versions are not sorted by dot")
-    if not all(covers(row.clock, dot) for dot in dots):
-        raise ValueError("a version is not covered by its row's clock")
+    check_clock(row.clock)
+    last: Dot | None = None
+    for version in row.versions:
+        check_clock(version.past)
+        if last is not None and last >= version.dot:
+            raise ValueError("versions are not sorted by dot")
+        last = version.dot
+        if not covers(row.clock, last) or last.n < 1:
+            raise ValueError("a version is not covered by its row's clock")
     if row.clock and not row.versions:
         raise ValueError("a row has a clock and no version")
+
+
+def check_clock(clock: Clock) -> None:
+    """Raise ValueError, saying what is wrong, unless `clock` is the one way to write what it covers."""
+    whole: Dot | None = None
+    last: Dot | None = None
+    for dot in clock:
+        epoch, birth, n = dot
+        if not (0 <= epoch < 2**64 and 1 <= birth < 2**63 and 0 <= n < 2**63):
+            raise ValueError("clock holds a dot out of range")
+        if last is not None and last >= dot:
+            raise ValueError("clock is not sorted")
+        if whole is None or whole[1] != birth or whole[0] != epoch:
+            if whole is last and last is not None and last[2] == 0:
+                raise ValueError("clock holds an actor of which nothing was seen")
+            whole = dot
+        elif n == whole[2] + 1:
+            raise ValueError("clock holds a gap that is none")
+        last = dot
+    if last is not None and last[2] == 0:
+        raise ValueError("clock holds an actor of which nothing was seen")

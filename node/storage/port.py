@@ -63,7 +63,11 @@ class Refusal(Enum):
 
 
 class Advanced(NamedTuple):
-    """The row after the write, its dot, how many live values it replaced, how many there are now."""
+    """The row after the write, the write's clock and dot, how many live values it replaced, how many there are now.
+
+    `clock` is that of the new version alone (`Version.clock`), the writer's next context: it covers no sibling that
+    its writer did not see.
+    """
 
     row: bytes
     clock: Clock
