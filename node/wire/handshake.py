@@ -62,6 +62,7 @@ class Reason(Enum):
     KEY = "another cluster key"
     PROTOCOL = "another protocol version"
     SELF = "it is this node itself"
+    TWIN = "another process has this node's id: a copied data directory"
     MALFORMED = "it does not speak this protocol"
 
 
@@ -177,7 +178,7 @@ class Dialer:
         except RemoteWireError as error:
             return None, _rejected(error)
         if peer.node_id == self._own.node_id:
-            return None, Rejected(Reason.SELF)
+            return None, _same_id(self._own, peer)
         hello = _encoder.encode(self._own)
         proof = _mac(self._keys.dialer, b"dialer", self._said, bytes(payload), hello)
         return _VERSION + _encoder.encode(_Finish(hello, proof)), judge(self._own, peer)
@@ -219,8 +220,6 @@ class Acceptor:
         tag = _mac(self._keys.open, b"open", self._cluster.encode(), message.node_id.encode(), message.nonce)
         if len(message.nonce) != NONCE_BYTES or not hmac.compare_digest(tag, message.tag):
             return _refusal(Reason.KEY), Rejected(Reason.KEY, "its tag is wrong")
-        if message.node_id == self._own.node_id:
-            return _refusal(Reason.SELF), Rejected(Reason.SELF)
         hello = _encoder.encode(self._own)
         proof = _mac(self._keys.acceptor, b"acceptor", payload, hello, self._nonce)
         reply = _VERSION + _encoder.encode(_Reply(hello, self._nonce, proof))
@@ -235,6 +234,8 @@ class Acceptor:
         peer = decode_hello(message.hello)
         if peer.node_id != node_id:
             return Rejected(Reason.MALFORMED, "its node id changed")
+        if peer.node_id == self._own.node_id:
+            return _same_id(self._own, peer)
         return judge(self._own, peer)
 
 
@@ -257,6 +258,10 @@ def decode_hello(data: bytes) -> Hello:
 def peer_id(hello: Hello) -> NodeId:
     """The node id of a checked hello."""
     return NodeId(hello.node_id)
+
+
+def _same_id(own: Hello, peer: Hello) -> Rejected:
+    return Rejected(Reason.SELF) if own.life == peer.life else Rejected(Reason.TWIN, f"storage {peer.storage_id}")
 
 
 T = TypeVar("T")

@@ -1,0 +1,281 @@
+"""One connection to a peer: its opening, its frames, its last words. Which of several links is used is `transport`'s.
+
+    OPENING ──proven──▶ UP ──Goodbye said──▶ LEAVING ──▶ CLOSED     (every state: end of connection ──▶ CLOSED)
+
+All work is done inside the loop's callbacks; there is no task per connection, and no await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol, cast
+
+from node.core.ids import NodeId
+from node.core.limits import HANDSHAKE_S_MAX, LINGER_S_MAX, PEER_QUEUE_BYTES_MAX
+from node.engine.events import Event, Received
+from node.wire.codec import PROTOCOL, decode_batch, encode_batch
+from node.wire.errors import LocalWireError, RemoteWireError
+from node.wire.framing import NEED_DATA, FrameReader, frame
+from node.wire.handshake import Acceptor, Dialer, Hello, Outcome, Reason, Rejected
+from node.wire.link import Goodbye, Moved, decode_link, encode_link
+from node.wire.messages import Message
+
+KEEPALIVE_S = 15
+"""A connection nobody uses is probed after this long: the table of a router in between forgets it sooner than we do."""
+
+
+class State(Enum):
+    """Where a link stands."""
+
+    OPENING = "opening"
+    UP = "up"
+    LEAVING = "leaving"
+    CLOSED = "closed"
+
+
+class Hub(Protocol):
+    """What a link tells its owner. Events wait in `pending` until `flush`: one call of the driver per read."""
+
+    pending: list[Event]
+
+    def flush(self) -> None:
+        """Hand the pending events over."""
+
+    def opening(self, link: Link) -> None:
+        """Connected; nothing is proven."""
+
+    def opened(self, link: Link) -> None:
+        """`link.peer` holds the cluster key."""
+
+    def rejected(self, link: Link, outcome: Rejected) -> None:
+        """The opening failed; the connection is about to end."""
+
+    def word(self, link: Link, word: Moved | Goodbye) -> None:
+        """The peer said something about the link."""
+
+    def lingered(self, link: Link) -> None:
+        """The peer should have said Goodbye by now, and did not."""
+
+    def lost(self, link: Link, why: str) -> None:
+        """The connection is gone. `why` is empty when it was closed in the ordinary way."""
+
+    def fact(self, kind: str, **fields: object) -> None:
+        """Something that people should know happened."""
+
+
+class Link(asyncio.Protocol):
+    """A connection, dialled (`address`) or accepted (`address` is None)."""
+
+    def __init__(self, hub: Hub, opening: Dialer | Acceptor, own: Hello, address: str | None) -> None:
+        self.state = State.OPENING
+        self.peer: Hello | None = None
+        self.address = address
+        self.told = own.cluster_id  # the cluster id that the peer believes we have
+        self.dialler = own.node_id if address is not None else ""
+        self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()  # how its opening ended
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.remote = address or ""
+        self._hub = hub
+        self._opening = opening
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._giant_bytes = 0  # size of the largest frame waiting that is longer than the queue may be
+
+    @property
+    def peer_id(self) -> NodeId:
+        """The proven id of the other side."""
+        assert self.peer is not None, "nothing is proven yet"
+        return NodeId(self.peer.node_id)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    # What the loop calls ---------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands; a dialler speaks first."""
+        self._transport = cast(asyncio.Transport, transport)
+        tune(transport.get_extra_info("socket"))
+        self.remote = self.address or remote_address(transport.get_extra_info("peername"))
+        self.deadline(HANDSHAKE_S_MAX)
+        self._hub.opening(self)
+        if isinstance(self._opening, Dialer):
+            self._transport.write(frame(self._opening.first))
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived: messages become events, in order, and the driver is called once."""
+        if self.state is State.CLOSED:
+            return
+        reader, pending = self._reader, self._hub.pending
+        try:
+            reader.feed(data)
+            while (payload := reader.next_frame()) is not NEED_DATA:
+                if self.state is State.OPENING:
+                    self._open(payload)
+                elif len(payload) and payload[0] == PROTOCOL:
+                    peer = self.peer_id
+                    pending += [Received(peer, message) for message in decode_batch(payload)]
+                else:
+                    self._hub.word(self, decode_link(payload))
+                if cast(State, self.state) is State.CLOSED:
+                    break
+        except RemoteWireError as error:
+            self._broken(error)
+        self._hub.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection ended, by whomever."""
+        self._finish(str(exc) if exc is not None else "")
+        self._hub.flush()
+
+    # What the owner calls --------------------------------------------------------------------------------
+
+    def send(self, messages: Sequence[Message]) -> bool:
+        """Queue `messages` in as few frames as possible; False if the peer takes so little that the queue is full."""
+        try:
+            frames = encode_batch(messages)
+        except LocalWireError as error:
+            self._hub.fact("message-not-sent", peer=self.peer_id, code=error.code, detail=error.detail)
+            return True
+        assert self._transport is not None
+        waiting = self._transport.get_write_buffer_size()
+        if not waiting:
+            self._giant_bytes = 0
+        for data in frames:
+            if len(data) > PEER_QUEUE_BYTES_MAX:
+                self._giant_bytes = max(self._giant_bytes, len(data))
+            waiting += len(data)
+        if waiting > PEER_QUEUE_BYTES_MAX + self._giant_bytes:
+            return False
+        if len(frames) == 1:
+            self._transport.write(frames[0])
+        else:
+            self._transport.writelines(frames)
+        return True
+
+    def say(self, word: Moved | Goodbye) -> None:
+        """Tell the peer something about this link."""
+        assert self._transport is not None
+        self._transport.write(frame(encode_link(word)))
+        if isinstance(word, Moved):
+            self.told = word.cluster_id
+        else:
+            self.state = State.LEAVING
+
+    def deadline(self, seconds: float) -> None:
+        """End the connection unless this is called again, or `forever`, within `seconds`."""
+        self.forever()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def forever(self) -> None:
+        """No deadline any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close(self) -> None:
+        """End the connection once what is queued has been taken, or after LINGER_S_MAX."""
+        self.state = State.CLOSED
+        if self._transport is not None:
+            self.deadline(LINGER_S_MAX)
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection now; what is queued is lost."""
+        self.state = State.CLOSED
+        if self._transport is not None:
+            self._transport.abort()
+
+    # The rest --------------------------------------------------------------------------------------------
+
+    def _open(self, payload: memoryview) -> None:
+        """One frame of the opening."""
+        assert self._transport is not None
+        answer, outcome = self._opening.receive(payload)
+        if answer is not None:
+            self._transport.write(frame(answer))
+        if outcome is None:
+            return
+        if isinstance(outcome, Rejected):
+            self.state = State.CLOSED
+            self._hub.rejected(self, outcome)
+            self.close()
+        else:
+            self.peer = outcome.peer
+            self.dialler = self.dialler or outcome.peer.node_id
+            self.state = State.UP
+            self.forever()
+            self._reader.raise_limit()
+            self._hub.opened(self)
+        self._resolve(outcome)
+
+    def _broken(self, error: RemoteWireError) -> None:
+        """The other side's bytes mean nothing."""
+        if self.state is State.OPENING:
+            outcome = Rejected(Reason.MALFORMED, str(error))
+            self._hub.rejected(self, outcome)
+            self._resolve(outcome)
+        else:
+            self._hub.fact("peer-broke-protocol", peer=self.peer_id, address=self.remote, error=str(error))
+        self.abort()
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self.state is State.OPENING:
+            outcome = Rejected(Reason.MALFORMED, f"nothing proven in {HANDSHAKE_S_MAX:g} s")
+            self._hub.rejected(self, outcome)
+            self._resolve(outcome)
+        if self.state is State.UP:
+            self._hub.lingered(self)
+        else:
+            self.abort()
+        self._hub.flush()
+
+    def _finish(self, why: str) -> None:
+        """The connection is gone: tell everybody once."""
+        self.state = State.CLOSED
+        self.forever()
+        self._transport = None
+        self._resolve(Rejected(Reason.MALFORMED, why or "it hung up"))
+        if not self.gone.done():
+            self.gone.set_result(None)
+        self._hub.lost(self, why)
+
+    def _resolve(self, outcome: Outcome) -> None:
+        if not self.ended.done():
+            self.ended.set_result(outcome)
+
+
+def tune(sock: socket.socket | None) -> None:
+    """No waiting for a full segment; a silent end is probed."""
+    if sock is None:
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ("TCP_KEEPIDLE", KEEPALIVE_S), ("TCP_KEEPINTVL", KEEPALIVE_S // 3), ("TCP_KEEPCNT", 3):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def remote_address(peername: tuple[str, int] | None) -> str:
+    """host:port of the other end of an accepted connection."""
+    return join_address(peername[0], peername[1]) if peername else ""
+
+
+def join_address(host: str, port: int) -> str:
+    """host:port, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """The host and port of `host:port` or `[v6]:port`; ValueError if it is neither."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= 0xFFFF:
+        raise ValueError(f"not host:port: {address!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
