@@ -54,7 +54,7 @@ class RingState(NamedTuple):
     """One decided epoch of one cluster: who owns what, and how it came to be.
 
     `owners[p]` indexes `seats`: the primary of partition p. `sealed` says that a client's write was, or may have
-    been, taken under this epoch: from then on `owners` stays as it is (see `core.membership`). `decider` is the founder:
+    been, taken under this epoch: from then on `owners` stays as it is (see `engine.seats`). `decider` is the founder:
     until the ring is sealed it alone makes the next epoch.
     """
 

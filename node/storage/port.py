@@ -16,7 +16,7 @@ from node.core.version import Clock, Dot
 
 
 class Advance(NamedTuple):
-    """Write a new version of `key` as this store. With `cover`, over all the row holds and `context`; else over `context`.
+    """Write a new version of `key` as this store, over `context`; with `cover`, over all that the row holds too.
 
     `epoch` is the ring epoch the coordinator decided under; the store refuses another one at commit.
     """

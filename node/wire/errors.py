@@ -1,4 +1,4 @@
-"""Whose fault it is when bytes and values do not fit: theirs, or ours. Raised in `wire`, converted once at the socket."""
+"""Whose fault it is when bytes and values do not fit: theirs, or ours. Raised in `wire`, converted at the socket."""
 
 from __future__ import annotations
 
