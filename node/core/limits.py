@@ -138,8 +138,8 @@ ARGUMENTS_MAX = 64 * KIB
 """Arguments of one client command."""
 
 COMMAND_BYTES_MAX = 64 * MIB
-"""What one client command may keep in memory while it arrives: an MSET of some sixty values of default size. The rest of
-a longer one is thrown away as it comes, and the answer is -TOOBIG."""
+"""What one client command may keep in memory while it arrives: an MSET of some sixty values of default size. The rest
+of a longer one is thrown away as it comes, and the answer is -TOOBIG."""
 
 BULK_BYTES_MAX = 512 * MIB
 """Longest argument that is thrown away so; a longer one is a protocol error (Redis' proto-max-bulk-len)."""
@@ -155,7 +155,7 @@ PREAUTH_S_MAX = 5.0
 
 AUTH_ATTEMPTS_MAX = 5
 AUTH_DELAY_S = 0.1
-"""Wrong passwords of one connection before it is closed; the answer to the first waits this long, each next one twice."""
+"""Wrong passwords of one connection before it is closed; the first answer waits this long, each next one twice."""
 
 OUTPUT_BYTES_MAX = 32 * MIB
 """Replies waiting for a client that does not read; above it the connection is closed."""

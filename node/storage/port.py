@@ -121,7 +121,7 @@ class Totals(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Rows in order of position, then key; `after` (a position, 8 bytes) continues the scan, None at the end of the range."""
+    """Rows in order of position, then key. `after` (a position, 8 bytes) continues the scan; None: nothing follows."""
 
     items: tuple[tuple[bytes, bytes], ...]
     after: bytes | None

@@ -70,7 +70,7 @@ class Found(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
 
 
 class Ack(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One node, by name, that holds the write: `durable` means with fsync, `hint_for` names the owner it stands in for."""
+    """One node, by name, that holds the write: `durable` with fsync, `hint_for` the owner it stands in for."""
 
     node: str
     durable: bool
