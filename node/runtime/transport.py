@@ -81,7 +81,7 @@ class PeerTransport:
     # What the driver calls -------------------------------------------------------------------------------
 
     async def listen(self, host: str, port: int) -> int:
-        """Accept peers at host:port (0: any free one) and return the port. OSError, of errno EADDRINUSE if it is taken."""
+        """Accept peers at host:port (0: any free one), return the port. OSError, of errno EADDRINUSE if it is taken."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._accepted, host, port, backlog=HALF_OPEN_MAX)
         return int(self._server.sockets[0].getsockname()[1])

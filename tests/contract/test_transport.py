@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -267,9 +268,10 @@ def test_one_giant_row_passes_and_small_talk_behind_it_too(run: Run, monkeypatch
     run(main())
 
 
-def connected(host: Host) -> socket.socket:
-    raw = socket.create_connection(("127.0.0.1", host.port))
+async def connected(host: Host) -> socket.socket:
+    raw = socket.socket()
     raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", host.port))
     return raw
 
 
@@ -290,7 +292,7 @@ def test_garbage_ends_its_own_connection_only(run: Run, garbage: bytes) -> None:
         async with hosts(Host(1), Host(2)) as (a, b):
             a.transport.dial(b.address)
             await until(lambda: a.linked(b) and b.linked(a))
-            with connected(a) as raw:
+            with await connected(a) as raw:
                 raw.send(garbage)
                 loop = asyncio.get_running_loop()
                 async with asyncio.timeout(5):
@@ -308,7 +310,7 @@ def test_half_a_frame_and_silence_end_at_the_deadline(run: Run, monkeypatch: pyt
 
     async def main() -> None:
         async with hosts(Host(1)) as (a,):
-            with connected(a) as raw:
+            with await connected(a) as raw:
                 raw.send(b"\0\0")
                 async with asyncio.timeout(5):
                     assert await asyncio.get_running_loop().sock_recv(raw, 10) == b""
@@ -335,13 +337,13 @@ def test_idle_connections_keep_nobody_out(run: Run, monkeypatch: pytest.MonkeyPa
 
     async def main() -> None:
         async with hosts(Host(1), Host(2)) as (a, b):
-            idle = [connected(a) for _ in range(20)]
-            await until(lambda: len(a.fact("peer-rejected")) == 12)
-            assert len(a.transport._half_open) == 8
-            b.transport.dial(a.address)
-            await until(lambda: a.linked(b) and b.linked(a))
-            for raw in idle:
-                raw.close()
+            with ExitStack() as idle:
+                for _ in range(20):
+                    idle.enter_context(await connected(a))
+                await until(lambda: len(a.fact("peer-rejected")) == 12)
+                assert len(a.transport._half_open) == 8
+                b.transport.dial(a.address)
+                await until(lambda: a.linked(b) and b.linked(a))
             await until(lambda: len(a.transport._all) == 1)
 
     run(main())
