@@ -2,8 +2,8 @@
 
 Each page asks R owners of one partition (all that are up, if fewer) for rows without values after the cursor, merges
 them as a read would, and keeps the keys that have a live value. Only keys up to the smallest end of the pages that are
-not complete are certain; the cursor stands there. A cursor is a position of 64 bits plus one (0 begins and ends), so
-that Redis clients can hold it.
+not complete are certain; the cursor stands there. A cursor is the first position not seen (0 begins and ends): 64
+bits, as Redis clients expect.
 """
 
 from __future__ import annotations
@@ -153,22 +153,19 @@ def merge_pages(
 
 
 def write_cursor(partition: int, partitions: int, after: bytes) -> bytes:
-    """The cursor for "go on in `partition` beyond the position `after`": the first position not seen, plus one."""
+    """The cursor for "go on in `partition` beyond the position `after`": the first position not seen yet."""
     start = int.from_bytes(after, "big") + 1 if after else (partition << 64) // partitions
-    return str(start + 1).encode()
+    assert 0 < start < 2**64, "a cursor at the very beginning or end is 0"
+    return str(start).encode()
 
 
 def read_cursor(cursor: bytes, partitions: int) -> tuple[int, bytes] | None:
     """The partition and `after` of a cursor; None if it is none of ours."""
-    if cursor == FIRST:
-        return 0, b""
     if not cursor.isdigit() or len(cursor) > CURSOR_DIGITS_MAX:
         return None
-    last = int(cursor) - 2
-    if not 0 <= last < 2**64:
-        return (0, b"") if last == -1 else None
-    partition = (last + 1) * partitions >> 64
-    if partition >= partitions:
+    start = int(cursor)
+    if start >= 2**64:
         return None
-    begins = last + 1 == (partition << 64) // partitions
-    return partition, b"" if begins else last.to_bytes(8, "big")
+    partition = start * partitions >> 64
+    begins = start == (partition << 64) // partitions
+    return partition, b"" if begins else (start - 1).to_bytes(8, "big")

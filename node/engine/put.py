@@ -51,7 +51,8 @@ class PutOperation(Operation):
         if self.tally.verdict is Verdict.FAILED:
             reachable = len(self.tally.nodes) - len(self.tally.failed)
             down = ", ".join(f"{cluster.name(owner)} {why}" for owner, why in self.tally.failed.items())
-            self._finish(unavailable(f"needs {self.tally.need} owners, {reachable} answer: {down}"), out)
+            text = f"{reachable} of the {self.tally.need} owners needed can be reached ({down}); nothing was stored"
+            self._finish(unavailable(text), out)
             return
         self.shared.timers.set(self.write.deadline, self.ticket)
         self._commit(self.write.context, now, out)

@@ -1,0 +1,144 @@
+"""Writes whose receiver is no owner: handed on once, repeated only after a refusal, unknown when unclear."""
+
+from __future__ import annotations
+
+from node.core.limits import HOPS_MAX
+from node.storage.port import Refusal, Refused
+from node.wire.messages import Forward, Forwarded, Replicate, Replicated
+from node.wire.requests import Failed, Put, Written
+from tests.helpers.engine import EPOCH, KEY, Engine
+
+DONE = Written(b"", (), 2, False, 1)
+
+
+def forwards(engine: Engine) -> list[tuple[str, Forward]]:
+    """Who was handed the write, in order."""
+    return [
+        (name, m) for name in ("n2", "n3", "n4", "n5") for m in engine.sent(name) if isinstance(m, Forward)
+    ]  # fmt: skip
+
+
+def start() -> tuple[Engine, int, str, Forward]:
+    """A write that n1 must forward: the engine, the ticket, the target and what it got."""
+    engine = Engine(nodes=5)
+    ticket = engine.ask(Put(engine.key_owned_by_others(), b"v", cover=True))
+    ((name, forward),) = forwards(engine)
+    return engine, ticket, name, forward
+
+
+def test_an_owner_coordinates() -> None:
+    """The result comes back as it is; nothing is stored here."""
+    engine, ticket, name, forward = start()
+    assert forward.hops == 1
+    assert not engine.out.persists
+    engine.receive(name, Forwarded(forward.rid, "", DONE))
+    assert engine.replies[ticket] == DONE
+
+
+def test_a_refusal_asks_the_next_owner() -> None:
+    """A refusal comes before any commit, so another owner may be asked."""
+    engine, ticket, name, forward = start()
+    engine.receive(name, Forwarded(forward.rid, "busy", None))
+    others = [(n, f) for n, f in forwards(engine) if n != name]
+    assert len(others) == 1
+    engine.receive(others[0][0], Forwarded(others[0][1].rid, "", DONE))
+    assert engine.replies[ticket] == DONE
+
+
+def test_an_unclear_fate_is_unknown_and_never_repeated() -> None:
+    """The link broke: a second coordinator would mint a second dot."""
+    engine, ticket, name, _ = start()
+    engine.down(name)
+    result = engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "UNKNOWN"
+    assert name in result.text
+    assert len(forwards(engine)) == 1
+
+
+def test_no_owner_at_all_is_not_done() -> None:
+    """Everybody refused: nothing was stored anywhere, and the answer names each."""
+    engine, ticket, _, _ = start()
+    asked: set[str] = set()
+    while ticket not in engine.replies:
+        name, forward = next((n, f) for n, f in forwards(engine) if n not in asked)
+        asked.add(name)
+        engine.receive(name, Forwarded(forward.rid, "busy", None))
+    result = engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "UNAVAILABLE"
+    assert all(f"{name} busy" in result.text for name in asked)
+    assert len(asked) == 3
+
+
+def test_full_disks_everywhere_are_told_as_such() -> None:
+    """-DISKFULL names the nodes to free space on."""
+    engine, ticket, _, _ = start()
+    asked: set[str] = set()
+    while ticket not in engine.replies:
+        name, forward = next((n, f) for n, f in forwards(engine) if n not in asked)
+        asked.add(name)
+        engine.receive(name, Forwarded(forward.rid, Refusal.DISK_FULL.value, None))
+    result = engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "DISKFULL"
+
+
+def test_the_deadline_is_unknown() -> None:
+    """The coordinator may have committed."""
+    engine, ticket, name, _ = start()
+    engine.wait(3.1)
+    assert engine.replies[ticket] == Failed(
+        "UNKNOWN", f"forwarded to {name}, which gave no answer in time; the write may still take effect"
+    )
+
+
+def forward_to(engine: Engine, key: bytes, *, hops: int = 1) -> None:
+    """n2 hands n1 a write."""
+    engine.receive("n2", Forward(9, EPOCH, hops, key, b"v", (), True, 2, False, 1000, "w"))
+
+
+def test_a_node_that_is_no_owner_refuses() -> None:
+    """Two nodes that disagree about the ring must not pass a write round."""
+    engine = Engine(nodes=5)
+    forward_to(engine, engine.key_owned_by_others())
+    assert engine.sent("n2") == [Forwarded(9, "not an owner", None)]
+
+
+def test_the_hop_guard() -> None:
+    """No forward of a forward."""
+    engine = Engine()
+    forward_to(engine, KEY, hops=HOPS_MAX + 1)
+    assert engine.sent("n2") == [Forwarded(9, "forwarded too often", None)]
+
+
+def test_a_forward_is_coordinated_like_any_write() -> None:
+    """Commit, fan out, and the result goes back to the forwarder."""
+    engine = Engine()
+    forward_to(engine, KEY)
+    engine.store()
+    replicate = next(m for m in engine.sent("n3") if isinstance(m, Replicate))
+    engine.receive("n3", Replicated(replicate.rid, True, None, ""))
+    result = next(m for m in engine.sent("n2") if isinstance(m, Forwarded)).result
+    assert isinstance(result, Written)
+    assert [ack.node for ack in result.acks] == ["n1", "n3"]
+
+
+def test_an_owner_whose_store_stopped_refuses_before_any_commit() -> None:
+    """The forwarder may then ask another owner."""
+    engine = Engine()
+    forward_to(engine, KEY)
+    engine.persisted(Refused(Refusal.STOPPED, "EIO"))
+    assert [m for m in engine.sent("n2") if isinstance(m, Forwarded)] == [
+        Forwarded(9, Refusal.STOPPED.value, None)
+    ]  # fmt: skip
+
+
+def test_a_receiver_whose_own_store_stopped_asks_another_owner() -> None:
+    """A put is never refused because one disk is broken."""
+    engine = Engine()
+    ticket = engine.ask(Put(KEY, b"v", cover=True))
+    engine.persisted(Refused(Refusal.STOPPED, "EIO"))
+    ((name, forward),) = forwards(engine)
+    engine.receive(name, Forwarded(forward.rid, "", DONE))
+    assert engine.replies[ticket] == DONE
