@@ -1,0 +1,280 @@
+"""The invariants, each as one small function from a history to what is wrong with it.
+
+A checker finds nothing (ok), or says what it found (violated); one that crashes is *unknown*, and unknown is never
+ok (as jepsen's checkers). None of them trusts the nodes: what a write had seen, and which value a dot names, comes from
+the ledger that the disks fill, and what must be left at the end is computed from the ledger alone, by sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import Final, NamedTuple
+
+from node.core.version import EMPTY, Clock, Dot, Row, covers, descends, join, merge
+from node.sim.history import Ending, History, Kind, Mint, Record
+from node.wire.requests import Found, Written
+
+SLACK_S: Final = 0.1
+"""How much later than its deadline a request may end."""
+
+EVIDENCE_MAX: Final = 5
+"""Pieces of evidence that a verdict shows."""
+
+
+class Answer(Enum):
+    """What a checker says."""
+
+    OK = "ok"
+    VIOLATED = "VIOLATED"
+    UNKNOWN = "UNKNOWN"
+
+
+class Verdict(NamedTuple):
+    """One checker's answer, with the evidence for it."""
+
+    checker: str
+    answer: Answer
+    evidence: tuple[str, ...]
+
+
+Checker = Callable[[History], Iterable[str]]
+
+
+def no_loss(history: History) -> Iterator[str]:
+    """Invariant 1: what is left = the acknowledged writes that no applied later context covers."""
+    yield from history.evidence.get("no loss", [])
+    for record in _acknowledged(history):
+        if not history.dots_of(record):
+            yield f"{record!r}: acknowledged, and no disk ever stored it"
+    for key, left in _left(history).items():
+        dots = {version.dot for version in left.versions}
+        for mint in _uncovered(history, key):
+            if mint.dot not in dots:
+                yield f"{key!r} lost {mint.value!r} ({mint.tag}, {mint.dot}), which nothing had covered"
+
+
+def no_phantom(history: History) -> Iterator[str]:
+    """Invariant 2: every value that was read was written for that key, whole, and not after it was read."""
+    begun = {record.tag: record.begun for record in history.requests}
+    for record, found in _reads(history):
+        for version in found.row.versions:
+            mint = history.mints.get(version.dot)
+            if mint is None or (mint.key, mint.value, mint.tag) != (record.key, version.value, version.writer):
+                yield f"{record!r} read {version.value!r} as {version.dot}, which is {mint}"
+            elif record.ended is not None and begun.get(mint.tag, record.ended) > record.ended:
+                yield f"{record!r} read {version.value!r} before it was written"
+
+
+def no_false_sibling(history: History) -> Iterator[str]:
+    """Invariant 3: two values stand side by side only if neither write had seen the other."""
+    for key, left in _left(history).items():
+        expected = {mint.dot for mint in _uncovered(history, key)}
+        for version in left.versions:
+            if version.dot not in expected:
+                yield f"{key!r} still holds {version.value!r} ({version.dot}), which a later write had covered"
+    for record, found in _reads(history):
+        for one in found.row.versions:
+            for other in found.row.versions:
+                if covers(other.past, one.dot):
+                    yield f"{record!r} read {one.value!r} beside {other.value!r}, which had covered it"
+    for record in history.requests:
+        yield from _wrongly_committed(history, record)
+
+
+def _wrongly_committed(history: History, record: Record) -> Iterator[str]:
+    """A write is one event (a SET at most one more, over its first), and covers what its context covers."""
+    mints = history.dots_of(record)
+    if record.seen is None:
+        for before, after in zip(mints, mints[1:], strict=False):
+            if not covers(after.past, before.dot):
+                yield f"{record!r} was committed as {before.dot} and, beside it, as {after.dot}"
+        return
+    if len(mints) > 1:
+        yield f"{record!r} was committed {len(mints)} times: {[mint.dot for mint in mints]}"
+    for mint in mints:
+        if mint.past != record.seen:
+            yield f"{record!r} had seen {record.seen} and covers {mint.past}"
+
+
+def settled(history: History) -> Iterator[str]:
+    """SETs one after another never conflict: each covers every write that was acknowledged before it began."""
+    n, w = history.quorums.n, history.quorums.w
+    if 2 * w <= n or history.rotten:
+        return
+    writes = [record for record in _acknowledged(history) if (record.w or w) >= w]
+    for key, floor_at in _floors(writes, lambda record: _own(history, record)).items():
+        for record in writes:
+            if record.key == key and record.seen is None and history.dots_of(record):
+                seen, floor = history.dots_of(record)[-1].past, floor_at(record.begun)
+                if not descends(seen, floor):
+                    yield f"{record!r} covers {seen}, but {floor} was acknowledged before it began"
+
+
+def dots(history: History) -> Iterator[str]:
+    """Invariant 4: a dot never names two values, for ever, in the whole cluster."""
+    yield from history.evidence.get("dots", [])
+
+
+def no_resurrection(history: History) -> Iterator[str]:
+    """Invariant 5: what an acknowledged delete covered never comes back, nor what any store once dropped."""
+    yield from history.evidence.get("no resurrection", [])
+    left = _left(history)
+    for record in _acknowledged(history):
+        if record.kind in (Kind.DELETE, Kind.DEL):
+            for mint in history.dots_of(record):
+                for version in left.get(record.key, EMPTY).versions:
+                    if covers(mint.past, version.dot):
+                        yield f"{record!r} had covered {version.value!r} ({version.dot}), and it is back"
+
+
+def strict_sessions(history: History) -> Iterator[str]:
+    """Invariant 7: STRICT reads see STRICT writes that were acknowledged before, and never less than an earlier one."""
+    n, r, w = history.quorums
+    if history.rotten:
+        return
+    reads = [(record, found) for record, found in _reads(history) if record.strict and (record.r or r) >= r]
+    if r + w > n:
+        writes = [record for record in _acknowledged(history) if record.strict and (record.w or w) >= w]
+        yield from _stale(reads, _floors(writes, lambda record: _own(history, record)), "a STRICT write")
+    if 2 * r > n:
+        clocks = {record.tag: found.row.clock for record, found in reads}
+        floors = _floors([record for record, _ in reads], lambda record: clocks[record.tag])
+        yield from _stale(reads, floors, "an earlier STRICT read")
+
+
+def _stale(
+    reads: list[tuple[Record, Found]], floors: dict[bytes, Callable[[float], Clock]], what: str
+) -> Iterator[str]:
+    for record, found in reads:
+        floor_at = floors.get(record.key)
+        floor = floor_at(record.begun) if floor_at is not None else ()
+        if not descends(found.row.clock, floor):
+            yield f"{record!r} read {found.row.clock}, less than {what} before it: {floor}"
+
+
+def durable(history: History) -> Iterator[str]:
+    """Invariant 8: acknowledged means durable on W distinct nodes at that moment; no store forgets what it holds."""
+    yield from history.evidence.get("durable", [])
+    yield from history.evidence.get("monotonic", [])
+
+
+def honesty(history: History) -> Iterator[str]:
+    """Invariant 9: every request ends by its deadline in one of three ways, and "not done" is never seen later."""
+    for record in history.requests:
+        if record.ended is None or record.ending in (Ending.PENDING, Ending.TWICE):
+            yield f"{record!r}"
+            continue
+        late_s = record.ended - record.deadline - record.paused_s
+        if late_s > SLACK_S:
+            yield f"{record!r} ended {late_s:.3f} s after its deadline"
+        if record.ending is Ending.NOT_DONE and history.dots_of(record):
+            yield f"{record!r}, and it was done: {history.dots_of(record)}"
+        if not record.is_write and record.ending is Ending.UNKNOWN and record.result is not None:
+            yield f"{record!r}: a read has no unknown outcome"
+        if record.forged and record.ending is Ending.OK:
+            yield f"{record!r} was taken with a forged context"
+
+
+def liveness(history: History) -> Iterator[str]:
+    """Invariant 10: once everything healed, everything works, and nothing is left over."""
+    yield from history.unhealed
+    for node, count in history.left_over.items():
+        if count:
+            yield f"{node} still has {count} operations in flight"
+
+
+def one_cluster(history: History) -> Iterator[str]:
+    """All nodes are in one cluster, under one ring."""
+    rings = sorted(set(history.rings.values()))
+    if len(rings) > 1:
+        yield f"nodes disagree about cluster, epoch or seal: {history.rings}"
+
+
+CHECKERS: Final[dict[str, Checker]] = {
+    "1 no loss": no_loss,
+    "2 no phantom": no_phantom,
+    "3 no false sibling": no_false_sibling,
+    "3 settled by SET": settled,
+    "4 dots": dots,
+    "5 no resurrection": no_resurrection,
+    "6 one cluster": one_cluster,
+    "7 strict sessions": strict_sessions,
+    "8 durable": durable,
+    "9 honesty": honesty,
+    "10 liveness": liveness,
+}
+"""By name, with the number of the invariant."""
+
+
+def judge(history: History, checkers: dict[str, Checker] = CHECKERS) -> list[Verdict]:
+    """Ask every checker."""
+    return [_ask(name, checker, history) for name, checker in checkers.items()]
+
+
+def _ask(name: str, checker: Checker, history: History) -> Verdict:
+    try:
+        evidence = tuple(checker(history))
+    except Exception as error:  # noqa: BLE001  # a checker that crashes proves nothing, least of all that all is well
+        return Verdict(name, Answer.UNKNOWN, (f"the checker crashed: {error!r}",))
+    shown = evidence[:EVIDENCE_MAX]
+    if len(evidence) > len(shown):
+        shown = (*shown, f"… and {len(evidence) - len(shown)} more")
+    return Verdict(name, Answer.VIOLATED if evidence else Answer.OK, shown)
+
+
+# What the checkers share -------------------------------------------------------------------------------------
+
+
+def _acknowledged(history: History) -> list[Record]:
+    """Writes that were answered OK; a DEL that found nothing wrote nothing."""
+    return [
+        record
+        for record in history.requests
+        if isinstance(record.result, Written) and not (record.kind is Kind.DEL and not record.result.acks)
+    ]
+
+
+def _reads(history: History) -> list[tuple[Record, Found]]:
+    return [(record, record.result) for record in history.requests if isinstance(record.result, Found)]
+
+
+def _left(history: History) -> dict[bytes, Row]:
+    """What all disks together know at the end, by key."""
+    left: dict[bytes, Row] = {mint.key: EMPTY for mint in history.mints.values()}
+    for rows in history.final.values():
+        for key, row in rows.items():
+            left[key] = merge(left.get(key, EMPTY), row)
+    return left
+
+
+def _uncovered(history: History, key: bytes) -> list[Mint]:
+    """Writes of `key` that no write's context covers: what must be left."""
+    mints = [mint for mint in history.mints.values() if mint.key == key]
+    seen: Clock = ()
+    for mint in mints:
+        seen = join(seen, mint.past)
+    return [mint for mint in mints if not covers(seen, mint.dot)]
+
+
+def _own(history: History, record: Record) -> Clock:
+    """The dots of one write as a clock."""
+    clock: Clock = ()
+    for mint in history.dots_of(record):
+        clock = join(clock, (Dot(*mint.dot),))
+    return clock
+
+
+def _floors(
+    records: Iterable[Record], clock_of: Callable[[Record], Clock]
+) -> dict[bytes, Callable[[float], Clock]]:
+    """Per key: what everything that had ended by a time had seen or written."""
+    steps: dict[bytes, list[tuple[float, Clock]]] = {}
+    for record in sorted(records, key=lambda record: record.ended or 0.0):
+        done = steps.setdefault(record.key, [])
+        done.append((record.ended or 0.0, join(done[-1][1] if done else (), clock_of(record))))
+
+    def floor_at(done: list[tuple[float, Clock]]) -> Callable[[float], Clock]:
+        return lambda begun: next((clock for ended, clock in reversed(done) if ended <= begun), ())
+
+    return {key: floor_at(done) for key, done in steps.items()}

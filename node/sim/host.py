@@ -1,0 +1,269 @@
+"""One simulated machine: a process that lives and dies, and a disk that outlives it.
+
+The driver of `node.runtime`, in virtual time: events wait in an inbox, a turn steps the node through all of them and
+performs what it wants done; writes go to the disk in groups, and what a group says is told after its sync.
+
+    turn ── persist ──► queue ── stage ──► on its way ── sync ──► durable ── told ──► turn
+                                 a crash here drops it ┘       └ a crash here keeps it, and nobody knows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from node.core.ids import Instant, NodeId
+from node.engine.config import NodeConfig
+from node.engine.events import Event, Loaded, Measured, Persisted, Reached, Received, ScannedHere
+from node.engine.node import Node
+from node.engine.outbox import Outbox
+from node.sim.safeguards import Safeguard, skip, weaken
+from node.storage.port import Advance, Merge, Outcome, Refusal, Refused, Unreadable, Write
+
+if TYPE_CHECKING:
+    from node.sim.disk import SimStorage
+    from node.sim.world import World
+
+GROUP_MAX = 64
+"""Writes of one group commit."""
+
+SPINS_MAX = 1000
+"""Times a node may want to be woken at one and the same moment."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+Group = list[tuple[int, Write, Outcome]]
+
+
+class Host:
+    """A machine with one node. `life` counts its processes; what belongs to an earlier one is void."""
+
+    def __init__(self, world: World, index: int, config: NodeConfig, storage: SimStorage, rng: Random) -> None:
+        self.world = world
+        self.index = index
+        self.config = config
+        self.id: NodeId = config.id
+        self.name = config.name
+        self.address = f"{config.host}:{config.peer_port}"
+        self.storage = storage
+        self.rng = rng
+        self.wall_offset_s = rng.uniform(-1e6, 1e6)
+        self.node: Node | None = None
+        self.life = 0
+        self.paused_until: Instant = 0.0
+        self.slow_until: Instant = 0.0
+        self.full_until: Instant = 0.0
+        self.wishes: dict[str, None] = {}
+        self._inbox: list[Event] = []
+        self._awake = False
+        self._wake_at: Instant | None = None
+        self._woken_at: Instant = -1.0
+        self._spins = 0
+        self._told_at: Instant = 0.0
+        self._queue: list[tuple[int, Write]] = []
+        self._group: Group = []
+        self._writing = False
+
+    @property
+    def up(self) -> bool:
+        """Whether a process runs."""
+        return self.node is not None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the process stands still (SIGSTOP)."""
+        return self.world.agenda.now < self.paused_until
+
+    # The process ---------------------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """Start a process from what is durable."""
+        if self.node is not None:
+            return
+        world, streams = self.world, f"{self.world.options.seed}/{self.name}/{self.life}"
+        self.node = Node(
+            self.config,
+            self.storage.identity,
+            self.storage.load_state(),
+            rng=Random(f"{streams}/gossip"),
+            entropy=Random(f"{streams}/entropy").randbytes,
+            wall_offset_s=self.wall_offset_s,
+        )
+        world.trace.add(world.agenda.now, self.name, b"boot", "boot")
+        out = Outbox()
+        self.node.start(world.agenda.now, out)
+        self._perform(out)
+        self._arm()
+
+    def crash(self, *, silently: bool) -> None:
+        """Kill the process (or, silently, the machine). Only what was synced stays; clients lose their connections."""
+        if self.node is None:
+            return
+        world = self.world
+        world.trace.add(world.agenda.now, self.name, b"crash", "crash")
+        self.node = None
+        self.life += 1
+        self._inbox.clear()
+        self._queue.clear()
+        self.wishes.clear()
+        self._awake = self._writing = False
+        self._wake_at = None
+        self.paused_until = world.agenda.now
+        if self._group:
+            world.marks.hit("crash before sync")
+            self._group = []
+        self.storage.crash()
+        world.history.crashed(self.name, self.storage.durable_rows())
+        world.links.died(self, silently=silently)
+        world.hang_up(self)
+
+    def give(self, event: Event) -> None:
+        """Let an event happen to the process, at its next turn."""
+        if self.node is None:
+            return
+        self._inbox.append(event)
+        if not self._awake:
+            self._awake = True
+            at = max(self.world.agenda.now + self.world.options.turn_s, self.paused_until)
+            self.world.agenda.at(at, self._turn, self.life)
+
+    def _turn(self, life: int) -> None:
+        """Step through the inbox and perform the effects."""
+        node = self.node
+        if self.life != life or node is None:
+            return
+        now = self.world.agenda.now
+        if now < self.paused_until:
+            self.world.agenda.at(self.paused_until, self._turn, life)
+            return
+        self._awake = False
+        events, self._inbox = self._inbox, []
+        out = Outbox()
+        trace = self.world.trace
+        for event in events:
+            trace.add(now, self.name, type(event).__name__.encode() + _encode(event), event)
+            node.step(event, now, out)
+        self._perform(out)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Ask to be woken when the node's next deadline comes."""
+        assert self.node is not None, "no process to wake"
+        at = self.node.next_deadline()
+        if self._wake_at is None or at < self._wake_at:
+            self._wake_at = at
+            self.world.agenda.at(at, self._wake, self.life, at)
+
+    def _wake(self, life: int, at: Instant) -> None:
+        if self.life != life or self.node is None or self._wake_at != at:
+            return
+        self._wake_at = None
+        now = self.world.agenda.now
+        if self.node.next_deadline() > now:
+            self._arm()
+            return
+        self._spins = self._spins + 1 if self._woken_at == now else 0
+        self._woken_at = now
+        assert self._spins < SPINS_MAX, f"{self.name} wants to be woken at {at} again and again"
+        self.give(Reached())
+
+    # Effects -------------------------------------------------------------------------------------------------
+
+    def _perform(self, out: Outbox) -> None:
+        world = self.world
+        for fact in out.facts:
+            world.noted(self, fact)
+        for address, keep in out.dials:
+            world.links.dial(self, address, keep=keep)
+        if out.persists:
+            self._persist(out.persists)
+        for ticket, key in out.loads:
+            world.agenda.after(self._load_s(), self._loaded, self.life, ticket, key)
+        for ticket, partition, partitions, after, limit in out.scans:
+            world.agenda.after(self._load_s(), self._scanned, self.life, ticket, partition, partitions, after, limit)
+        for ticket in out.measures:
+            self.give(Measured(ticket, {}))
+        for peer, messages in out.sends.items():
+            world.send(self, peer, messages)
+        for ticket, result in out.replies:
+            world.replied(self, ticket, result)
+
+    def _load_s(self) -> float:
+        return self.rng.uniform(0, self.world.options.load_s_max)
+
+    def _loaded(self, life: int, ticket: int, key: bytes) -> None:
+        if self.life == life:
+            row = self.storage.fetch(key)
+            readable = not isinstance(row, Unreadable)
+            self.give(Loaded(ticket, None if isinstance(row, Unreadable) else row, readable))
+
+    def _scanned(self, life: int, ticket: int, partition: int, partitions: int, after: bytes, limit: int) -> None:
+        if self.life == life:
+            page = self.storage.scan(partition, partitions, after, limit)
+            self.give(ScannedHere(ticket, page.items, page.after is not None))
+
+    def received(self, peer: NodeId, message: object) -> None:
+        """A message arrived on an open link."""
+        self.give(Received(peer, message))  # type: ignore[arg-type]  # whatever came through the codec
+
+    # The disk ------------------------------------------------------------------------------------------------
+
+    def _persist(self, writes: Sequence[tuple[int, Write]]) -> None:
+        self._queue += writes
+        if not self._writing:
+            self._stage()
+
+    def _stage(self) -> None:
+        """Begin a group commit with what waits."""
+        self._writing = True
+        waiting, self._queue = self._queue[:GROUP_MAX], self._queue[GROUP_MAX:]
+        off = self.world.off
+        self._group = []
+        for ticket, write in waiting:
+            write = weaken(write, off)
+            outcome = self._refusal(write) or skip(write, off)
+            if outcome is None:
+                outcome = self.storage.stage([write])[0]
+            self._group.append((ticket, write, outcome))
+            self.world.decided(self, outcome)
+        options = self.world.options
+        sync_s = self.rng.uniform(0, options.sync_s_max)
+        if self.world.agenda.now < self.slow_until:
+            sync_s += self.rng.uniform(0, 0.5)
+        if off is Safeguard.ACK_AFTER_SYNC:
+            self._record(self._group)
+            self._told(self.life, self._group)
+        self.world.agenda.after(sync_s, self._synced, self.life)
+
+    def _refusal(self, write: Write) -> Outcome | None:
+        if self.world.agenda.now < self.full_until and isinstance(write, Advance | Merge):
+            return Refused(Refusal.DISK_FULL, f"disk full on {self.name}")
+        return None
+
+    def _synced(self, life: int) -> None:
+        """The group is durable; the news of it takes a moment."""
+        if self.life != life:
+            return
+        self.storage.sync()
+        group, self._group = self._group, []
+        self._record(group)
+        if self.world.off is not Safeguard.ACK_AFTER_SYNC:
+            told_at = self.world.agenda.now + self.rng.uniform(0, self.world.options.told_s_max)
+            self._told_at = max(self._told_at, told_at)
+            self.world.agenda.at(self._told_at, self._told, life, group)
+        self._writing = False
+        if self._queue:
+            self._stage()
+
+    def _record(self, group: Group) -> None:
+        for _, write, outcome in group:
+            self.world.history.stored(self.name, write, outcome, self.world.agenda.now)
+
+    def _told(self, life: int, group: Group) -> None:
+        if self.life == life:
+            self.give(Persisted([(ticket, outcome) for ticket, _, outcome in group]))
+        else:
+            self.world.marks.hit("crash after sync")

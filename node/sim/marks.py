@@ -1,0 +1,66 @@
+"""States that must be reached: a campaign in which one of them never occurs tested less than it seems to.
+
+A mark says nothing about right or wrong. It proves that the workload and the faults get the nodes into the corners in
+which mistakes live (Antithesis and FoundationDB call it `sometimes` and code probes).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+REQUIRED: Final = {
+    "sibling created": "a write left two live values",
+    "three siblings": "a write left three live values or more",
+    "siblings resolved": "one write covered two live values or more",
+    "tombstone stored": "a delete was committed",
+    "tombstone beside a value": "a delete raced with a write, and both stay",
+    "forward": "a node handed a write to an owner",
+    "forward refused": "an owner would not coordinate, and said so",
+    "second commit": "a SET was committed again, over a sibling it had not covered",
+    "strict write-back": "a STRICT read repaired owners before it answered",
+    "quorum unavailable": "a write ended as UNAVAILABLE",
+    "read unavailable": "a read ended as UNAVAILABLE",
+    "unknown outcome": "a write ended as UNKNOWN",
+    "connection lost": "a client's node died with its request",
+    "bad context refused": "a foreign or damaged context was refused",
+    "crash before sync": "a node died with writes on their way to the disk, and lost them",
+    "crash after sync": "a node died after the sync, before it heard of it",
+    "power cut": "a machine vanished without a word to its peers",
+    "whole cluster down": "no node was up",
+    "restart": "a node came back with what was durable",
+    "message lost": "",
+    "message duplicated": "",
+    "message overtaken": "",
+    "message held": "a cut let its messages through late",
+    "one-way cut": "one direction was cut and the other was not",
+    "half-open link": "one end thought a link open that the other had lost",
+    "link replaced": "a peer came back on a new link while the old one seemed open",
+    "silent peer": "a node gave up a peer that said nothing on an open link",
+    "pause": "a process stood still while the world went on",
+    "disk full": "a store refused writes for want of space",
+    "row lost": "a store lost a row that others held",
+    "epoch refused": "a message or write of another ring epoch was refused",
+    "ring sealed by decider": "",
+    "ring sealed for another node": "a node that had not founded asked for the seal",
+    "seat given": "an empty node was given a seat",
+    "yielded": "a founder without writes gave way to another cluster",
+}  # fmt: skip
+"""Mark → what it means, where the name does not say it. A campaign of 300 seeds reaches each."""
+
+
+class Marks:
+    """How often each state was reached."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def hit(self, mark: str, times: int = 1) -> None:
+        """It was reached."""
+        assert mark in REQUIRED, f"no such mark: {mark}"
+        if times:
+            self.counts[mark] += times
+
+    def missing(self) -> list[str]:
+        """The states that were never reached."""
+        return [mark for mark in REQUIRED if not self.counts[mark]]

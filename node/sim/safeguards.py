@@ -1,0 +1,62 @@
+"""Safeguards that tests may switch off, one at a time, to see that a checker notices.
+
+A test that cannot fail proves nothing. Each switch makes the world around the nodes, never their code, behave as if
+they had left out one precaution; a campaign must then find a violation within 300 seeds.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from node.core.version import Row
+from node.storage.port import Advance, Merge, Merged, Outcome, Write
+from node.wire.messages import Message, Replicated
+from node.wire.requests import Failed, Result
+from node.wire.rows import decode_row, encode_row
+
+
+class Safeguard(Enum):
+    """What to leave out, and in whose name."""
+
+    ACK_AFTER_SYNC = "a write is acknowledged only when it is durable"
+    FRESH_BIRTH = "a row that was lost gets a new birth, so that its dots are new"
+    MERGE_KEEPS_SIBLINGS = "merging keeps what neither side has seen, as version vectors of whole rows cannot"
+    REPLICA_STORES = "a replica acknowledges only what it stored"
+    CONTEXT_LIMITS = "a write replaces only what its context covers"
+    CONTEXT_APPLIES = "a write replaces all that its context covers"
+    SET_COVERS_TWICE = "a SET is committed again over what an acknowledging owner held beside it"
+    FORWARD_ONCE = "a forwarded write is never repeated"
+    UNKNOWN_IS_SAID = "a write that may take effect is not called unavailable"
+
+
+def weaken(write: Write, off: Safeguard | None) -> Write:
+    """Return what reaches the store with the safeguard off."""
+    if off is Safeguard.MERGE_KEEPS_SIBLINGS and isinstance(write, Merge):
+        row = decode_row(write.row)
+        return write._replace(row=encode_row(Row(row.clock, row.versions[-1:])))
+    if off is Safeguard.CONTEXT_LIMITS and isinstance(write, Advance):
+        return write._replace(cover=True)
+    if off is Safeguard.CONTEXT_APPLIES and isinstance(write, Advance):
+        return write._replace(context=())
+    return write
+
+
+def skip(write: Write, off: Safeguard | None) -> Outcome | None:
+    """Return what to answer without storing anything, or None."""
+    if off is Safeguard.REPLICA_STORES and isinstance(write, Merge):
+        return Merged(write.row, more=False)
+    return None
+
+
+def blind(message: Message, off: Safeguard | None) -> Message:
+    """Return what arrives of a message with the safeguard off."""
+    if off is Safeguard.SET_COVERS_TWICE and isinstance(message, Replicated):
+        return Replicated(message.rid, message.durable, None, message.refused)
+    return message
+
+
+def gloss(result: Result, off: Safeguard | None) -> Result:
+    """Return what the client is told with the safeguard off."""
+    if off is Safeguard.UNKNOWN_IS_SAID and isinstance(result, Failed) and result.code == "UNKNOWN":
+        return Failed("UNAVAILABLE", result.text)
+    return result

@@ -1,0 +1,335 @@
+"""The world around the nodes: virtual time, network, disks, clients' connections, and the faults that strike them.
+
+The nodes are the very ones that run under sockets and SQLite. Everything here is drawn from the seed, one random
+stream for each purpose, so that a new draw in one place does not change all others; equal seeds give equal traces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import msgspec
+
+from node.core.cluster import Member, RingState, Seat, Secret
+from node.core.ids import Instant, NodeId
+from node.core.ring import found, join
+from node.core.version import EMPTY, Row, covers, merge
+from node.engine.cluster import STATE_MEMBERS, STATE_RING
+from node.engine.config import NodeConfig
+from node.engine.events import Asked, Candidate
+from node.engine.get import GetOperation
+from node.engine.outbox import Fact
+from node.sim.clock import Agenda, Trace
+from node.sim.disk import SimStorage
+from node.sim.faults import Fault, Options
+from node.sim.history import History, Mint, Record
+from node.sim.host import Host
+from node.sim.links import Link, Links
+from node.sim.marks import Marks
+from node.sim.network import Arrival, Network, NetworkOptions
+from node.sim.safeguards import Safeguard, blind, gloss
+from node.storage.port import Advanced, Outcome, Refusal, Refused, SaveState
+from node.wire.codec import decode_batch, encode_batch
+from node.wire.framing import HEADER_BYTES
+from node.wire.messages import Forward, Forwarded, Message, Replicate, Seal
+from node.wire.requests import Failed, Request, Result
+from node.wire.rows import decode_row
+
+Answered = Callable[[Result | None], None]
+"""What to do with the answer to a request; None: the connection broke."""
+
+CLUSTER = "sim"
+ANNOUNCE_S = 5.0
+ANNOUNCED_S = 60.0
+"""Discovery repeats itself this often, for so long."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class World:
+    """Nodes and everything between and under them. `off` is the safeguard that this run goes without."""
+
+    def __init__(self, options: Options, off: Safeguard | None = None) -> None:
+        self.options = options
+        self.off = off
+        self.agenda = Agenda()
+        self.trace = Trace()
+        self.marks = Marks()
+        self.history = History(options.quorums, options.nodes)
+        self.network = Network(
+            options.network, self.stream("network"), duplicates_forwards=off is Safeguard.FORWARD_ONCE
+        )
+        self.links = Links(self, self.stream("links"))
+        self.hosts = [self._host(index) for index in range(options.nodes)]
+        self.by_id = {host.id: host for host in self.hosts}
+        self.by_address = {host.address: host for host in self.hosts}
+        self.healed = False
+        self._rot = self.stream("rot")
+        self._waiting: dict[int, tuple[Host, Answered, Record]] = {}
+        self._last_ticket = 0
+
+    def stream(self, purpose: str) -> Random:
+        """The random stream of one purpose."""
+        return Random(f"{self.options.seed}/{purpose}")
+
+    def _host(self, index: int) -> Host:
+        options, name = self.options, f"n{index + 1}"
+        rng = self.stream(f"{name}/host")
+        founder = options.formation == "ready" or (options.formation == "join" and index == 0)
+        config = NodeConfig(
+            id=NodeId(rng.randbytes(16).hex()),
+            name=name,
+            cluster=CLUSTER,
+            host=f"10.0.0.{index + 1}",
+            zone=f"z{index % options.zones}" if options.zones > 1 else "",
+            join=() if founder or options.formation != "join" else ("10.0.0.1:7800",),
+            discover=options.formation == "discover",
+            quorums=options.quorums,
+            partitions=options.partitions,
+        )
+        return Host(self, index, config, self._storage(config, rng), self.stream(f"{name}/disk"))
+
+    def _storage(self, config: NodeConfig, rng: Random) -> SimStorage:
+        return SimStorage(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
+
+    # Starting --------------------------------------------------------------------------------------------------
+
+    def form(self) -> None:
+        """Start the nodes: into a sealed ring at once, or empty, one after the other."""
+        rng = self.stream("formation")
+        if self.options.formation == "ready":
+            self._seat_everybody(rng)
+            for host in self.hosts:
+                self.agenda.after(rng.uniform(0, 0.1), host.boot)
+            return
+        for host in self.hosts:
+            boot_s = rng.choice((0.0, rng.uniform(0, 0.5), rng.uniform(0, 4.0)))
+            self.agenda.after(boot_s, host.boot)
+            if self.options.formation == "discover":
+                for other in self.hosts:
+                    heard_s = boot_s + rng.uniform(0.01, 2.0)
+                    self.agenda.after(heard_s, self._announce, other, host)
+                    self.agenda.after(heard_s, self._announce, host, other)
+
+    def _announce(self, host: Host, other: Host) -> None:
+        """`host` hears that there is somebody at the address of `other`, and hears it again after a while."""
+        if host.node is not None and other.node is not None and not host.node.view().seated:
+            host.give(Candidate(other.address))
+        if self.agenda.now < ANNOUNCED_S:
+            self.agenda.after(ANNOUNCE_S, self._announce, host, other)
+
+    def _seat_everybody(self, rng: Random) -> None:
+        seats = [Seat(host.id, host.config.zone, host.config.weight) for host in self.hosts]
+        ring = (seats[0],), found(seats[0], self.options.partitions)
+        for seat in seats[1:]:
+            ring = join(*ring, seat, self.options.quorums.n)
+        state = RingState(
+            rng.randbytes(16).hex(), CLUSTER, len(seats), True, seats[0].id, self.options.quorums, *ring,
+            (Secret(1, rng.randbytes(32)),),
+        )  # fmt: skip
+        members = tuple(sorted((self._member(host) for host in self.hosts), key=lambda member: member.id))
+        for host in self.hosts:
+            host.storage.apply(
+                [
+                    SaveState(STATE_MEMBERS, _encode(members)),
+                    SaveState(STATE_RING, _encode(state), state.epoch),
+                ]
+            )
+
+    def _member(self, host: Host) -> Member:
+        config, identity = host.config, host.storage.identity
+        return Member(
+            config.id, config.name, config.host, config.port, config.peer_port, config.http_port, config.zone,
+            config.weight, identity.storage_id, identity.epochs, 1,
+        )  # fmt: skip
+
+    # Clients ---------------------------------------------------------------------------------------------------
+
+    @property
+    def seats(self) -> int:
+        """How many seats the sealed ring has."""
+        rings = [host.node.cluster.ring for host in self.hosts if host.node is not None]
+        return max((len(ring.seats) for ring in rings if ring is not None and ring.sealed), default=0)
+
+    def ask(self, host: Host, request: Request, answered: Answered, record: Record) -> None:
+        """Send a client's request to a node; `answered` is called once (or, if the node is wrong, more often)."""
+        self._last_ticket += 1
+        self._waiting[self._last_ticket] = (host, answered, record)
+        record.paused_s += max(0.0, host.paused_until - self.agenda.now)
+        host.give(Asked(self._last_ticket, request))
+
+    def replied(self, host: Host, ticket: int, result: Result) -> None:
+        """A node answered."""
+        result = gloss(result, self.off)
+        self.trace.add(self.agenda.now, host.name, b"reply" + _encode((ticket, result)), (ticket, result))
+        self._waiting[ticket][1](result)
+
+    def hang_up(self, host: Host) -> None:
+        """A process died: the connections of its clients break."""
+        waiting, self._waiting = self._waiting, {}
+        for ticket, (at, answered, record) in waiting.items():
+            if at is not host:
+                self._waiting[ticket] = (at, answered, record)
+            elif record.ended is None:
+                answered(None)
+
+    def holders(self, key: bytes, mints: Sequence[Mint]) -> list[str]:
+        """Names of the nodes on whose disks one of these writes is durable, or was and is covered by now."""
+        names = []
+        for host in self.hosts:
+            row = host.storage.durable_rows().get(key)
+            if row is not None and any(covers(decode_row(row).clock, mint.dot) for mint in mints):
+                names.append(host.name)
+        return names
+
+    # Messages --------------------------------------------------------------------------------------------------
+
+    def send(self, host: Host, peer: NodeId, messages: Sequence[Message]) -> None:
+        """One frame to one peer: its messages share nothing but the link."""
+        target = self.by_id.get(peer)
+        link = self.links.from_host(host, target) if target is not None else None
+        if target is None or link is None:
+            return
+        if self.options.codec:
+            messages = [m for data in encode_batch(messages) for m in decode_batch(data[HEADER_BYTES:])]
+        for message in messages:
+            self._mark_sent(host, message)
+            self._schedule(self.network.send(host.index, target.index, self.agenda.now, link, message))
+
+    def _schedule(self, arrivals: Sequence[Arrival]) -> None:
+        for arrival in arrivals:
+            self.agenda.at(arrival.at, self._arrive, arrival)
+
+    def _arrive(self, arrival: Arrival) -> None:
+        source, target = (self.hosts[index] for index in arrival.direction)
+        link: Link = arrival.link
+        if link.open[target.index]:
+            target.received(source.id, blind(arrival.message, self.off))
+        else:
+            self.links.unknown_here(link, target, source)
+
+    # Marks -----------------------------------------------------------------------------------------------------
+
+    def _mark_sent(self, host: Host, message: Message) -> None:
+        marks = self.marks
+        if isinstance(message, Forward):
+            marks.hit("forward")
+        elif isinstance(message, Forwarded):
+            marks.hit("forward refused", bool(message.refused))
+        elif isinstance(message, Seal):
+            marks.hit("ring sealed for another node")
+        elif isinstance(message, Replicate) and host.node is not None:
+            marks.hit("strict write-back", isinstance(host.node.shared.pending.get(message.rid), GetOperation))
+        if getattr(message, "refused", "") == Refusal.EPOCH.value:
+            marks.hit("epoch refused")
+
+    def decided(self, host: Host, outcome: Outcome) -> None:
+        """A store took a write, or refused it."""
+        marks = self.marks
+        if isinstance(outcome, Advanced):
+            marks.hit("sibling created", outcome.siblings == 2)
+            marks.hit("three siblings", outcome.siblings > 2)
+            marks.hit("siblings resolved", outcome.replaced > 1)
+            versions = decode_row(outcome.row).versions
+            dead = sum(version.value is None for version in versions)
+            marks.hit("tombstone stored", any(v.value is None and v.dot == outcome.dot for v in versions))
+            marks.hit("tombstone beside a value", bool(dead) and outcome.siblings > 0)
+        elif isinstance(outcome, Refused):
+            marks.hit("disk full", outcome.why is Refusal.DISK_FULL)
+            marks.hit("epoch refused", outcome.why is Refusal.EPOCH)
+
+    def noted(self, host: Host, fact: Fact) -> None:
+        """A node told a fact."""
+        self.trace.add(self.agenda.now, host.name, b"fact" + fact.kind.encode(), fact)
+        marks = self.marks
+        marks.hit("seat given", fact.kind == "seated" and fact.fields["nodes"] != 1)
+        marks.hit("ring sealed by decider", fact.kind == "sealed")
+        marks.hit("yielded", fact.kind == "yielded")
+        marks.hit("silent peer", fact.kind == "peer_silent")
+
+    # Faults ----------------------------------------------------------------------------------------------------
+
+    def strike(self, fault: Fault) -> None:
+        """Let a fault begin, and see to its end."""
+        if self.healed:
+            return
+        self.trace.add(self.agenda.now, "", f"fault {fault}".encode(), fault)
+        host, end = self.hosts[fault.hosts[0]], self.agenda.now + fault.for_s
+        if fault.kind in ("kill", "power cut"):
+            self._crash(host, silently=fault.kind == "power cut")
+            self.agenda.at(end, self._restart, host)
+        elif fault.kind == "cut":
+            self._cut(host, self.hosts[fault.hosts[1]])
+            self.agenda.at(end, self._heal, *fault.hosts)
+        elif fault.kind == "pause":
+            self._pause(host, end)
+        elif fault.kind == "slow disk":
+            host.slow_until = end
+        elif fault.kind == "full disk":
+            host.full_until = end
+        elif fault.kind == "rot":
+            self._lose_row(host)
+
+    def _pause(self, host: Host, end: Instant) -> None:
+        self.marks.hit("pause")
+        for at, _, record in self._waiting.values():
+            if at is host:
+                record.paused_s += max(0.0, end - max(host.paused_until, self.agenda.now))
+        host.paused_until = max(host.paused_until, end)
+
+    def _crash(self, host: Host, *, silently: bool) -> None:
+        self.marks.hit("power cut", silently and host.up)
+        host.crash(silently=silently)
+        self.marks.hit("whole cluster down", not any(host.up for host in self.hosts))
+
+    def _restart(self, host: Host) -> None:
+        self.marks.hit("restart", not host.up)
+        host.boot()
+
+    def _cut(self, source: Host, target: Host) -> None:
+        self.network.cut(source.index, target.index)
+        self.marks.hit("one-way cut", self.network.passes(target.index, source.index))
+        self.links.cut(source, target)
+
+    def _heal(self, source: int, target: int) -> None:
+        self._schedule(self.network.heal(source, target, self.agenda.now))
+
+    def _lose_row(self, host: Host) -> None:
+        """Damage a row that the other stores together know as well: no knowledge is lost, but this store's."""
+        rows = host.storage.durable_rows()
+        key = self._rot.choice(sorted(rows)) if rows else None
+        if key is None:
+            return
+        here, elsewhere = decode_row(rows[key]), self.known(key, besides=host)
+        if not all(covers(elsewhere.clock, dot) for dot in here.clock):
+            return
+        self.marks.hit("row lost")
+        host.storage.corrupt(key)
+        self.history.forgot(host.name, key)
+
+    def known(self, key: bytes, besides: Host | None = None) -> Row:
+        """What the disks of all nodes know of a key, taken together."""
+        known = EMPTY
+        for host in self.hosts:
+            row = host.storage.durable_rows().get(key) if host is not besides else None
+            known = merge(known, decode_row(row)) if row is not None else known
+        return known
+
+    def calm(self) -> None:
+        """Take the faults of the beginning back, and let messages through."""
+        self._schedule(self.network.heal_all(self.agenda.now))
+        self.network.options = NetworkOptions()
+        for host in self.hosts:
+            host.boot()
+
+    def rough(self) -> None:
+        """Let the network be as bad as the seed wants it."""
+        self.network.options = self.options.network
+
+    def heal_everything(self) -> None:
+        """End every fault: from here on the network is perfect and every node runs."""
+        self.healed = True
+        for host in self.hosts:
+            host.paused_until = host.slow_until = host.full_until = self.agenda.now
+        self.calm()
