@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from node.core.limits import CLOCK_ENTRIES_MAX
+from node.core.limits import CLOCK_ENTRIES_MAX, VALUE_BYTES_CEILING, WRITER_BYTES_MAX
 from node.core.version import Row, check
 from node.wire.errors import RemoteWireError
 
@@ -38,11 +38,23 @@ def decode_row(data: bytes) -> Row:
         check(row)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RemoteWireError("malformed row", str(error)) from error
-    if len(row.clock) > CLOCK_ENTRIES_MAX:
-        raise RemoteWireError("malformed row", f"clock of {len(row.clock)} entries, limit {CLOCK_ENTRIES_MAX}")
+    _check_limits(row)
     if _encoder.encode(row) != data:
         raise RemoteWireError("malformed row", "not in canonical form")
     return row
+
+
+def _check_limits(row: Row) -> None:
+    """Raise RemoteWireError if anything in a well-formed row is longer than a client could have made it."""
+    if len(row.clock) > CLOCK_ENTRIES_MAX:
+        raise RemoteWireError("malformed row", f"clock of {len(row.clock)} entries, limit {CLOCK_ENTRIES_MAX}")
+    for _, past, value, _, writer in row.versions:
+        if len(past) > CLOCK_ENTRIES_MAX:
+            raise RemoteWireError("malformed row", f"past of {len(past)} entries, limit {CLOCK_ENTRIES_MAX}")
+        if value is not None and len(value) > VALUE_BYTES_CEILING:
+            raise RemoteWireError("malformed row", f"value of {len(value)} bytes, limit {VALUE_BYTES_CEILING}")
+        if len(writer) > WRITER_BYTES_MAX or len(writer.encode()) > WRITER_BYTES_MAX:
+            raise RemoteWireError("malformed row", f"writer's label is over {WRITER_BYTES_MAX} bytes")
 
 
 def row_digest(key: bytes, row: bytes) -> bytes:
