@@ -9,11 +9,11 @@ import signal
 import sys
 import typing
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-import dynamo_cli.commands.values as _values
 from dynamo_cli.arguments import choice, parse_by_ourselves, seconds, text
 from dynamo_cli.call import Call
 from dynamo_cli.environment import Environment
@@ -21,7 +21,11 @@ from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Options
 
-assert _values, "importing a module of commands enters them into REGISTRY"
+MODULES = ("values", "merge", "keys", "cluster", "ring")
+"""The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
+
+for _module in MODULES:
+    import_module(f"dynamo_cli.commands.{_module}")
 
 GROUPS = {
     "cluster": "Members, health and views of the cluster.",

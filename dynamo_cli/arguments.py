@@ -10,6 +10,11 @@ from typing import Any
 
 import typer
 
+from node.core.limits import TIMEOUT_MS_MAX
+
+TIMEOUT_S_MAX = TIMEOUT_MS_MAX / 1000
+"""As long as a node lets a request take."""
+
 
 def text(word: str) -> str:
     """Any valid text."""
@@ -35,7 +40,7 @@ def natural(word: str | int) -> int:
     return int(word)
 
 
-def seconds(word: str | float) -> float:
+def seconds(word: str | float, *, most: float = TIMEOUT_S_MAX) -> float:
     """A duration: `2`, `0.5`, `2s` or `500ms`."""
     digits = str(word)
     scale = 1.0
@@ -47,13 +52,14 @@ def seconds(word: str | float) -> float:
         number = float(digits) * scale
     except ValueError:
         raise ValueError(f"{word!r} is no duration in seconds") from None
-    if not 0 < number <= SECONDS_MAX:
-        raise ValueError(f"{word!r} is not between 0 and {SECONDS_MAX} seconds")
+    if not 0 < number <= most:
+        raise ValueError(f"{word!r} is not between 0 and {most:g} seconds")
     return number
 
 
-SECONDS_MAX = 60
-"""As long as a node lets a request take (`node.core.limits.TIMEOUT_MS_MAX`)."""
+def seconds_long(word: str | float) -> float:
+    """A duration of up to a day."""
+    return seconds(word, most=86_400)
 
 
 def choice(*words: str) -> type[str]:

@@ -93,7 +93,7 @@ class Call:
 
     def draw(self, screen: RenderableType, *, error: bool = False) -> None:
         """Draw on standard output, or on standard error."""
-        self.env.draw(screen, color=self.options.color, error=error)
+        self.env.draw(screen, color=self.options.color, wide=self.format == "wide", error=error)
 
     def say(self, text: str) -> None:
         """Print one line of result that is words, such as OK; `-q` silences it."""

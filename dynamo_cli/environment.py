@@ -109,14 +109,15 @@ class Environment:
         except (OSError, ValueError):
             return 80
 
-    def draw(self, screen: RenderableType, *, color: str = "auto", error: bool = False) -> None:
-        """Draw a rich renderable, without the spaces that rich leaves at the ends of lines."""
+    def draw(self, screen: RenderableType, *, color: str = "auto", wide: bool = False, error: bool = False) -> None:
+        """Draw a rich renderable, without the spaces that rich leaves at the ends of lines. `wide`: cut nothing."""
         from io import StringIO
 
         from dynamo_cli.render.theme import THEME
 
         sink = StringIO()
-        console = self.console(sink, colored=self.has_color(color, error=error), columns=self.columns(error=error))
+        columns = PIPE_COLUMNS if wide else self.columns(error=error)
+        console = self.console(sink, colored=self.has_color(color, error=error), columns=columns)
         console.push_theme(THEME)
         console.print(screen)
         lines = sink.getvalue().split("\n")

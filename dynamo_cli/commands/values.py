@@ -62,6 +62,7 @@ def get(
     """Read keys. Siblings are all shown on a terminal; on a pipe they are an error (exit 4)."""
     status = ExitStatus.OK
     documents: list[Document] = []
+    remarks: list[str] = []
     clocks = call.format not in ("plain", "value") or len(keys) > 1
     for key in keys:
         try:
@@ -79,8 +80,10 @@ def get(
             call.env.memory.learn(reading, call.env.now_s())
         if len(reading.live) > 1 and not call.for_people:
             status = status or ExitStatus.CONFLICT
-        call.remark(_remark(reading, took_ms()))
+        remarks.append(_remark(reading, took_ms()))
     _print_found(call, documents, several=len(keys) > 1, ctx=ctx)
+    for remark in remarks:
+        call.remark(remark)
     return status
 
 
@@ -118,7 +121,7 @@ def get_document(reading: store.Reading) -> Document:
 
 
 def _print_found(call: Call, documents: list[Document], *, several: bool, ctx: bool) -> None:
-    from dynamo_cli.render.plain import reading_rows, reading_values
+    from dynamo_cli.render.rows import reading_rows, reading_values
 
     view = View(reading_screen, reading_rows)
     if call.format == "value" or (call.format == "plain" and not several):
@@ -148,7 +151,7 @@ def _remark(reading: store.Reading, took_ms: float) -> str:
     """The last line under a read on a terminal: how to settle siblings, and how long it took."""
     if len(reading.live) > 1:
         key = shell_word(reading.key)
-        return f"settle it:  dyn merge {key} --take A  ·  --union  ·  --value V{took_ms:>12.1f} ms"
+        return f"settle it:  dyn merge {key} --take A  ·  --union  ·  --value V"
     return f"{took_ms:.1f} ms"
 
 
@@ -187,7 +190,7 @@ def put(
     with call.timed() as took_ms:
         covered = cover(call, key, ctx)
         receipt = store.put(call.client, key, covered.context, data, w=w, strict=strict)
-    _report(call, "put", receipt, covered.words, took_ms())
+    report(call, "put", receipt, covered.words, took_ms())
     return ExitStatus.OK
 
 
@@ -236,7 +239,7 @@ def _named(reading: store.Reading) -> str:
     return " and ".join(clocks) or "what was read"
 
 
-def _report(call: Call, verb: str, receipt: store.Receipt, words: str, took_ms: float) -> None:
+def report(call: Call, verb: str, receipt: store.Receipt, words: str, took_ms: float) -> None:
     """Say what a write became."""
     if call.env.memory is not None:
         # The new context covers siblings that came in meanwhile and that nobody here has seen: read again first.
@@ -286,7 +289,7 @@ def delete(
                 if covered.words in ("new", "replaces nothing"):
                     raise CliError(ExitStatus.NOT_FOUND, f"no key {quoted(key)}", "List what is there: dyn keys")
                 receipt = store.delete(call.client, key, covered.context, w=w, strict=strict)
-            _report(call, "del", receipt, covered.words.replace("replaces", "deleted"), took_ms())
+            report(call, "del", receipt, covered.words.replace("replaces", "deleted"), took_ms())
         except CliError as error:
             if len(keys) == 1:
                 raise

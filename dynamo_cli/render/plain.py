@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any
 
 _UNSAFE = re.compile(
@@ -86,6 +87,16 @@ def csv_text(names: Sequence[str], rows: Sequence[Sequence[str]], *, header: boo
 # Values and clocks ------------------------------------------------------------------------------------
 
 
+def sibling_label(index: int) -> str:
+    """The name of a sibling on the screen: A, B, … Z, AA, AB, …"""
+    label = ""
+    index += 1
+    while index:
+        index, digit = divmod(index - 1, len(ascii_uppercase))
+        label = ascii_uppercase[digit] + label
+    return label
+
+
 def clock_text(clock: Mapping[str, int] | None) -> str:
     """A clock as people see it: `{n3:2, n1:1}`."""
     if clock is None:
@@ -99,22 +110,6 @@ def shell_word(data: bytes) -> str:
 
     word = show(data)
     return shlex.quote(word) if data.isascii() and word.encode() == data else f"'{word}'"
-
-
-def reading_values(document: Mapping[str, Any]) -> list[bytes]:
-    """The values of a dyn.get/v1 document as bytes."""
-    return [decode(value["value"], value["enc"]) for value in document["values"]]
-
-
-def reading_rows(document: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Rows of one or several dyn.get/v1 documents: one a value."""
-    rows: list[tuple[str, ...]] = []
-    for reading in document.get("readings") or [document]:
-        key = exact(decode(reading["key"], reading["enc"]))
-        for value, data in zip(reading["values"], reading_values(reading), strict=True):
-            clock = "" if value["clock"] is None else clock_text(value["clock"])
-            rows.append((key, exact(data), clock, show(value["writer"] or ""), value["written_at"] or ""))
-    return ("key", "value", "clock", "writer", "written_at"), rows
 
 
 def receipt_line(document: Mapping[str, Any], words: str, took_ms: float) -> str:

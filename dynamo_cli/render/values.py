@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from string import ascii_uppercase
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dynamo_cli.render.plain import clock_text, reading_values, show, show_lines
+from dynamo_cli.render.plain import clock_text, decode, quoted, show, show_lines, sibling_label
+from dynamo_cli.render.rows import reading_values, size_text, time_text
 
 Document = Mapping[str, Any]
-
-
-def sibling_label(index: int) -> str:
-    """The name of a sibling on the screen: A, B, … Z, AA, AB, …"""
-    label = ""
-    index += 1
-    while index:
-        index, digit = divmod(index - 1, len(ascii_uppercase))
-        label = ascii_uppercase[digit] + label
-    return label
 
 
 def reading_screen(document: Document, *, wide: bool = False) -> RenderableType:
@@ -82,19 +72,38 @@ def value_text(data: bytes) -> str:
     return f'"{text}"' if text != text.strip() or not text else text
 
 
-def time_text(written_at: str | None) -> str:
-    """The time of day of an RFC 3339 time, and its date."""
-    if not written_at:
-        return ""
-    date, _, clock = show(written_at).partition("T")
-    return f"{date} {clock.rstrip('Z')}"
+VERDICT_STYLES = {"ok": "good", "conflict": "warn", "stale": "warn", "deleted": "quiet", "absent": "quiet"}
 
 
-def size_text(size: int) -> str:
-    """A number of bytes in at most 9 columns."""
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024 or unit == "GiB":
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    raise AssertionError(size)
+def explain_screen(document: Document, *, wide: bool = False) -> RenderableType:
+    """A DYN.EXPLAIN document: where the key lives, what each replica holds, and the verdict."""
+    key = decode(document["key"], document["enc"])
+    place = f"md5 {show(document['md5'])[:8]}…   partition {document['partition']}   epoch {document['epoch']}"
+    head = Text.assemble(("key  ", "label"), quoted(key), (f"   {size_text(len(key))}   {place}", "quiet"))
+    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    for name in ("REPLICA", "ROLE", "STATE", "HOLDS", "VERSIONS", "NOTE"):
+        table.add_column(name, no_wrap=name != "NOTE", overflow="ellipsis")
+    labels = {repr(version["clock"]): sibling_label(i) for i, version in enumerate(document["merged"])}
+    for replica in document["replicas"]:
+        versions = replica["versions"] or []
+        holds = "?" if replica["versions"] is None else " ".join(labels.get(repr(v["clock"]), "old") for v in versions)
+        note = f"hint for {replica['hint_for']}" if replica["hint_for"] else replica["note"] or ""
+        table.add_row(
+            Text(show(replica["node"]), style="label"),
+            show(replica["role"]),
+            Text(show(replica["state"]), style="good" if replica["state"] == "up" else "bad"),
+            holds or "-",
+            Text(" ".join(clock_text(v["clock"]) for v in versions) or "-", style="clock"),
+            Text(show(note), style="quiet"),
+        )
+    lines: list[RenderableType] = [head, Text(), table, Text()]
+    for index, version in enumerate(document["merged"]):
+        value = "deleted" if version["deleted"] else value_text(decode(version["value"], version["enc"]))
+        label = Text(f"{sibling_label(index)}  ", style="label", overflow="ellipsis", no_wrap=not wide)
+        lines.append(label.append(clock_text(version["clock"]), style="clock").append(f"  {value}", style="value"))
+    verdict = Text("verdict  ", style="label")
+    verdict.append(show(document["verdict"]).upper(), style=VERDICT_STYLES.get(document["verdict"], "bad"))
+    lines.append(verdict.append(f"  {show(document['why'])}"))
+    lines += [Text(f"repairs  {show(str(item))}") for item in document["repairs"]]
+    lines += [Text(f"survives {show(str(item))}") for item in document["survives"]]
+    return Group(*lines)

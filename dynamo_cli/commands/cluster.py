@@ -1,0 +1,83 @@
+"""`dyn cluster status`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dynamo_cli import store
+from dynamo_cli.arguments import choice, seconds_long
+from dynamo_cli.call import Call, Document, View
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.options import command
+from dynamo_cli.render.plain import show
+from dynamo_cli.render.rows import status_rows
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+POLL_S = 0.25
+"""Between two looks of `--wait`."""
+
+
+@command(
+    "cluster status",
+    panel="Cluster",
+    examples=[
+        ("dyn cluster status", "every node, as every node sees it"),
+        ("dyn cluster status --check", "exit 8 unless healthy, for scripts"),
+        ("dyn cluster status --wait healthy --for 60", "wait for it, with the same exit code"),
+    ],
+    exits=[5, 7, 8],
+    see=["ring show"],
+    completes={"wait": "healthy"},
+)
+def status(
+    call: Call,
+    check: Annotated[bool, typer.Option("--check", help="Exit 8 unless the cluster is healthy.")] = False,
+    wait: Annotated[
+        str | None,
+        typer.Option("--wait", metavar="healthy", parser=choice("healthy"), help="Wait until it is; exit 8 if not."),
+    ] = None,
+    at_most: Annotated[
+        float, typer.Option("--for", metavar="S", parser=seconds_long, help="Wait this long; default 60.")
+    ] = 60.0,
+) -> ExitStatus:
+    """Health, nodes and views of the cluster. A node that does not answer is shown, it never fails the command."""
+    document = _await_health(call, at_most) if wait else store.document(call.client, "STATUS")
+    call.emit(document, View(_status_screen, status_rows, lambda d: list(d["nodes"])))
+    call.remark(_next(document))
+    unhealthy = document["health"] != "healthy"
+    return ExitStatus.UNHEALTHY if unhealthy and (check or wait) else ExitStatus.OK
+
+
+def _await_health(call: Call, at_most_s: float) -> Document:
+    """Ask until the cluster is healthy or time is up; the last answer. An unreachable node is asked again too."""
+    deadline = time.monotonic() + at_most_s
+    while True:
+        try:
+            document = store.document(call.client, "STATUS")
+            if document["health"] == "healthy" or time.monotonic() >= deadline:
+                return document
+        except CliError as error:
+            if error.status not in (ExitStatus.UNREACHABLE, ExitStatus.UNKNOWN) or time.monotonic() >= deadline:
+                raise
+        time.sleep(POLL_S)
+
+
+def _status_screen(document: Document, wide: bool) -> RenderableType:
+    from dynamo_cli.render.cluster import status_screen
+
+    return status_screen(document, wide=wide)
+
+
+def _next(document: Document) -> str:
+    """What to type next, by what the status shows."""
+    steps = []
+    if document.get("siblings"):
+        steps.append("dyn keys --siblings")
+    steps += [f"dyn node start --name {show(n['name'])} …" for n in document["nodes"] if n["state"] == "down"][:1]
+    return "Next:  " + "      ".join([*steps, "dyn ring show", "dyn ring owner KEY"][:3])

@@ -1,0 +1,91 @@
+"""The screen of `dyn cluster status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dynamo_cli.render.plain import show
+from dynamo_cli.render.rows import duration_text, size_text
+
+Document = Mapping[str, Any]
+
+HEALTH_STYLES = {"healthy": "good", "degraded": "warn", "critical": "bad"}
+STATE_STYLES = {"up": "good", "suspect": "warn"}
+
+
+def status_screen(document: Document, *, wide: bool = False) -> RenderableType:
+    """A DYN.STATUS document: health and its reasons, a row a node, and what waits or differs."""
+    nodes = document["nodes"]
+    up = sum(node["state"] == "up" for node in nodes)
+    head = Text.assemble(
+        ("cluster ", "quiet"), (show(document["cluster"]), "label"), (f"   epoch {document['epoch']}", "quiet")
+    )
+    if document.get("n"):
+        head.append(f"   N={document['n']} R={document['r']} W={document['w']}", style="quiet")
+    if document.get("answered_by"):
+        head.append(f"   as {show(document['answered_by'])} sees it", style="quiet")
+    health = Text(show(document["health"]).upper(), style=HEALTH_STYLES.get(document["health"], "bad"))
+    health.append(f"  {up} of {len(nodes)} nodes up", style="default")
+    lines: list[RenderableType] = [head, health]
+    lines += [Text(f"  ! {show(reason)}", style="warn") for reason in document["reasons"]]
+    return Group(*lines, Text(), node_table(document, wide=wide), Text(), *facts(document))
+
+
+def node_table(document: Document, *, wide: bool = False) -> Table:
+    """A row a node, made for 80 columns; `wide` adds zones, partitions and hints and cuts nothing."""
+    nodes = document["nodes"]
+    total = sum(node["partitions"] or 0 for node in nodes) or 1
+    voices = sum(node["uptime_s"] is not None for node in nodes)
+    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    for name in ("STATE", "NODE", "ADDRESS", *(("ZONE",) if wide else ())):
+        table.add_column(name, no_wrap=not wide, overflow="fold" if wide else "ellipsis")
+    for name in ("OWNS", *(("PARTITIONS", "HINTS") if wide else ()), "KEYS", "DISK", "P99", "UP", "SEEN"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for node in nodes:
+        owned, size, uptime_s = node["partitions"], node["bytes"], node["uptime_s"]
+        table.add_row(
+            Text(show(node["state"]), style=STATE_STYLES.get(node["state"], "bad")),
+            Text(show(node["name"]), style="label"),
+            show(node["address"]),
+            *((show(node["zone"] or "-"),) if wide else ()),
+            "?" if owned is None else f"{owned / total:.1%}",
+            *((_figure(owned, "{}"), _figure(node["hints"], "{:,}")) if wide else ()),
+            _figure(node["keys"], "{:,}"),
+            "?" if size is None else size_text(size),
+            _figure(node["p99_ms"], "{:.1f} ms"),
+            "?" if uptime_s is None else duration_text(uptime_s),
+            f"{len(node['seen_by'])}/{voices}",
+        )
+    return table
+
+
+def facts(document: Document) -> list[Text]:
+    """What waits, and whether the nodes agree: one line each, with the command that shows more."""
+    lines = []
+    if document["siblings"]:
+        plural = "keys have" if document["siblings"] > 1 else "key has"
+        lines.append(Text(f"conflicts  {document['siblings']} {plural} siblings: dyn keys --siblings", style="warn"))
+    elif document["siblings"] == 0:
+        lines.append(Text("conflicts  none"))
+    if document["hints"]:
+        lines.append(Text(f"hints      {document['hints']} waiting for their owners"))
+    if document["transfers"]:
+        lines.append(Text(f"transfers  {document['transfers']} partitions on the move"))
+    repair = document["repair"]
+    if repair["last_pass_s_ago"] is not None:
+        ago = duration_text(repair["last_pass_s_ago"])
+        lines.append(Text(f"repair     last full pass {ago} ago, {repair['divergent']} divergent"))
+    if document["views_agree"]:
+        lines.append(Text("views      the nodes that answer agree on members and epoch"))
+    else:
+        lines.append(Text("views      the nodes DIFFER on members or epoch", style="warn"))
+    return lines
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "?" if value is None else form.format(value)

@@ -1,0 +1,118 @@
+"""The plain and csv formats: one document in, column names and rows of safe text out; and the words for figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dynamo_cli.render.plain import clock_text, decode, exact, show
+
+Document = Mapping[str, Any]
+Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def reading_values(document: Document) -> list[bytes]:
+    """The values of a dyn.get/v1 document as bytes."""
+    return [decode(value["value"], value["enc"]) for value in document["values"]]
+
+
+def reading_rows(document: Document) -> Rows:
+    """One or several dyn.get/v1 documents: a row a value."""
+    rows: list[tuple[str, ...]] = []
+    for reading in document.get("readings") or [document]:
+        key = exact(decode(reading["key"], reading["enc"]))
+        for value, data in zip(reading["values"], reading_values(reading), strict=True):
+            clock = "" if value["clock"] is None else clock_text(value["clock"])
+            rows.append((key, exact(data), clock, show(value["writer"] or ""), value["written_at"] or ""))
+    return ("key", "value", "clock", "writer", "written_at"), rows
+
+
+def status_rows(document: Document) -> Rows:
+    """DYN.STATUS: a row a node. Unknown is empty."""
+    names = (
+        "name",
+        "address",
+        "zone",
+        "state",
+        "seen_by",
+        "keys",
+        "bytes",
+        "partitions",
+        "hints",
+        "p99_ms",
+        "uptime_s",
+    )
+    return names, [tuple(_cell(node.get(name)) for name in names) for node in document["nodes"]]
+
+
+def ring_rows(document: Document) -> Rows:
+    """DYN.RING: a row a partition."""
+    n = document["n"]
+    rows: list[tuple[str, ...]] = [
+        (str(partition), show(owner), ",".join(map(show, nodes[:n])), ",".join(map(show, nodes[n:])))
+        for partition, (owner, nodes) in enumerate(zip(document["owners"], document["preference"], strict=True))
+    ]
+    return ("partition", "primary", "owners", "stand_ins"), rows
+
+
+def owner_rows(document: Document) -> Rows:
+    """dyn.ring.owner/v1: a row a key."""
+    names = ("key", "md5", "partition", "owners", "stand_ins")
+    rows = []
+    for place in document["keys"]:
+        key = exact(decode(place["key"], place["enc"]))
+        rows.append((key, *(_cell(place[name]) for name in names[1:])))
+    return names, rows
+
+
+def explain_rows(document: Document) -> Rows:
+    """DYN.EXPLAIN: a row a version that a replica holds, and one for a replica that holds none or does not tell."""
+    names = ("node", "role", "state", "clock", "bytes", "written_at", "writer", "deleted", "note")
+    rows: list[tuple[str, ...]] = []
+    for replica in document["replicas"]:
+        about = (_cell(replica["node"]), _cell(replica["role"]), _cell(replica["state"]))
+        for version in replica["versions"] or [{}]:
+            clock = clock_text(version["clock"]) if version else ""
+            cells = (_cell(version.get(name)) for name in names[4:8])
+            rows.append((*about, clock, *cells, _cell(replica["note"])))
+    return names, rows
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ",".join(map(_cell, value))
+    return exact(str(value))
+
+
+# Figures in words -------------------------------------------------------------------------------------
+
+
+def time_text(written_at: str | None) -> str:
+    """An RFC 3339 time as date and time of day (UTC)."""
+    if not written_at:
+        return ""
+    date, _, clock = show(written_at).partition("T")
+    return f"{date} {clock.rstrip('Z')}"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes in at most 10 columns."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def duration_text(duration_s: float) -> str:
+    """A duration by its two largest units: `2h 14m`."""
+    seconds = int(duration_s)
+    for unit_s, unit, part_s, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if seconds >= unit_s:
+            return f"{seconds // unit_s}{unit} {seconds % unit_s // part_s}{part}"
+    return f"{seconds}s"
