@@ -24,7 +24,7 @@ WRITER_BYTES_MAX = 64
 """Label of a writer (CLIENT SETNAME); display only."""
 
 CONTEXT_TOKEN_BYTES_MAX = 4 * KIB
-"""A context token as text. About 150 clock entries."""
+"""A context token as text. 113 clock entries at worst, over 1000 if they are births of one store."""
 
 SIBLINGS_WARN = 5
 """From here on answers and screens point at the key: its writers do not read before they write."""

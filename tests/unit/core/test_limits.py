@@ -1,0 +1,50 @@
+"""Bounds that depend on each other."""
+
+from __future__ import annotations
+
+from node.core import limits
+from node.core.version import Dot, Row
+from node.wire.rows import encode_row
+from tests.helpers.causal import version
+
+
+def test_every_bound_is_a_positive_number() -> None:
+    bounds = {name: value for name, value in vars(limits).items() if name.isupper()}
+    assert len(bounds) > 40
+    assert all(isinstance(value, int | float) and value > 0 for value in bounds.values())
+
+
+def test_partitions_are_powers_of_two() -> None:
+    for q in (limits.PARTITIONS, limits.PARTITIONS_MAX):
+        assert q & (q - 1) == 0
+    assert limits.PARTITIONS_MAX >= 16 * limits.MEMBERS_MAX
+    assert limits.PARTITIONS <= limits.PARTITIONS_MAX <= 2**16
+
+
+def test_the_largest_row_that_client_writes_make_fits_a_frame() -> None:
+    """Siblings at their limit, each with the longest value, label and past that a client may have."""
+    past = tuple(Dot(2**63, 2**62 + birth, 2**62) for birth in range(150))
+    label = "w" * limits.WRITER_BYTES_MAX
+    sibling = version(2**63, 2**62, 1, past=past)._replace(writer=label, written_at_ms=2**40, value=b"")
+    overhead = len(encode_row(Row(past, (sibling,))))
+    largest = limits.SIBLINGS_MAX * (limits.VALUE_BYTES_MAX + overhead) + limits.KEY_BYTES_MAX
+    assert largest < limits.FRAME_BYTES_MAX < 2**31
+
+
+def test_defaults_are_within_their_limits() -> None:
+    assert limits.VALUE_BYTES_MAX <= limits.VALUE_BYTES_CEILING
+    assert limits.VALUE_BYTES_CEILING + limits.MIB < limits.FRAME_BYTES_MAX
+    assert limits.TIMEOUT_MS <= limits.TIMEOUT_MS_MAX
+    assert limits.HEDGE_MS < limits.TIMEOUT_MS
+    assert limits.SCAN_LIMIT <= limits.SCAN_LIMIT_MAX
+    assert limits.OUTPUT_PAUSE_BYTES < limits.OUTPUT_BYTES_MAX
+    assert limits.PREAUTH_OUTPUT_BYTES_MAX < limits.OUTPUT_BYTES_MAX
+    assert limits.FRAME_BATCH_BYTES < limits.FRAME_BYTES_MAX
+    assert limits.HANDSHAKE_FRAME_BYTES_MAX < limits.FRAME_BYTES_MAX
+    assert limits.PREAUTH_ARGUMENTS_MAX < limits.ARGUMENTS_MAX
+    assert limits.SIBLINGS_WARN < limits.SIBLINGS_MAX
+
+
+def test_failures_are_noticed_in_order() -> None:
+    assert 2 * limits.GOSSIP_INTERVAL_S <= limits.SUSPECT_AFTER_S < limits.DOWN_AFTER_S
+    assert limits.JOIN_RETRY_S < limits.FOUND_AFTER_S
