@@ -1,0 +1,105 @@
+"""Secrets in files: the cluster key and the client password. Owner-only, or the node does not start.
+
+On loopback nobody should have to make a key first: the user's own configuration directory holds one, made by whichever
+node comes first. It appears whole or not at all (written under another name, then linked to its own, which fails if it
+is taken), so that nodes started in the same second read the same key.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+from node.core.limits import SECRET_BYTES_MIN, SECRET_FILE_BYTES_MAX
+
+KEY_FILE: Final = "cluster.key"
+
+
+class SecretFileError(Exception):
+    """A key or password file cannot be used. One sentence: which file, why, and what to type."""
+
+
+def default_key_file(environ: Mapping[str, str]) -> Path:
+    """Where the key of this user's loopback clusters is: dyn/cluster.key in $XDG_CONFIG_HOME, by default ~/.config."""
+    home = environ.get("XDG_CONFIG_HOME", "")
+    base = Path(home) if home.startswith("/") else Path(environ.get("HOME") or Path.home(), ".config")
+    return base / "dyn" / KEY_FILE
+
+
+def read_cluster_key(path: Path) -> bytes:
+    """Return the cluster key in `path`, without the newline; SecretFileError if it cannot be used."""
+    key = _read(path, "cluster key")
+    if len(key) < SECRET_BYTES_MIN:
+        raise SecretFileError(
+            f"cluster key file {path} holds {len(key)} bytes, at least {SECRET_BYTES_MIN} are needed: "
+            f"openssl rand -hex 32 > {path}"
+        )
+    return key
+
+
+def read_password(path: Path) -> bytes:
+    """Return the client password in `path`, without the newline; SecretFileError if it cannot be used."""
+    password = _read(path, "password")
+    if not password:
+        raise SecretFileError(f"password file {path} is empty: write the password into it")
+    return password
+
+
+def obtain_cluster_key(path: Path) -> bytes:
+    """Return the cluster key in `path`; if there is no such file, make it first (0600, in a directory of 0700)."""
+    if not path.exists():
+        try:
+            _create(path, f"{token_hex(32)}\n".encode())
+        except OSError as error:
+            raise SecretFileError(
+                f"cannot make the cluster key {path}: {error.strerror}; name one with --key-file"
+            ) from error
+    return read_cluster_key(path)
+
+
+def _read(path: Path, what: str) -> bytes:
+    """The content of an owner-only file, without surrounding white space."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hang the start
+    except OSError as error:
+        raise SecretFileError(f"cannot read {what} file {path}: {error.strerror}") from error
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise SecretFileError(f"{what} file {path} is not a file")
+        if status.st_uid not in (os.geteuid(), 0):
+            raise SecretFileError(f"{what} file {path} belongs to somebody else: chown {os.geteuid()} {path}")
+        if status.st_mode & 0o077:
+            raise SecretFileError(f"{what} file {path} can be read by others: chmod 600 {path}")
+        data = os.read(fd, SECRET_FILE_BYTES_MAX + 1)
+    finally:
+        os.close(fd)
+    if len(data) > SECRET_FILE_BYTES_MAX:
+        raise SecretFileError(f"{what} file {path} is over {SECRET_FILE_BYTES_MAX} bytes: not a {what}")
+    return data.strip()
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Make `path` with `content` unless somebody was quicker. Whoever sees the name sees all of the content."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{token_hex(8)}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(fd)
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
