@@ -1,0 +1,106 @@
+"""What tests/conftest.py promises of every run: tools named, skips forbidden on demand, a home of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import conftest
+from tests.helpers.tools import need
+
+ROOT = Path(__file__).parents[2]
+HEADER = "import os, pytest\nfrom tests.helpers.tools import need\n"
+ABSENT = 'need("no-such-tool", package="no-such-package")\n'
+
+
+def outcome(tmp_path: Path, source: str, **environ: str) -> tuple[int, str]:
+    """Run pytest on one planted file under our conftest; return its exit status and what it printed."""
+    planted = tmp_path / "test_planted.py"
+    planted.write_text(HEADER + source)
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DYN_")}
+    done = subprocess.run(
+        [*command, str(planted)], cwd=ROOT, env=kept | environ, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "source",
+    [f"def test_it():\n    {ABSENT}", f"{ABSENT}\ndef test_it():\n    pass\n"],
+    ids=["in a test", "at the top"],
+)
+def test_a_missing_tool_is_named_and_forbidden_on_demand(source: str, tmp_path: Path) -> None:
+    source += "\ndef test_other():\n    pass\n"
+    status, words = outcome(tmp_path, source)
+    assert status in (0, 5)  # 5: the skip at the top left nothing to run
+    assert "no-such-tool: 1 skipped, install it with: apt-get install no-such-package" in words
+    status, words = outcome(tmp_path, source, DYN_REQUIRE_ALL="1")
+    assert status not in (0, 5)
+    assert "skipped although DYN_REQUIRE_ALL=1: needs no-such-tool" in words
+
+
+def test_every_skip_is_forbidden_on_demand(tmp_path: Path) -> None:
+    source = '@pytest.fixture\ndef broken():\n    pytest.skip("why not")\n\ndef test_it(broken):\n    pass\n'
+    assert outcome(tmp_path, source)[0] == 0
+    status, words = outcome(tmp_path, source, DYN_REQUIRE_ALL="1")
+    assert status == 1
+    assert "skipped although DYN_REQUIRE_ALL=1: why not" in words
+
+
+def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:
+    source = "@pytest.mark.xfail(reason='known')\ndef test_it():\n    raise AssertionError\n"
+    assert outcome(tmp_path, source, DYN_REQUIRE_ALL="1")[0] == 0
+
+
+def test_the_callers_settings_do_not_reach_the_tests(tmp_path: Path) -> None:
+    source = (
+        "def test_it():\n    assert 'DYN_PORT' not in os.environ\n    assert os.environ['HOME'] != '/nowhere'\n"
+        "    assert os.environ['XDG_CONFIG_HOME'].startswith(os.environ['HOME'])\n"
+    )
+    assert outcome(tmp_path, source, DYN_PORT="1", HOME="/nowhere", XDG_CONFIG_HOME="/nowhere")[0] == 0
+
+
+def test_the_longer_campaigns_are_longer(tmp_path: Path) -> None:
+    source = (
+        "from hypothesis import settings\nfrom tests.helpers.campaign import scale\n\n"
+        "def test_it():\n    assert (scale(1, 2), settings().max_examples) == {}\n"
+    )
+    assert outcome(tmp_path, source.replace("{}", "(1, 100)"))[0] == 0
+    assert outcome(tmp_path, source.replace("{}", "(2, 1000)"), DYN_LONG="1")[0] == 0
+
+
+def test_need_returns_the_path() -> None:
+    assert need("sh", package="dash") == shutil.which("sh")
+
+
+def test_a_stale_installation_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether installed in place or copied, the installation is this checkout; a copy that differs is not."""
+    assert conftest.stale_files() == []
+    for name in ("node", "dynamo_cli"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    files = [Installed(path, tmp_path) for path in sorted(tmp_path.rglob("*.py"))]
+    monkeypatch.setattr(conftest, "distribution", lambda _: type("Distribution", (), {"files": files}))
+    assert conftest.stale_files() == []
+    (tmp_path / "node" / "core" / "ids.py").write_text("x = 1\n")
+    assert conftest.stale_files() == ["node/core/ids.py"]
+    del files[files.index(next(file for file in files if str(file) == "node/core/limits.py"))]
+    assert conftest.stale_files() == ["node/core/ids.py", "node/core/limits.py"]
+
+
+class Installed:
+    """A file of an installed distribution, as importlib.metadata shows it."""
+
+    def __init__(self, path: Path, base: Path) -> None:
+        self.path, self.name, self.suffix = path, str(path.relative_to(base)), path.suffix
+
+    def __str__(self) -> str:
+        return self.name
+
+    def locate(self) -> Path:
+        return self.path
