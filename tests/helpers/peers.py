@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from random import Random
+from typing import Any
 
 import uvloop
 
@@ -16,6 +17,9 @@ from node.wire.handshake import Hello
 from node.wire.messages import Ping
 
 KEY = b"a cluster key of the tests"
+Run = Callable[[Coroutine[Any, Any, None]], None]
+"""Runs a coroutine to its end, under the event loop of the test."""
+
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -105,3 +109,15 @@ async def hosts(*made: Host) -> AsyncIterator[tuple[Host, ...]]:
     finally:
         for host in made:
             await host.transport.close()
+
+
+def ping(host: Host, other: Host, *numbers: int) -> None:
+    """Send one batch of numbered pings."""
+    host.transport.send(other.id, [Ping(number) for number in numbers])
+
+
+async def exchange(a: Host, b: Host, number: int) -> None:
+    """A message each way arrives."""
+    ping(a, b, number)
+    ping(b, a, number)
+    await until(lambda: number in a.pings(b) and number in b.pings(a), f"ping {number}")

@@ -1,3 +1,5 @@
+"""Secret files: who may read them, and one key for nodes that start in the same moment."""
+
 from __future__ import annotations
 
 import os

@@ -1,0 +1,247 @@
+"""Peer messages: round trip, cutting of batches, and nothing but RemoteWireError for what is malformed."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.core.cluster import Member, Quorums, RingState, Seat, Secret
+from node.core.ids import NodeId
+from node.core.limits import (
+    CANDIDATES_MAX,
+    CLOCK_ENTRIES_MAX,
+    EPOCHS_MAX,
+    FRAME_BATCH_BYTES,
+    KEY_BYTES_MAX,
+    MEMBERS_MAX,
+    NAME_BYTES_MAX,
+    PARTITIONS_MAX,
+    SCAN_LIMIT_MAX,
+    TIMEOUT_MS_MAX,
+    VALUE_BYTES_CEILING,
+    WORDS_BYTES_MAX,
+    WRITER_BYTES_MAX,
+)
+from node.core.version import Dot, Row, Version
+from node.wire import codec
+from node.wire.codec import PROTOCOL, decode_batch, encode_batch
+from node.wire.errors import LocalWireError, RemoteWireError
+from node.wire.messages import (
+    Answer,
+    Ask,
+    Fetch,
+    Fetched,
+    Forward,
+    Forwarded,
+    Gossip,
+    Join,
+    Message,
+    Ping,
+    Pong,
+    Replicate,
+    Replicated,
+    Scan,
+    Scanned,
+    Seal,
+    Wait,
+)
+from node.wire.requests import Ack, Document, Failed, Found, KeyPage, Written
+
+ID = NodeId("0123456789abcdef" * 2)
+MEMBER = Member(ID, "n1", "127.0.0.1", 7700, 7800, 7900, "", 1, "s", (5, 2**64 - 1), 3)
+RING = RingState(
+    "id", "dyn", 4, True, ID, Quorums(3, 2, 2), (Seat(ID, "z", 1),) * 2, (0, 1, 0, 1), (Secret(0, bytes(32)),)
+)  # fmt: skip
+DOT = Dot(7, 1, 2)
+ROW = Row((DOT,), (Version(DOT, (), b"v", 1, "w"),))
+FORWARD = Forward(1, 2, 1, b"k", b"v", (DOT,), True, 2, False, 3000, "w")
+
+EVERY: list[Message] = [
+    Replicate(1, 2, b"k", b"row"), Replicated(1, True, None, ""), Replicated(1, False, b"row", "EPOCH"),
+    Fetch(2**63, 2, bytes(range(256))), Fetched(1, None, ""), Fetched(1, b"", "refused"),
+    FORWARD, msgspec.structs.replace(FORWARD, value=None, context=()),
+    Forwarded(1, "", Written(b"c", (Ack("n1", True), Ack("n2", False, "n3")), 2, True, 1)),
+    Forwarded(1, "", Found(ROW)), Forwarded(1, "", Document(b"{}")), Forwarded(1, "", KeyPage(b"0", (b"k",))),
+    Forwarded(1, "", Failed("UNKNOWN", "why")), Forwarded(1, "EPOCH", None),
+    Ask(1, "status", b""), Answer(1, b"{}"), Scan(1, 2, 255, b"", 100), Scanned(1, ((b"k", b"r"),), True, ""),
+    Join(MEMBER), Wait("not yet", ("127.0.0.1:7800",)), Gossip(4, True, (MEMBER,), RING, False),
+    Gossip(0, False, (), None, True), Seal(3), Ping(1), Pong(1),
+]  # fmt: skip
+
+
+def payload(*batch: Message) -> bytes:
+    """The payload of the one frame these messages make."""
+    (frame,) = encode_batch(batch)
+    assert int.from_bytes(frame[:4], "big") == len(frame) - 4 and frame[4] == PROTOCOL
+    return frame[4:]
+
+
+def refused(message: Message, words: str) -> None:
+    """Another node's `message` is malformed, and nothing but RemoteWireError says so."""
+    with pytest.raises(RemoteWireError, match=words):
+        decode_batch(payload(message))
+
+
+def test_every_message_comes_back_equal() -> None:
+    assert {type(message) for message in EVERY} == set(Message.__args__)
+    assert decode_batch(payload(*EVERY)) == EVERY
+    assert decode_batch(memoryview(payload(*EVERY))) == EVERY
+    assert decode_batch(payload()) == []
+
+
+def test_a_batch_is_cut_at_about_its_size_and_keeps_its_order() -> None:
+    batch = [Replicate(number, 1, b"k", bytes(FRAME_BATCH_BYTES // 5)) for number in range(23)]
+    frames = encode_batch(batch)
+    assert len(frames) == 6 and all(len(frame) <= FRAME_BATCH_BYTES + 100 for frame in frames)
+    assert [message for frame in frames for message in decode_batch(frame[4:])] == batch
+
+
+def test_a_message_is_never_cut() -> None:
+    big = Replicate(1, 1, b"k", bytes(3 * FRAME_BATCH_BYTES))
+    batch = [Ping(1), big, Ping(2), big]
+    frames = encode_batch(batch)
+    assert [decode_batch(frame[4:]) for frame in frames] == [[Ping(1)], [big], [Ping(2)], [big]]
+    assert decode_batch(payload(big)) == [big]
+
+
+def test_a_message_over_the_limit_is_ours_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.wire.framing.FRAME_BYTES_MAX", 2 * FRAME_BATCH_BYTES)
+    for batch in [Replicate(1, 1, b"k", bytes(2 * FRAME_BATCH_BYTES))], [Ping(2**64)], [Seal(-(2**63) - 1)]:
+        with pytest.raises(LocalWireError):
+            encode_batch(batch)
+
+
+LONG = b"k" * (KEY_BYTES_MAX + 1)
+NAME = "n" * (NAME_BYTES_MAX + 1)
+
+
+def forward(**changes: Any) -> Forward:
+    return msgspec.structs.replace(FORWARD, **changes)
+
+
+def member(**changes: Any) -> Join:
+    return Join(MEMBER._replace(**changes))
+
+
+def ring(**changes: Any) -> Gossip:
+    return Gossip(4, True, (), RING._replace(**changes), False)
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (Replicate(1, 1, b"", b""), "key of 0"),
+        (Replicate(1, 1, LONG, b""), "key of 4097"),
+        (Fetch(1, 1, b""), "key of 0"),
+        (Fetch(1, 1, LONG), "key of 4097"),
+        (forward(key=b""), "key of 0"),
+        (forward(value=bytes(VALUE_BYTES_CEILING + 1)), "value of length"),
+        (forward(writer="é" * (WRITER_BYTES_MAX // 2 + 1)), "writer of length"),
+        (forward(deadline_ms=TIMEOUT_MS_MAX + 1), "deadline"),
+        (forward(w=0), "W of 0"),
+        (forward(hops=256), "hops"),
+        (forward(context=tuple(Dot(n, 1, 1) for n in range(CLOCK_ENTRIES_MAX + 1))), "clock of length"),
+        (forward(context=(DOT, DOT)), "not sorted"),
+        (forward(context=(Dot(2, 1, 1), Dot(1, 1, 1))), "not sorted"),
+        (forward(context=(Dot(-1, 1, 1),)), "dot epoch"),
+        (forward(context=(Dot(1, 0, 1),)), "dot birth"),
+        (forward(context=(Dot(1, 1, 0),)), "dot n"),
+        (Forwarded(1, "", Found(Row((DOT,), ()))), "no version"),
+        (Ask(1, NAME, b""), "question"),
+        (Ask(1, "", LONG), "key of length"),
+        (Scan(1, 1, PARTITIONS_MAX, b"", 1), "partition"),
+        (Scan(1, 1, 0, bytes(16 + KEY_BYTES_MAX + 1), 1), "cursor"),
+        (Scan(1, 1, 0, b"", SCAN_LIMIT_MAX + 1), "limit"),
+        (Scan(1, 1, 0, b"", 0), "limit"),
+        (Scanned(1, ((b"k", b""),) * (SCAN_LIMIT_MAX + 1), False, ""), "page"),
+        (Scanned(1, ((LONG, b""),), False, ""), "key of 4097"),
+        (Wait("w" * (WORDS_BYTES_MAX + 1), ()), "reason"),
+        (Wait("", ("a:1",) * (CANDIDATES_MAX + 1)), "candidates"),
+        (Wait("", ("a\n:1",)), "address"),
+        (member(id=NodeId("0" * 31)), "node id"),
+        (member(id=NodeId("A" * 32)), "node id"),
+        (member(name=""), "node name"),
+        (member(name=NAME), "node name"),
+        (member(name="\x1b[31m"), "node name"),
+        (member(host="a\nb"), "host"),
+        (member(zone=NAME), "zone"),
+        (member(port=65536), "port"),
+        (member(peer_port=-1), "peer port"),
+        (member(weight=-1), "weight"),
+        (member(incarnation=-1), "incarnation"),
+        (member(epochs=(0,) * (EPOCHS_MAX + 1)), "epochs"),
+        (member(epochs=(-1,)), "dot epoch"),
+        (Gossip(1, True, (MEMBER,) * (MEMBERS_MAX + 1), None, False), "members"),
+        (ring(cluster_id=""), "cluster id"),
+        (ring(epoch=-1), "ring epoch"),
+        (ring(quorums=Quorums(0, 1, 1)), "N of 0"),
+        (ring(quorums=Quorums(3, 4, 1)), "R of 4"),
+        (ring(quorums=Quorums(3, 1, 0)), "W of 0"),
+        (ring(seats=()), "number of seats"),
+        (ring(seats=(Seat(ID, "", 1),) * (MEMBERS_MAX + 1)), "number of seats"),
+        (ring(owners=()), "0 partitions"),
+        (ring(owners=(0, 0, 0)), "3 partitions"),
+        (ring(owners=(0,) * (2 * PARTITIONS_MAX)), "partitions"),
+        (ring(owners=(0, 2)), "no seat"),
+        (ring(owners=(-1, 0)), "no seat"),
+        (ring(secrets=()), "secrets"),
+        (ring(secrets=(Secret(256, bytes(32)),)), "key id"),
+        (ring(secrets=(Secret(0, b""),)), "secret"),
+    ],
+)
+def test_what_is_out_of_bounds_is_malformed(message: Message, words: str) -> None:
+    refused(message, words)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\x01", b"\x00\x90", b"\x02\x90", b"\x01\xc0", b"\x01\x91\xc0", b"\x01\x91\x91\x00",
+        b"\x01\x91\x92\x63\x01",
+        b"\x01\x90\x90", b"\x01\x91\x92\x0f\xa1x", b"\x01\x91\x92\x0f", b"\x01\xdd\xff\xff\xff\xff",
+        b"\x01" + b"\x91" * 5000,
+        b"\x01\x91\x94\x01\x01\x01\xa1k", b"\x01\x91\x93\x07\x01\xa1\xff", b"\x01\x91\x92\x0f\xcf",
+    ],
+)  # fmt: skip
+def test_what_is_no_batch_is_malformed(data: bytes) -> None:
+    with pytest.raises(RemoteWireError):
+        decode_batch(data)
+
+
+def decodes_or_refuses(data: bytes) -> None:
+    """Whatever the bytes: messages that are within bounds, or RemoteWireError."""
+    try:
+        batch = decode_batch(data)
+    except RemoteWireError:
+        return
+    assert decode_batch(payload(*batch)) == batch
+
+
+def test_mutated_batches_raise_nothing_else() -> None:
+    whole, random = payload(*EVERY), Random(1)
+    for at in range(len(whole)):
+        decodes_or_refuses(whole[:at])
+        for byte in 0x00, 0x7F, 0x80, 0x9F, 0xC0, 0xCF, 0xDD, 0xFF, whole[at] ^ 1:
+            decodes_or_refuses(whole[:at] + bytes([byte]) + whole[at + 1 :])
+    for _ in range(3000):
+        data = bytearray(whole)
+        for _ in range(random.randrange(1, 6)):
+            data[random.randrange(len(data))] = random.randrange(256)
+        decodes_or_refuses(bytes(data))
+
+
+@given(st.binary(max_size=200))
+def test_noise_raises_nothing_else(noise: bytes) -> None:
+    decodes_or_refuses(noise)
+    decodes_or_refuses(bytes([PROTOCOL]) + noise)
+
+
+def test_each_bounded_message_has_its_check() -> None:
+    """A message with bytes or text from outside is looked at, or its bytes are looked at where they are used."""
+    unchecked = {type(message) for message in EVERY} - set(codec._CHECKERS)
+    assert unchecked == {Replicated, Fetched, Answer, Seal, Ping, Pong}
