@@ -72,6 +72,10 @@ def catalog() -> tuple[CommandSpec, ...]:
     return tuple(_walk(tree(), ()))
 
 
+def _first_sentence(text: str) -> str:
+    return text.split(". ", maxsplit=1)[0].rstrip(".") + "." if text else ""
+
+
 def find(path: tuple[str, ...]) -> CommandSpec | None:
     """The command of these words."""
     return next((spec for spec in catalog() if spec.path == path), None)
@@ -86,8 +90,8 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
     completes = entered.completes if entered else {}
     yield CommandSpec(
         path,
-        lines[0] if lines else "",
-        " ".join(lines).replace("  ", "\n\n"),
+        _first_sentence(" ".join(lines)),
+        " ".join(lines),
         entered.panel if entered else PANEL_OF_GROUPS.get(path[0], ""),
         tuple(_parameter(parameter, completes) for parameter in command.params),
         entered.examples if entered else (),

@@ -1,8 +1,164 @@
-"""`dyn help`."""
+"""`dyn help`, `dyn version`, `dyn completion`: what `dyn` says about itself, made from the catalog."""
 
 from __future__ import annotations
 
+import platform
+from textwrap import wrap
+from typing import Annotated
+
+import typer
+
+from dynamo_cli.arguments import choice, text
+from dynamo_cli.call import Call
+from dynamo_cli.errors import usage
+from dynamo_cli.exit_status import MEANINGS, ExitStatus
+from dynamo_cli.options import PANELS, command
+from dynamo_cli.render.plain import json_text
+
+COLUMNS = 80
+"""Width of help pages: they read alike everywhere, and may be piped."""
+LABEL_COLUMNS = 26
+
+TOPICS = {
+    "ctx": """\
+A causal context says what a writer has seen. A write replaces exactly what its context covers; what it does not cover
+stays beside it, as a sibling. So two writers who did not see each other lose nothing.
+
+  --ctx last     what was last read: in the shell its last get of the key, else a read made now (the default)
+  --ctx TOKEN    the context of an earlier read: dyn get KEY --json, or dyn get KEY --ctx
+  --ctx none     a blind write: it replaces nothing and becomes a sibling of what is there
+
+Without --ctx a write whose read shows siblings is not done (exit 4): settle them with dyn merge.""",
+    "formats": """\
+  table     for people; the default on a terminal
+  wide      as table, with all columns and nothing cut
+  plain     TAB-separated lines with a header (--no-header); the default on a pipe. One value: its bytes
+  json      one document with a "schema"; unknown is null; bytes that are not UTF-8 are base64 and say so in "enc"
+  jsonl     one object a line
+  csv       as plain, as CSV
+  value     only the bytes of the value (get), or only the new context (put, del, merge)
+
+In plain and csv, backslashes and control bytes are escaped (\\\\, \\n, \\x1b). In JSON errors are objects too.""",
+    "environment": """\
+  DYN_NODES            nodes to ask, in order: HOST:PORT, separated by commas; default 127.0.0.1:7700
+  DYN_OUTPUT           output format, as -o
+  DYN_TIMEOUT          deadline in seconds, as --timeout
+  DYN_COLOR            auto, always or never, as --color; NO_COLOR and FORCE_COLOR are heeded
+  DYN_PASSWORD_FILE    file that holds the client password
+  DYN_WRITER           label on our writes; default user@host
+  DYN_CONFIG_DIR       instead of $XDG_CONFIG_HOME/dyn; likewise DYN_DATA_DIR, DYN_STATE_DIR""",
+    "exit-codes": "\n".join(f"  {int(status):3d}  {meaning}" for status, meaning in MEANINGS.items()),
+}
+"""Pages beside those of the commands."""
+
+
+@command(
+    "help",
+    panel="Help",
+    examples=[("dyn help get", "one command"), ("dyn help exit-codes", f"also: {', '.join(TOPICS)}")],
+    completes={"words": "topics"},
+)
+def show_help(
+    call: Call,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMMAND|TOPIC]", parser=text, help="What about.")
+    ] = None,
+) -> ExitStatus:
+    """Explain a command or a topic."""
+    call.env.write(help_page(tuple(words or ())))
+    return ExitStatus.OK
+
+
+@command("version", panel="Help")
+def version(call: Call) -> ExitStatus:
+    """Print the version of dyn, and with --json of what it runs on."""
+    found = dyn_version()
+    if call.format in ("json", "jsonl"):
+        call.env.write(json_text({"schema": "dyn.version/v1", "version": found, "python": platform.python_version()}))
+    else:
+        call.env.write(f"dyn {found}\n")
+    return ExitStatus.OK
+
+
+def dyn_version() -> str:
+    """The version of this distribution."""
+    from importlib.metadata import version as installed
+
+    return installed("dyn-kv")
+
+
+@command(
+    "completion",
+    panel="Help",
+    examples=[
+        ("source <(dyn completion bash)", "for this bash; zsh alike"),
+        ("dyn completion fish | source", "for this fish"),
+    ],
+    completes={"shell": "bash zsh fish"},
+)
+def completion(
+    call: Call,
+    shell: Annotated[
+        str, typer.Argument(metavar="bash|zsh|fish", parser=choice("bash", "zsh", "fish"), help="Which shell.")
+    ],
+) -> ExitStatus:
+    """Print the completion script of a shell. No file of yours is touched."""
+    from dynamo_cli.completions import script
+
+    call.env.write(script(shell))
+    return ExitStatus.OK
+
+
+# Pages ------------------------------------------------------------------------------------------------
+
 
 def help_page(path: tuple[str, ...]) -> str:
-    """The help page of a command."""
-    return " ".join(("dyn", *path)) + "\n"
+    """The page of a command, a group or a topic; raises a usage error when there is none."""
+    from dynamo_cli.catalog import find
+
+    if not path:
+        return _contents()
+    if " ".join(path) in TOPICS:
+        return TOPICS[" ".join(path)] + "\n"
+    spec = find(path)
+    if spec is None:
+        raise usage(f"no help on {' '.join(path)!r}", "See what there is: dyn help")
+    arguments = [argument.metavar + "…" * argument.repeats for argument in spec.arguments]
+    blocks = [" ".join([spec.name, *arguments, "[OPTION]…" if spec.runs else "COMMAND"])]
+    blocks.append("\n".join(wrap(spec.description, COLUMNS)))
+    children = [(child.name, child.summary) for name in spec.subcommands if (child := find((*path, name)))]
+    blocks += _block("Commands", children)
+    blocks += _block("Examples", list(spec.examples), columns=max([0, *(len(line) + 2 for line, _ in spec.examples)]))
+    blocks += _block("Options", [(", ".join(p.flags) + f" {p.metavar}".rstrip(), p.help) for p in spec.own_options])
+    blocks += _block("Anywhere", [(", ".join(p.flags) + f" {p.metavar}".rstrip(), p.help) for p in spec.global_options])
+    known = sorted({0, 2, *spec.exits}) if spec.runs else []
+    blocks += _block("Exit codes", [(str(code), MEANINGS[ExitStatus(code)]) for code in known], columns=4)
+    if spec.see:
+        blocks.append("See also  " + ", ".join(f"dyn help {name}" for name in spec.see))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _contents() -> str:
+    from dynamo_cli.catalog import catalog
+
+    blocks = ["dyn: a key-value store that takes every write and shows every conflict."]
+    specs = [spec for spec in catalog() if spec.runs and spec.path]
+    for panel in PANELS:
+        blocks += _block(panel, [(spec.name, spec.summary) for spec in specs if spec.panel == panel])
+    blocks.append(f"One of them in detail: dyn help COMMAND. Topics: {', '.join(TOPICS)}.")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _block(title: str, rows: list[tuple[str, str]], *, columns: int = LABEL_COLUMNS) -> list[str]:
+    """A titled list of two columns; nothing when there are no rows."""
+    if not rows:
+        return []
+    lines = [title]
+    for label, what in rows:
+        rest = wrap(what, COLUMNS - columns - 2) or [""]
+        if len(label) >= columns:
+            lines.append(f"  {label}")
+        else:
+            lines.append(f"  {label:<{columns}}{rest.pop(0)}".rstrip())
+        lines += [f"  {'':<{columns}}{line}" for line in rest]
+    return ["\n".join(lines)]

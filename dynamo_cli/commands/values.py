@@ -175,7 +175,7 @@ class Covered(NamedTuple):
     ],
     exits=[4, 5, 6, 7, 9],
     see=["get", "merge"],
-    completes={"key": "keys", "ctx": "last none"},
+    completes={"key": "keys", "value": "values", "ctx": "last none"},
 )
 def put(
     call: Call,

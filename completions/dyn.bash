@@ -1,0 +1,144 @@
+# bash completion for dyn. Generated from the command tree by `dyn completion bash`: do not edit.
+# Load it:  source <(dyn completion bash)
+
+_dyn_subcommands() {
+    list=""
+    case "$1" in
+        "") list="get put del merge keys help version completion cluster ring key" ;;
+        "cluster") list="status" ;;
+        "ring") list="show owner" ;;
+        "key") list="explain" ;;
+    esac
+}
+
+_dyn_value() {
+    list=""
+    case "$1" in
+        "put:--ctx") list="last none" ;;
+        "del:--ctx") list="last" ;;
+        "cluster status:--wait") list="healthy" ;;
+        *:-n|*:--node) list="nodes" ;;
+        *:-o|*:--output) list="table wide plain json jsonl csv value" ;;
+        *:--color) list="auto always never" ;;
+    esac
+}
+
+_dyn_arguments() {
+    list=""
+    case "$1" in
+        "get") list="keys*" ;;
+        "put") list="keys values" ;;
+        "del") list="keys*" ;;
+        "merge") list="keys" ;;
+        "keys") list="keys" ;;
+        "help") list="get,put,del,merge,keys,help,version,completion,cluster,ring,key,ctx,formats,environment,exit-codes*" ;;
+        "completion") list="bash,zsh,fish" ;;
+        "ring owner") list="keys*" ;;
+        "key explain") list="keys" ;;
+    esac
+}
+
+_dyn_options() {
+    list=""
+    case "$1" in
+        "get") list="-r --strict --one --ctx" ;;
+        "put") list="-w --strict --ctx" ;;
+        "del") list="-w --strict --ctx" ;;
+        "merge") list="--take --value --union -w --strict" ;;
+        "keys") list="--limit --siblings -0 --null" ;;
+        "cluster status") list="--check --wait --for" ;;
+    esac
+    list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --no-header --help -h"
+}
+
+_dyn_takes_value() {
+    case "$1" in
+        *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color) return 0 ;;
+        "get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"cluster status:--wait"|"cluster status:--for") return 0 ;;
+    esac
+    return 1
+}
+
+# Walks the words before the cursor: sets command (its words), place (which argument comes next), previous (a flag
+# that waits for its value) and nodes (what -n says).
+_dyn_walk() {
+    local word
+    command="" place=1 previous="" nodes=()
+    for word in "$@"; do
+        if [[ -n $previous ]]; then
+            [[ $previous == -n || $previous == --node ]] && nodes+=(-n "$word")
+            previous=""
+        elif _dyn_takes_value "$command:$word"; then
+            previous=$word
+        elif [[ $word == -* ]]; then
+            continue
+        else
+            _dyn_subcommands "$command"
+            if [[ " $list " == *" $word "* ]]; then
+                command="${command:+$command }$word" place=1
+            else
+                (( place++ ))
+            fi
+        fi
+    done
+}
+
+# Sets kind: what completes the argument at $place.
+_dyn_kind() {
+    local each i=0
+    kind="none"
+    _dyn_arguments "$command"
+    for each in $list; do
+        (( ++i ))
+        if [[ $i == "$place" || $each == *\* ]]; then
+            kind=${each%\*} kind=${kind//,/ }
+            return
+        fi
+    done
+}
+
+_dyn() {
+    local line=${COMP_LINE:0:COMP_POINT} current colons kind command place previous list
+    local -a typed nodes
+    COMPREPLY=()
+    # By itself bash cuts words at colons; keys have them. So: cut the line ourselves, and give back what bash expects.
+    read -ra typed <<< "$line"
+    [[ $line == *[[:space:]] ]] && typed+=("")
+    current=${typed[-1]}
+    _dyn_walk "${typed[@]:1:${#typed[@]}-2}"
+    if [[ -n $previous ]]; then
+        _dyn_value "$command:$previous"
+        kind=$list
+    elif [[ $current == --*=* ]]; then
+        _dyn_value "$command:${current%%=*}"
+        kind=$list current=${current#*=}
+    elif [[ $current == -* ]]; then
+        _dyn_options "$command"
+        kind=$list
+    else
+        _dyn_subcommands "$command"
+        kind=$list
+        [[ -n $kind ]] || _dyn_kind
+    fi
+    case $kind in
+        none) ;;
+        keys|nodes)
+            local word
+            while IFS= read -r word; do
+                COMPREPLY+=("$(printf %q "$word")")
+            done < <(dyn __complete "$kind" "$current" "${nodes[@]}" 2>/dev/null) ;;
+        files) mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames ;;
+        values)
+            if [[ $current == @* ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -P @ -- "${current#@}")
+                compopt -o filenames
+            fi ;;
+        *) mapfile -t COMPREPLY < <(compgen -W "$kind" -- "$current") ;;
+    esac
+    if [[ $current == *:* && $COMP_WORDBREAKS == *:* ]]; then
+        colons=${current%"${current##*:}"}
+        COMPREPLY=("${COMPREPLY[@]#"$colons"}")
+    fi
+}
+
+complete -F _dyn dyn

@@ -1,0 +1,131 @@
+# fish completion for dyn. Generated from the command tree by `dyn completion fish`: do not edit.
+# Load it:  dyn completion fish | source
+
+function __dyn_subcommands
+    switch $argv[1]
+        case ''
+            string split ' ' 'get put del merge keys help version completion cluster ring key'
+        case 'cluster'
+            string split ' ' 'status'
+        case 'ring'
+            string split ' ' 'show owner'
+        case 'key'
+            string split ' ' 'explain'
+    end
+end
+
+# Prints where the cursor is: the command's words, then how many of its arguments are there, then the flag that waits.
+function __dyn_where
+    set -l path
+    set -l place 1
+    set -l previous ""
+    set -l tokens (commandline -opc)
+    for word in $tokens[2..]
+        if test -n "$previous"
+            set previous ""
+        else if contains -- "$path:$word" 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'cluster status:--wait' 'cluster status:--for'; or contains -- $word -n --node -o --output --timeout --color
+            set previous $word
+        else if string match -q -- '-*' $word
+            continue
+        else if contains -- $word (__dyn_subcommands "$path")
+            set path (string trim -- "$path $word")
+            set place 1
+        else
+            set place (math $place + 1)
+        end
+    end
+    printf '%s\n' "$path" $place "$previous"
+end
+
+# True at a new word of this command: __dyn_at PATH [PLACE | PLACE+]
+function __dyn_at
+    set -l where (__dyn_where)
+    test "$where[1]" = "$argv[1]"; and test -z "$where[3]"; or return 1
+    test (count $argv) -lt 2; and return 0
+    if string match -q '*+' -- $argv[2]
+        test $where[2] -ge (string replace + '' -- $argv[2])
+    else
+        test $where[2] -eq $argv[2]
+    end
+end
+
+# True within the command or below it.
+function __dyn_in
+    set -l where (__dyn_where)
+    test "$where[1]" = "$argv[1]"
+end
+
+function __dyn_dynamic
+    set -l nodes
+    set -l previous ""
+    for word in (commandline -opc)
+        contains -- "$previous" -n --node; and set -a nodes -n $word
+        set previous $word
+    end
+    dyn __complete $argv[1] (commandline -ct) $nodes 2>/dev/null
+end
+
+function __dyn_files
+    string match -q '@*' -- (commandline -ct); or return
+    set -l typed (string sub -s 2 -- (commandline -ct))
+    for file in (__fish_complete_path "$typed")
+        echo "@$file"
+    end
+end
+
+complete -c dyn -f
+complete -c dyn -n "__dyn_at '' 1" -a get -d 'Read keys'
+complete -c dyn -n "__dyn_at '' 1" -a put -d 'Write a value'
+complete -c dyn -n "__dyn_at '' 1" -a del -d 'Delete keys: what was read of them'
+complete -c dyn -n "__dyn_at '' 1" -a merge -d 'Settle siblings with one value'
+complete -c dyn -n "__dyn_at '' 1" -a keys -d 'List the cluster'\''s live keys, one a line'
+complete -c dyn -n "__dyn_at '' 1" -a help -d 'Explain a command or a topic'
+complete -c dyn -n "__dyn_at '' 1" -a version -d 'Print the version of dyn, and with --json of what it runs on'
+complete -c dyn -n "__dyn_at '' 1" -a completion -d 'Print the completion script of a shell'
+complete -c dyn -n "__dyn_at '' 1" -a cluster -d 'Members, health and views of the cluster'
+complete -c dyn -n "__dyn_at '' 1" -a ring -d 'Who owns what'
+complete -c dyn -n "__dyn_at '' 1" -a key -d 'One key, on every node that holds it'
+complete -c dyn -s n -l node -x -a '(__dyn_dynamic nodes)' -d 'Node to ask; several: in order'
+complete -c dyn -s o -l output -x -a 'table wide plain json jsonl csv value' -d 'Output format'
+complete -c dyn -l json -d 'Same as -o json'
+complete -c dyn -l timeout -x -d 'Deadline in seconds; default 3'
+complete -c dyn -s q -l quiet -d 'No remarks'
+complete -c dyn -s y -l yes -d 'Confirm what would be asked'
+complete -c dyn -l color -x -a 'auto always never' -d 'Colour; default auto'
+complete -c dyn -l no-header -d 'No header line in plain and csv'
+complete -c dyn -l help -s h -d 'Show this page'
+complete -c dyn -n "__dyn_at 'get' 1+" -a '(__dyn_dynamic keys)'
+complete -c dyn -n "__dyn_in 'get'" -s r -x -d 'Replicas to hear'
+complete -c dyn -n "__dyn_in 'get'" -l strict -d 'Count owners only, no stand-ins'
+complete -c dyn -n "__dyn_in 'get'" -l one -d 'A key with siblings is an error (exit 4)'
+complete -c dyn -n "__dyn_in 'get'" -l ctx -d 'Print the causal context too'
+complete -c dyn -n "__dyn_at 'put' 1" -a '(__dyn_dynamic keys)'
+complete -c dyn -n "__dyn_at 'put' 2" -a '(__dyn_files)'
+complete -c dyn -n "__dyn_in 'put'" -s w -x -d 'Replicas that must hold it'
+complete -c dyn -n "__dyn_in 'put'" -l strict -d 'Count owners only, no stand-ins'
+complete -c dyn -n "__dyn_in 'put'" -l ctx -x -a 'last none' -d 'Causal context of the write; see dyn help ctx'
+complete -c dyn -n "__dyn_at 'del' 1+" -a '(__dyn_dynamic keys)'
+complete -c dyn -n "__dyn_in 'del'" -s w -x -d 'Replicas that must hold it'
+complete -c dyn -n "__dyn_in 'del'" -l strict -d 'Count owners only, no stand-ins'
+complete -c dyn -n "__dyn_in 'del'" -l ctx -x -a 'last' -d 'Causal context of the write; see dyn help ctx'
+complete -c dyn -n "__dyn_at 'merge' 1" -a '(__dyn_dynamic keys)'
+complete -c dyn -n "__dyn_in 'merge'" -l take -x -d 'Keep this sibling'
+complete -c dyn -n "__dyn_in 'merge'" -l value -x -d 'Write this value'
+complete -c dyn -n "__dyn_in 'merge'" -l union -d 'Unite JSON arrays or objects'
+complete -c dyn -n "__dyn_in 'merge'" -s w -x -d 'Replicas that must hold it'
+complete -c dyn -n "__dyn_in 'merge'" -l strict -d 'Count owners only, no stand-ins'
+complete -c dyn -n "__dyn_at 'keys' 1" -a '(__dyn_dynamic keys)'
+complete -c dyn -n "__dyn_in 'keys'" -l limit -x -d 'At most N keys, 0: all. On a terminal 500'
+complete -c dyn -n "__dyn_in 'keys'" -l siblings -d 'Only keys in conflict'
+complete -c dyn -n "__dyn_in 'keys'" -s 0 -l null -d 'Raw keys, a NUL after each, for xargs -0'
+complete -c dyn -n "__dyn_at 'help' 1+" -a 'get put del merge keys help version completion cluster ring key ctx formats environment exit-codes'
+complete -c dyn -n "__dyn_at 'completion' 1" -a 'bash zsh fish'
+complete -c dyn -n "__dyn_at 'cluster' 1" -a status -d 'Health, nodes and views of the cluster'
+complete -c dyn -n "__dyn_in 'cluster status'" -l check -d 'Exit 8 unless the cluster is healthy'
+complete -c dyn -n "__dyn_in 'cluster status'" -l wait -x -a 'healthy' -d 'Wait until it is; exit 8 if not'
+complete -c dyn -n "__dyn_in 'cluster status'" -l for -x -d 'Wait this long; default 60'
+complete -c dyn -n "__dyn_at 'ring' 1" -a show -d 'Draw the ring: the primary of every partition, the nodes'\'' shares, and whether the placement keeps its rules'
+complete -c dyn -n "__dyn_at 'ring' 1" -a owner -d 'Say where keys live: position, partition, owners, and the stand-ins that write for an owner that is down'
+complete -c dyn -n "__dyn_at 'ring owner' 1+" -a '(__dyn_dynamic keys)'
+complete -c dyn -n "__dyn_at 'key' 1" -a explain -d 'Where a key lives, what each node of its preference list holds, and what that amounts to'
+complete -c dyn -n "__dyn_at 'key explain' 1" -a '(__dyn_dynamic keys)'
