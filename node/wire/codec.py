@@ -30,7 +30,7 @@ from node.core.limits import (
     WORDS_BYTES_MAX,
     WRITER_BYTES_MAX,
 )
-from node.core.version import check
+from node.core.version import check, check_clock
 from node.wire import messages
 from node.wire.errors import LocalWireError, RemoteWireError
 from node.wire.framing import frame
@@ -174,13 +174,7 @@ def _check_forward(message: messages.Forward) -> None:
     _key(message.key)
     _length("value", message.value or b"", VALUE_BYTES_CEILING)
     _length("clock", message.context, CLOCK_ENTRIES_MAX)
-    actors = [dot[:2] for dot in message.context]
-    if any(a >= b for a, b in zip(actors, actors[1:], strict=False)):
-        raise ValueError("clock is not sorted by actor")
-    for dot in message.context:
-        _number("dot epoch", dot.epoch, 0, 2**64 - 1)
-        _number("dot birth", dot.birth, 1, 2**63 - 1)
-        _number("dot n", dot.n, 1, 2**63 - 1)
+    check_clock(message.context)
     _number("hops", message.hops, 0, 255)
     _number("W", message.w, 1, REPLICAS_MAX)
     _number("deadline", message.deadline_ms, 0, TIMEOUT_MS_MAX)

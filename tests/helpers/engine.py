@@ -7,7 +7,7 @@ from random import Random
 from node.core import ring
 from node.core.cluster import Member, Quorums, RingState, Seat, Secret
 from node.core.ids import NodeId, partition_of
-from node.core.version import EMPTY, Actor, Clock, Row, advance
+from node.core.version import EMPTY, Actor, Clock, Row, add, advance, join
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Event, Loaded, PeerDown, PeerUp, Persisted, Reached, Received
 from node.engine.node import Node
@@ -127,10 +127,10 @@ class Engine:
         ticket, write = self.take_persist()
         outcome: Outcome
         if isinstance(write, Advance):
-            covered = tuple(held.clock) if write.cover else write.context
+            covered = join(held.clock, write.context) if write.cover else write.context
             row, dot = advance(held, covered, Actor(1, 1), write.value, written_at_ms=0, writer=write.writer)
             live = len(row.live)
-            outcome = Advanced(encode_row(row), row.clock, dot, len(held.live) - live + 1, live)
+            outcome = Advanced(encode_row(row), add(covered, dot), dot, len(held.live) - live + 1, live)
         else:
             row = held
             outcome = Merged(write.row, False)
