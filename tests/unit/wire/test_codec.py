@@ -175,7 +175,7 @@ def ring(**changes: Any) -> Gossip:
         (member(weight=-1), "weight"),
         (member(incarnation=-1), "incarnation"),
         (member(epochs=(0,) * (EPOCHS_MAX + 1)), "epochs"),
-        (member(epochs=(-1,)), "out of range"),
+        (member(epochs=(-1,)), "dot epoch"),
         (Gossip(1, True, (MEMBER,) * (MEMBERS_MAX + 1), None, False), "members"),
         (ring(cluster_id=""), "cluster id"),
         (ring(epoch=-1), "ring epoch"),
