@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 
 from dynamo_cli.catalog import find
+from node.runtime.config import OPTIONS
+from node.storage.schema import migrations
 from tests.helpers.readme import commands_block, generate
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +50,7 @@ def test_every_variable_is_documented_and_exists() -> None:
         for item in ast.walk(ast.parse(text)):
             if isinstance(item, ast.Constant) and isinstance(item.value, str) and VARIABLE.fullmatch(item.value):
                 used.setdefault(item.value, path)
+    used |= {f"DYN_{option.field.upper()}": "node/runtime/config.py" for option in OPTIONS} | {"DYN_KEY": "the same"}
     rows = "\n".join(line for line in README.split("## Environment")[1].splitlines() if line.startswith("|"))
     told = set(VARIABLE.findall(rows))
     assert {name: path for name, path in used.items() if name not in told} == {}
@@ -106,3 +110,19 @@ def test_ci_installs_the_packages_that_tests_need() -> None:
     listed = re.search(r"^packages=\(([^)]*)\)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert listed is not None
     assert set(listed[1].split()) == needed_packages()
+
+
+def test_the_schema_is_documented() -> None:
+    """The tables of a fresh file are those of the page, column by column, in order."""
+    database = sqlite_utils.Database(memory=True)
+    migrations.apply(database)
+    ours = [table for table in database.tables if not table.name.startswith("_")]
+    block = MAP.split("<!-- schema -->")[1].split("<!-- /schema -->")[0]
+    told: dict[str, list[str]] = {}
+    for table, column in re.findall(r"^\| (?:`(\w+)`)? ?\| (?:`(\w+)`)? ?\|", block, re.MULTILINE):
+        if table:
+            told[table] = []
+        elif column:
+            told[list(told)[-1]].append(column)
+    assert told == {table.name: [column.name for column in table.columns] for table in ours}
+    database.close()

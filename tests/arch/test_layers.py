@@ -38,14 +38,15 @@ OURS: dict[str, list[str]] = {
     ],
     "node.storage": [CORE, "node.wire.rows", "node.wire.errors", STORAGE],
     "node.storage.port": [CORE],
+    "node.storage.records": [CORE, "node.wire.rows", "node.wire.errors", "node.storage.port"],
     "node.runtime": [CORE, WIRE, ENGINE, STORAGE, "node.runtime"],
-    "node.sim": [CORE, WIRE, ENGINE, "node.storage.port", "node.sim"],
+    "node.sim": [CORE, WIRE, ENGINE, "node.storage.port", "node.storage.records", "node.sim"],
     "dynamo_cli": ["node.core.limits", "node.core.ring", "node.wire.requests", "node.wire.errors", "dynamo_cli"],
     "dynamo_cli.commands.node": ["node.core", "node.wire", "node.runtime", "dynamo_cli"],
     "dynamo_cli.render": ["node.core.limits", "dynamo_cli.render"],
 }
 
-PURE = ["node.core", "node.wire", "node.engine", "node.storage.port"]
+PURE = ["node.core", "node.wire", "node.engine", "node.storage.port", "node.storage.records"]
 VALUES = [
     "__future__",
     "abc",
