@@ -35,6 +35,10 @@ SIBLINGS_MAX = 100
 CLOCK_ENTRIES_MAX = 4096
 """Distinct actors in one row's clock; a peer's message with more is malformed."""
 
+ROW_BYTES_MAX = 48 * MIB
+"""All versions of a key. Client writes that would exceed it are refused, replication never is: three stores that grew
+one row apart to this size still merge it into one frame."""
+
 # Requests ---------------------------------------------------------------------------------------------
 
 TIMEOUT_MS = 3000
@@ -71,6 +75,12 @@ DOWN_AFTER_S = 6.0
 
 NAME_BYTES_MAX = 255
 """A name, zone, host or id in a peer's message: a host name may be this long, nothing else is longer."""
+
+LABEL_BYTES_MAX = 63
+"""A node, cluster or zone name that somebody chooses: a file name, a DNS label, a column of a table."""
+
+WEIGHT_MAX = 1000
+"""Largest weight of a node beside nodes of weight 1: with more, they would own nothing."""
 
 EPOCHS_MAX = 4096
 """Dot epochs one member may list. A store draws one a year or so (copies, restores, unclean stops)."""
@@ -163,11 +173,32 @@ OUTPUT_BYTES_MAX = 32 * MIB
 OUTPUT_PAUSE_BYTES = 1 * MIB
 """Above this we stop reading that client's commands until it reads its replies."""
 
+OUTPUT_S_MAX = 60.0
+"""How long a client may leave that much unread before its connection is closed."""
+
 PIPELINE_MAX = 1024
 """Commands of one connection in flight; the rest wait in the socket."""
 
 CLIENTS_MAX = 10_000
 """Client connections, as Redis' maxclients."""
+
+# Storage ----------------------------------------------------------------------------------------------
+
+GROUP_WRITES_MAX = 512
+"""Writes of one transaction: the last of them waits for all."""
+
+GROUP_BYTES_MAX = 8 * MIB
+"""… and their bytes. One write may be larger; it then goes alone."""
+
+CHECKPOINT_BYTES = 64 * MIB
+"""Size of the write-ahead log from which it is folded into the file. Rarely: a page that is written a hundred times
+meanwhile is folded once."""
+
+DISK_MARGIN_BYTES = 2 * CHECKPOINT_BYTES
+"""With less free space no client's value is taken: room to fold the log once more, and for deletes and handoff."""
+
+BUSY_MS_MAX = 5000
+"""How long a write waits for somebody else's lock on our file before the store stops."""
 
 # Listings ---------------------------------------------------------------------------------------------
 
@@ -176,6 +207,9 @@ SCAN_LIMIT = 100
 
 SCAN_LIMIT_MAX = 1000
 """Largest page of keys: bounded work per call."""
+
+SCAN_PAGE_BYTES = 4 * MIB
+"""A page of rows ends early when it has grown to this."""
 
 SCAN_PARTITIONS_MAX = 64
 """Partitions one call for keys visits at most: a sparse cluster must not make a call long."""
@@ -192,8 +226,31 @@ EXPLAIN_NODES_MAX = 8
 EVENTS_MAX = 1000
 """Cluster events a node remembers."""
 
+# Figures and logs -------------------------------------------------------------------------------------
+
+LATENCY_WINDOW_S = 10.0
+"""Percentiles are over the last one to two windows of this length: what is slow now, not what once was."""
+
+LOG_BURST = 10
+LOG_INTERVAL_S = 1.0
+"""Lines of one kind that may come at once; from then on one an interval, which says how many were left out."""
+
+LOG_KINDS_MAX = 256
+"""Kinds whose rate is watched: far more than there are."""
+
+LOG_FIELD_CHARS_MAX = 300
+"""Characters of one value in a line: a peer's words must not fill the disk."""
+
+HTTP_REQUEST_BYTES_MAX = 8 * KIB
+HTTP_CONNECTIONS_MAX = 64
+HTTP_S_MAX = 10.0
+"""The HTTP port reads small requests of few scrapers, and gives each connection this long from accept to close."""
+
 assert FRAME_BYTES_MAX > SIBLINGS_MAX * (VALUE_BYTES_MAX + KIB) + MIB
 assert FRAME_BYTES_MAX < 2**31
+assert FRAME_BYTES_MAX > 3 * ROW_BYTES_MAX + MIB
+assert VALUE_BYTES_CEILING < ROW_BYTES_MAX < 10**9, "SQLite's own limit for a value"
+assert FRAME_BYTES_MAX > SCAN_PAGE_BYTES + ROW_BYTES_MAX + MIB, "a page's last row may be one of the largest"
 assert HANDSHAKE_FRAME_BYTES_MAX > 8 * NAME_BYTES_MAX + KIB, "a hello has eight texts"
 assert SUSPECT_AFTER_S < DOWN_AFTER_S
 assert SIBLINGS_WARN < SIBLINGS_MAX

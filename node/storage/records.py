@@ -1,0 +1,175 @@
+"""What one write makes of one key's record: the decisions that every store shares, without any disk.
+
+A *record* is a row as one store holds it: the canonical bytes, and the *birth* under which this store advances it.
+
+    Advance ──► absent, or birth None ──► draw a birth ──► dot (epoch, birth, 1)      the birth stays in the record
+            └─► a birth of its own ─────────────────────► dot (epoch, birth, n + 1)
+    Merge   ──► absent ──► the row as it was sent, birth None
+            └─► held   ──► version.merge, birth unchanged
+
+So a birth is used by one unbroken life of one row in one store, and the counter that gives it is committed with it:
+whatever happened to the row before (never here, came from a peer, dropped, lost to a bad sector), its new dots are new.
+
+One thing can break that: a store that forgets commits (a restored copy, a disk that lied). It is found out when a row
+or a context shows a dot of the present epoch that was never minted. Then the epoch is redrawn before anything else is
+minted, in the same transaction: births go on counting, under a name that nobody has seen. A dot of an earlier epoch
+of ours proves nothing new and harms nothing, as nothing is minted under it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from node.core.limits import CLOCK_ENTRIES_MAX, EPOCHS_MAX, ROW_BYTES_MAX, SIBLINGS_MAX
+from node.core.version import EMPTY, Actor, Clock, Row, advance, covers, join, last_n, merge
+from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Refusal, Refused, Totals
+from node.wire.rows import encode_row, trusted_row
+
+
+class Record:
+    """A row as one store holds it. Never changed, only replaced; `row` is decoded when it is first asked for."""
+
+    __slots__ = ("_row", "birth", "data")
+
+    def __init__(self, data: bytes, birth: int | None, row: Row | None = None) -> None:
+        self.data = data
+        self.birth = birth
+        self._row = row
+
+    @property
+    def row(self) -> Row:
+        """The decoded row."""
+        if self._row is None:
+            self._row = trusted_row(self.data)
+        return self._row
+
+
+class Names:
+    """What names the writes of a store: its dot epochs (the present one last), and the births it has drawn.
+
+    `draw` gives 64 fresh random bits. `mark` and `reset` bracket a transaction: a rolled back one named nothing.
+    """
+
+    __slots__ = ("_draw", "births", "epoch", "epochs")
+
+    def __init__(self, epochs: tuple[int, ...], births: int, draw: Callable[[], int]) -> None:
+        self.epochs = epochs
+        self.epoch = epochs[-1]
+        self.births = births
+        self._draw = draw
+
+    def birth(self) -> int:
+        """Draw a birth: a number this store never used before."""
+        self.births += 1
+        return self.births
+
+    def redraw(self) -> None:
+        """Begin a new dot epoch."""
+        self.epoch = self._draw()
+        self.epochs = (*self.epochs, self.epoch)[-EPOCHS_MAX:]
+
+    def mark(self) -> tuple[tuple[int, ...], int]:
+        """Return what `reset` needs to come back to this moment."""
+        return self.epochs, self.births
+
+    def reset(self, mark: tuple[tuple[int, ...], int]) -> None:
+        """Forget what was drawn since `mark`."""
+        self.epochs, self.births = mark
+        self.epoch = self.epochs[-1]
+
+    def never_minted(self, clock: Clock, held: Clock, birth: int | None) -> bool:
+        """Whether `clock` shows a write of the present epoch that this store did not make.
+
+        `held` and `birth` are those of the key's record. Under an earlier life of the row nothing is minted any more,
+        so how far it got need not be known.
+        """
+        epoch = self.epoch
+        for dot in clock:
+            if dot[0] == epoch:
+                if dot[1] > self.births:
+                    return True
+                if dot[1] == birth and dot[2] > last_n(held, Actor(epoch, birth)):
+                    return True
+        return False
+
+
+class Counts:
+    """A store's totals, kept while records are replaced."""
+
+    __slots__ = ("bytes", "quarantined", "rows", "siblings")
+
+    def __init__(self, totals: Totals) -> None:
+        self.rows, self.bytes, self.siblings, self.quarantined = totals
+
+    def replace(self, before: Record | None, after: Record | None) -> None:
+        """A key's record became another one (None: there is none)."""
+        if before is not None:
+            self.rows -= 1
+            self.bytes -= len(before.data)
+            self.siblings -= _conflicts(before.row)
+        if after is not None:
+            self.rows += 1
+            self.bytes += len(after.data)
+            self.siblings += _conflicts(after.row)
+
+    def totals(self) -> Totals:
+        """The counts as a value."""
+        return Totals(self.rows, self.bytes, self.siblings, self.quarantined)
+
+
+def _conflicts(row: Row) -> bool:
+    return len(row.versions) > 1 and len(row.live) > 1
+
+
+def advance_record(record: Record | None, write: Advance, names: Names) -> tuple[Record | None, Outcome]:
+    """Return the key's record after a client's write, and what to tell; the very same record if it is refused."""
+    row, birth = (EMPTY, None) if record is None else (record.row, record.birth)
+    if names.never_minted(write.context, row.clock, birth):
+        names.redraw()
+    context = join(row.clock, write.context) if write.cover else write.context
+    born = names.births
+    actor = Actor(names.epoch, names.birth() if birth is None else birth)
+    new, dot = advance(row, context, actor, write.value, written_at_ms=write.written_at_ms, writer=write.writer)
+    data = encode_row(new)
+    refused = _refusal(row, 0 if record is None else len(record.data), new, len(data))
+    if refused is not None:
+        names.births = born
+        return record, refused
+    replaced = sum(1 for version in row.versions if version.value is not None and covers(context, version.dot))
+    mine = next(version for version in new.versions if version.dot == dot)
+    return Record(data, actor.birth, new), Advanced(data, mine.clock, dot, replaced, len(new.live))
+
+
+def _refusal(row: Row, row_bytes: int, new: Row, new_bytes: int) -> Refused | None:
+    """Why a client's write is too much. One that leaves the row no larger than it was is always taken: the way out."""
+    if len(new.versions) > SIBLINGS_MAX and len(new.versions) > len(row.versions):
+        return Refused(Refusal.TOO_MANY_SIBLINGS, f"{len(row.versions)} siblings, limit {SIBLINGS_MAX}")
+    if new_bytes > ROW_BYTES_MAX and new_bytes > row_bytes:
+        return Refused(Refusal.ROW_TOO_BIG, f"the key's versions come to {new_bytes} bytes, limit {ROW_BYTES_MAX}")
+    if len(new.clock) > CLOCK_ENTRIES_MAX:
+        return Refused(Refusal.ROW_TOO_BIG, f"clock of {len(new.clock)} entries, limit {CLOCK_ENTRIES_MAX}")
+    return None
+
+
+def merge_record(record: Record | None, write: Merge, names: Names) -> tuple[Record, Outcome]:
+    """Return the key's record after a peer's row, and what to tell; the very same record if it says nothing new.
+
+    Knowledge is never refused: no limit binds it.
+    """
+    if record is not None and record.data == write.row:
+        return record, Merged(write.row, more=False)
+    sent = trusted_row(write.row)
+    if record is None:
+        if names.never_minted(sent.clock, (), None):
+            names.redraw()
+        return Record(write.row, None, sent), Merged(write.row, more=False)
+    held = record.row
+    if names.never_minted(sent.clock, held.clock, record.birth):
+        names.redraw()
+    merged = merge(held, sent)
+    if merged is held:
+        return record, Merged(record.data, more=True)
+    if merged is sent:
+        return Record(write.row, record.birth, sent), Merged(write.row, more=False)
+    data = encode_row(merged)
+    return Record(data, record.birth, merged), Merged(data, more=data != write.row)
