@@ -24,6 +24,7 @@ Clock entries are never removed while the row lives: dropping one would revive w
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import NamedTuple
 
 
@@ -81,6 +82,9 @@ EMPTY = Row((), ())
 """The row of a key that nobody wrote."""
 
 
+_dot = itemgetter(0)
+
+
 def covers(clock: Clock, dot: Dot) -> bool:
     """Whether a store with this clock has seen the write `dot`."""
     epoch, birth, n = dot
@@ -94,7 +98,7 @@ def covers(clock: Clock, dot: Dot) -> bool:
 
 
 def join(a: Clock, b: Clock) -> Clock:
-    """The smallest clock that covers what `a` covers and what `b` covers."""
+    """The smallest clock that covers what `a` covers and what `b` covers; the very `a` or `b` if that is it."""
     if a == b or not b:
         return a
     if not a:
@@ -141,7 +145,8 @@ def _join_with_gaps(a: Clock, b: Clock) -> Clock:
             closed += 1
         dots.append(Dot(*actor, top))
         dots += [Dot(*actor, n) for n in beyond[closed:]]
-    return tuple(dots)
+    clock = tuple(dots)
+    return a if clock == a else b if clock == b else clock
 
 
 def add(clock: Clock, dot: Dot) -> Clock:
@@ -174,7 +179,7 @@ def merge(a: Row, b: Row) -> Row:
     clock = join(a.clock, b.clock)
     if not from_b and clock is a.clock and len(from_a) == len(versions_a):
         return a
-    versions = tuple(sorted(from_a + from_b)) if from_a else tuple(from_b)
+    versions = tuple(sorted(from_a + from_b, key=_dot)) if from_a else tuple(from_b)
     return b if clock is b.clock and versions == versions_b else Row(clock, versions)
 
 
@@ -191,7 +196,7 @@ def advance(
     dot = Dot(*actor, last_n(seen, actor) + 1)
     new = Version(dot, context, value, written_at_ms, writer)
     kept = [version for version in row.versions if not covers(context, version.dot)]
-    return Row(join(seen, (dot,)), tuple(sorted([*kept, new]))), dot
+    return Row(join(seen, (dot,)), tuple(sorted([*kept, new], key=_dot) if kept else [new])), dot
 
 
 def last_n(clock: Clock, actor: Actor) -> int:
