@@ -16,7 +16,6 @@ import sqlite_utils
 
 from dynamo_cli.catalog import find
 from node.runtime.config import OPTIONS
-from node.storage.schema import migrations
 from tests.helpers.readme import commands_block, generate
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +113,8 @@ def test_ci_installs_the_packages_that_tests_need() -> None:
 
 def test_the_schema_is_documented() -> None:
     """The tables of a fresh file are those of the page, column by column, in order."""
+    from node.storage.schema import migrations
+
     database = sqlite_utils.Database(memory=True)
     migrations.apply(database)
     ours = [table for table in database.tables if not table.name.startswith("_")]
