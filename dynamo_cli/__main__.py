@@ -9,9 +9,9 @@ def main() -> int:
     """Run `dyn`; the result is the exit status."""
     argv = sys.argv[1:]
     if argv in (["--version"], ["version"]):
-        from importlib.metadata import version
+        from node import __version__
 
-        sys.stdout.write(f"dyn {version('dyn-kv')}\n")
+        sys.stdout.write(f"dyn {__version__}\n")
         return 0
     if argv[:1] == ["__complete"]:
         from dynamo_cli.complete import complete
