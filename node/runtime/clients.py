@@ -1,0 +1,157 @@
+"""The client port: accepts connections, and carries requests to the driver and results back.
+
+The driver gives two callables: `submit(request, deliver)` takes one request and calls `deliver(result)` exactly once,
+now or later, on the event loop's thread; `flush()` says that all commands of one read have been submitted, so that it
+may act on them in one go. Replies of one turn of the loop leave in one write per connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+
+from node.core.limits import CLIENTS_MAX, OUTPUT_S_MAX, PREAUTH_S_MAX
+from node.runtime.auth import Password, is_loopback
+from node.runtime.facts import ServerFacts
+from node.runtime.housekeeping import REDIS_VERSION
+from node.runtime.session import Session, Submit
+
+__all__ = ["ClientListener", "Submit"]
+
+
+class ClientListener:
+    """All client connections of one node. Limits are arguments only so that tests need not wait for the real ones."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        flush: Callable[[], None],
+        facts: ServerFacts,
+        *,
+        password: Password | None = None,
+        clients_max: int = CLIENTS_MAX,
+        preauth_s: float = PREAUTH_S_MAX,
+        output_s: float = OUTPUT_S_MAX,
+    ) -> None:
+        self.submit = submit
+        self.flush = flush
+        self.facts = facts
+        self.password = password
+        self.clients_max = clients_max
+        self.preauth_s = preauth_s
+        self.output_s = output_s
+        self.sessions: dict[int, Session] = {}
+        self.accepted = 0
+        self.rejected = 0
+        self.overflowed = 0
+        self.refused_passwords = 0
+        self.loop: asyncio.AbstractEventLoop
+        self._commands_of_gone = 0
+        self._marked: list[Session] = []
+        self._server: asyncio.Server | None = None
+        self._started_at = 0.0
+
+    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
+        """Listen, and return the port. OSError as it comes: a taken port is the caller's to explain."""
+        self.loop = asyncio.get_running_loop()
+        self._started_at = self.loop.time()
+        self._server = await self.loop.create_server(self._session, host, port, ssl=tls, backlog=1024)
+        bound: tuple[str, int] = self._server.sockets[0].getsockname()
+        return bound[1]
+
+    async def stop(self) -> None:
+        """Stop listening and end all connections; what is in flight is not waited for."""
+        if self._server is None:
+            return
+        self._server.close()
+        for session in list(self.sessions.values()):
+            session.abort()
+        await self._server.wait_closed()
+        self._server = None
+
+    def refuse_new(self) -> None:
+        """Stop listening; connections that are open go on."""
+        if self._server is not None:
+            self._server.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no client waits for a reply."""
+        return not any(session.slots for session in self.sessions.values())
+
+    # For sessions ------------------------------------------------------------------------------------------
+
+    def _session(self) -> Session:
+        self.accepted += 1
+        return Session(self, self.accepted)
+
+    def admit(self, session: Session) -> tuple[str, str] | None:
+        """Take a connection in, or say why not: error code and text."""
+        assert session.transport is not None, "a connection has a transport"
+        peer = session.transport.get_extra_info("peername")
+        host, port = (peer[0], peer[1]) if isinstance(peer, tuple) else ("", 0)
+        session.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        refusal = None
+        if self.password is None and not is_loopback(host):
+            refusal = (
+                "DENIED",
+                "this node has no client password, so it answers its own machine only; see --password-file",
+            )
+        elif len(self.sessions) >= self.clients_max:
+            refusal = "ERR", f"max number of clients reached ({self.clients_max})"
+        if refusal is None:
+            self.sessions[session.id] = session
+        else:
+            self.rejected += 1
+        return refusal
+
+    def gone(self, session: Session) -> None:
+        """A connection ended."""
+        if self.sessions.pop(session.id, None) is not None:
+            self._commands_of_gone += session.commands
+
+    def mark(self, session: Session) -> None:
+        """A session has something to write: all that have write at the end of this turn of the loop."""
+        if not self._marked:
+            self.loop.call_soon(self._flush_marked)
+        self._marked.append(session)
+
+    def _flush_marked(self) -> None:
+        marked, self._marked = self._marked, []
+        for session in marked:
+            session.flush()
+
+    # Facts -------------------------------------------------------------------------------------------------
+
+    @property
+    def commands(self) -> int:
+        """Commands taken since start."""
+        return self._commands_of_gone + sum(session.commands for session in self.sessions.values())
+
+    def info(self) -> dict[str, dict[str, object]]:
+        """INFO: our sections, and what the node adds to them."""
+        sections: dict[str, dict[str, object]] = {
+            "server": {
+                "redis_version": REDIS_VERSION,
+                "redis_mode": "standalone",
+                "dyn_version": self.facts.version,
+                "uptime_in_seconds": int(self.loop.time() - self._started_at),
+            },
+            "clients": {"connected_clients": len(self.sessions), "maxclients": self.clients_max, "blocked_clients": 0},
+            "stats": {
+                "total_connections_received": self.accepted,
+                "total_commands_processed": self.commands,
+                "rejected_connections": self.rejected,
+                "client_output_buffer_limit_disconnections": self.overflowed,
+                "acl_access_denied_auth": self.refused_passwords,
+            },
+            "keyspace": {"db0": f"keys={self.facts.keys()},expires=0,avg_ttl=0"},
+        }
+        for name, fields in self.facts.info().items():
+            sections.setdefault(name, {}).update(fields)
+        return sections
+
+    def settings(self) -> Mapping[str, str]:
+        """CONFIG GET: the node's settings, and two that benchmark tools ask for."""
+        return {"save": "", "appendonly": "yes", "maxclients": str(self.clients_max), **self.facts.config()}

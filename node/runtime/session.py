@@ -1,0 +1,422 @@
+"""One client connection: bytes in, requests out, results back in the order of the commands.
+
+    data_received ─► RequestReader ─► batch ─► _dispatch ─► submit(request, slot.deliver)
+                                                   │                       │
+    transport.write ◄── flush: the complete head ── slots (one a command) ◄┘
+
+No coroutine and no future: a command costs a slot. What bounds it: a command waits in the batch, and the socket is not
+read, while PIPELINE_MAX commands are unanswered, while the replies they may bring exceed half of OUTPUT_BYTES_MAX,
+while the client does not read, or while an earlier command of this connection works on the same key and one of the
+two writes (so a pipeline means what its order says).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+from node.core.limits import (
+    AUTH_ATTEMPTS_MAX,
+    OUTPUT_BYTES_MAX,
+    OUTPUT_PAUSE_BYTES,
+    PIPELINE_MAX,
+    PREAUTH_OUTPUT_BYTES_MAX,
+    VALUE_BYTES_MAX,
+)
+from node.runtime import housekeeping
+from node.runtime.auth import delay_s
+from node.wire.commands import ENTRIES, Call, Calls, find, parse
+from node.wire.replies import ErrorReply, Value, encode, encode_error
+from node.wire.requests import Found, Request, Result
+from node.wire.resp import HTTP, OPEN, PREAUTH, Item, Oversized, RequestReader
+
+if TYPE_CHECKING:
+    from node.runtime.clients import ClientListener
+
+Deliver = Callable[[Result], None]
+Submit = Callable[[Request, Deliver], None]
+
+_UNREAD_MAX: Final = OUTPUT_BYTES_MAX // 2
+
+
+class Slot:
+    """The place of one command's reply in the order of replies."""
+
+    __slots__ = ("call", "reply", "resp3", "session")
+
+    def __init__(self, session: Session, call: Call) -> None:
+        self.session = session
+        self.call = call
+        self.resp3 = session.resp3
+        self.reply: bytes | None = None
+
+    def deliver(self, result: Result) -> None:
+        """The result is here: called exactly once."""
+        session = self.session
+        request, finish, key, _ = self.call
+        self.reply = encode(finish(request, result, session.listener.facts.names), resp3=self.resp3)
+        if key is not None:
+            session.release(key)
+        session.completed(self)
+
+
+class ManySlot:
+    """The place of a command that asks for several keys: PIPELINE_MAX of them at a time."""
+
+    __slots__ = ("bytes", "calls", "reply", "resp3", "results", "session", "_asking", "_in_flight", "_next")
+
+    def __init__(self, session: Session, calls: Calls) -> None:
+        self.session = session
+        self.calls = calls
+        self.resp3 = session.resp3
+        self.reply: bytes | None = None
+        self.results: list[Result | None] = [None] * len(calls.requests)
+        self.bytes = 0
+        self._asking = False
+        self._in_flight = 0
+        self._next = 0
+
+    def ask(self) -> None:
+        """Ask for as many keys as may be in flight; end when all are answered, or the answer grew too long."""
+        if self._asking:
+            return
+        self._asking = True
+        requests = self.calls.requests
+        while self._in_flight < PIPELINE_MAX and self._next < len(requests) and self.bytes <= OUTPUT_BYTES_MAX:
+            index = self._next
+            self._next += 1
+            self._in_flight += 1
+            self.session.listener.submit(requests[index], partial(self._deliver, index))
+        self._asking = False
+        if not self._in_flight:
+            self._end()
+
+    def _deliver(self, index: int, result: Result) -> None:
+        self._in_flight -= 1
+        if type(result) is Found:
+            self.bytes += sum(len(version.value or b"") for version in result.row.versions)
+        if self.bytes <= OUTPUT_BYTES_MAX:
+            self.results[index] = result
+        self.ask()
+
+    def _end(self) -> None:
+        reply: Value = ErrorReply("TOOBIG", f"these keys hold more than {OUTPUT_BYTES_MAX} bytes; ask for fewer")
+        if self.bytes <= OUTPUT_BYTES_MAX:
+            reply = self.calls.finish(self.calls.requests, [result for result in self.results if result is not None])
+        self.results = []
+        self.reply = encode(reply, resp3=self.resp3)
+        for request in self.calls.requests:
+            self.session.release(request.key)
+        self.session.completed(self)
+
+
+class Session(asyncio.Protocol):
+    """The server's side of one client connection."""
+
+    __slots__ = (
+        "address", "authenticated", "attempts", "commands", "id", "last_command", "library", "listener", "name",
+        "opened_at", "reader", "resp3", "slots", "transport", "_active", "_at", "_batch", "_closing", "_deadline",
+        "_ended", "_expected", "_held", "_marked", "_paused", "_pumping", "_unread",
+    )  # fmt: skip
+
+    def __init__(self, listener: ClientListener, number: int) -> None:
+        self.listener = listener
+        self.id = number
+        self.address = ""
+        self.name = ""
+        self.library: dict[str, str] = {}
+        self.resp3 = False
+        self.authenticated = listener.password is None
+        self.attempts = 0
+        self.commands = 0
+        self.last_command = ""
+        self.opened_at = listener.loop.time()
+        self.reader = RequestReader(OPEN if self.authenticated else PREAUTH)
+        self.slots: deque[bytes | Slot | ManySlot] = deque()
+        self.transport: asyncio.Transport | None = None
+        self._active: dict[bytes, int] = {}
+        self._batch: list[Item] = []
+        self._at = 0
+        self._expected = VALUE_BYTES_MAX
+        self._closing = False
+        self._ended = False
+        self._held = False
+        self._marked = False
+        self._paused = False
+        self._pumping = False
+        self._unread = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # The connection ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected; who may not is told so and let go."""
+        self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        transport.set_write_buffer_limits(high=OUTPUT_PAUSE_BYTES)
+        refusal = self.listener.admit(self)
+        if refusal is not None:
+            self._closing = True
+            transport.write(encode_error(*refusal))
+            transport.close()
+        elif not self.authenticated:
+            self._deadline = self.listener.loop.call_later(self.listener.preauth_s, self.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone; results still to come find nobody."""
+        self._closing = True
+        self.transport = None
+        self.slots.clear()
+        self._batch = []
+        self._at = 0
+        self._stop_deadline()
+        self.listener.gone(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read commands, and pass on as many as may go."""
+        if not self._closing:
+            self.reader.feed(data)
+            self.pump()
+
+    def eof_received(self) -> bool:
+        """The client said its last word: it still gets its replies."""
+        self._ended = True
+        self.pump()
+        return self._closing or bool(self.slots) or self._at < len(self._batch)
+
+    def pause_writing(self) -> None:
+        """The client does not read: neither do we, and not for ever."""
+        self._unread = True
+        if self._deadline is None:
+            self._deadline = self.listener.loop.call_later(self.listener.output_s, self.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._unread = False
+        if self.authenticated:
+            self._stop_deadline()
+        self.pump()
+
+    def abort(self) -> None:
+        """End the connection now, replies or not."""
+        self._closing = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def close(self) -> None:
+        """End the connection once the replies before this moment are written."""
+        self._closing = True
+        self._batch = []
+        self._at = 0
+        self._mark()
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    # Commands in -------------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Dispatch commands until there are none, or until one must wait."""
+        if self._pumping or self._closing:
+            return
+        self._pumping = True
+        waits = self._dispatch_all()
+        self._pumping = False
+        if waits is not self._paused:
+            self._pause(waits)
+        if not (waits or self._closing) and (self._ended or self.reader.error is not None):
+            self._end()
+        if self.slots and not self._marked:
+            head = self.slots[0]
+            if isinstance(head, bytes) or head.reply is not None:
+                self._mark()
+        self.listener.flush()
+
+    def _dispatch_all(self) -> bool:
+        """Start all commands that may start; True if there is one that must wait."""
+        slots = self.slots
+        while not self._closing:
+            if self._at == len(self._batch):
+                self._at = 0
+                self._batch = self.reader.take()
+                if not self._batch:
+                    return False
+            if (
+                self._unread
+                or self._held
+                or len(slots) >= PIPELINE_MAX
+                or len(slots) * self._expected > _UNREAD_MAX
+                or not self._dispatch(self._batch[self._at])
+            ):
+                return True
+            self._at += 1
+        return False
+
+    def _pause(self, waits: bool) -> None:
+        """Leave further commands in the socket, or fetch them again."""
+        self._paused = waits
+        if self.transport is not None and not self.transport.is_closing() and not self._ended:
+            (self.transport.pause_reading if waits else self.transport.resume_reading)()
+
+    def _end(self) -> None:
+        """The client broke the protocol, or has said its last word."""
+        error = self.reader.error
+        if error is not None and error.code == HTTP:
+            self.abort()
+            return
+        if error is not None:
+            self.slots.append(encode_error("ERR", f"Protocol error: {error}"))
+        self.close()
+
+    def _dispatch(self, item: Item) -> bool:
+        """Start one command; False if it has to wait."""
+        if type(item) is Oversized:
+            self.slots.append(encode_error("TOOBIG", f"the command has {item.bytes} bytes of arguments"))
+            return True
+        assert type(item) is list, "the reader gives lists"
+        entry = ENTRIES.get(item[0].upper())
+        if not self.authenticated and (entry is None or "no_auth" not in entry.command.flags):
+            self._reply(ErrorReply("NOAUTH", "Authentication required."))
+            return True
+        self.commands += 1
+        if entry is None:
+            refused = find(item[0])
+            assert isinstance(refused, ErrorReply), "not in the table"
+            self._reply(refused)
+            return True
+        self.last_command = entry.command.name
+        if entry.parse is None:
+            reply = housekeeping.answer(self, entry, item)
+            if reply is not housekeeping.LATER:
+                self._reply(reply)
+            return True
+        parsed = parse(entry, item, self.name)
+        if type(parsed) is Call:
+            key = parsed.key
+            if key is not None and not self._claim(key, writes=parsed.writes):
+                return False
+            slot = Slot(self, parsed)
+            self.slots.append(slot)
+            self.listener.submit(parsed.request, slot.deliver)
+        elif type(parsed) is Calls:
+            return self._dispatch_many(parsed)
+        elif type(parsed) is ErrorReply:
+            self._reply(parsed)
+        return True
+
+    def _dispatch_many(self, calls: Calls) -> bool:
+        keys = [request.key for request in calls.requests]
+        if any((busy := self._active.get(key)) is not None and (calls.writes or busy < 0) for key in keys):
+            return False
+        for key in keys:
+            self._claim(key, writes=calls.writes)
+        slot = ManySlot(self, calls)
+        self.slots.append(slot)
+        slot.ask()
+        return True
+
+    def _claim(self, key: bytes, *, writes: bool) -> bool:
+        """Take a key, shared for reading, alone for writing; False if an earlier command has it."""
+        busy = self._active.get(key)
+        if busy is None:
+            self._active[key] = -1 if writes else 1
+            return True
+        if writes or busy < 0:
+            return False
+        self._active[key] = busy + 1
+        return True
+
+    def release(self, key: bytes) -> None:
+        """A command is done with a key."""
+        busy = self._active[key]
+        if busy > 1:
+            self._active[key] = busy - 1
+        else:
+            del self._active[key]
+
+    def _reply(self, value: Value) -> None:
+        self.slots.append(encode(value, resp3=self.resp3))
+
+    # Replies out -------------------------------------------------------------------------------------------
+
+    def completed(self, slot: Slot | ManySlot) -> None:
+        """A reply is ready; it goes out when it is the first, with all that follow it, once a turn of the loop."""
+        assert slot.reply is not None, "completed without a reply"
+        size, expected = len(slot.reply), self._expected
+        self._expected = size if size > expected else (3 * expected + size) >> 2
+        if not self._marked and (self._paused or (self.slots and self.slots[0] is slot)):
+            self._mark()
+
+    def _mark(self) -> None:
+        if not self._marked:
+            self._marked = True
+            self.listener.mark(self)
+
+    def flush(self) -> None:
+        """Write the complete head of the replies, then go on with what had to wait."""
+        self._marked = False
+        transport, slots = self.transport, self.slots
+        if transport is None:
+            return
+        ready = []
+        while slots:
+            head = slots[0]
+            reply = head if isinstance(head, bytes) else head.reply
+            if reply is None:
+                break
+            ready.append(reply)
+            slots.popleft()
+        if ready:
+            transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+            unread = transport.get_write_buffer_size()
+            if unread > (OUTPUT_BYTES_MAX if self.authenticated else PREAUTH_OUTPUT_BYTES_MAX):
+                self.listener.overflowed += 1
+                self.abort()
+                return
+        if self._closing and not slots:
+            transport.close()
+            if transport.get_write_buffer_size() and self._deadline is None:
+                self._deadline = self.listener.loop.call_later(self.listener.preauth_s, self.abort)
+        elif self._paused or self._at < len(self._batch):
+            self.pump()
+
+    # Authentication ----------------------------------------------------------------------------------------
+
+    def admit_with(self, user: bytes, secret: bytes) -> bool:
+        """Try a password. True: authenticated. False: the refusal comes later, and further commands wait for it."""
+        password = self.listener.password
+        if password is None or password.matches(user, secret):
+            self.authenticated = True
+            self.reader.limits = OPEN
+            self._stop_deadline()
+            return True
+        self.attempts += 1
+        self._held = True
+        self.listener.refused_passwords += 1
+        self.listener.loop.call_later(delay_s(self.attempts), self._refuse_password)
+        return False
+
+    def _refuse_password(self) -> None:
+        self._held = False
+        if self._closing:
+            return
+        self._reply(ErrorReply("WRONGPASS", "invalid username-password pair or user is disabled."))
+        if self.attempts >= AUTH_ATTEMPTS_MAX:
+            self.close()
+        else:
+            self._mark()
+            self.pump()
+
+    def forget(self) -> None:
+        """RESET: as if just connected."""
+        self.name = ""
+        self.resp3 = False
+        if self.listener.password is not None:
+            self.authenticated = False
+            self.reader.limits = PREAUTH
+            self._stop_deadline()
+            self._deadline = self.listener.loop.call_later(self.listener.preauth_s, self.abort)
