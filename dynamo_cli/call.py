@@ -11,7 +11,7 @@ from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
-from dynamo_cli.render.plain import csv_text, json_text, tsv_text
+from dynamo_cli.render.plain import csv_text, json_text, show, tsv_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -115,7 +115,7 @@ class Call:
         if self.format in ("json", "jsonl"):
             self.env.write(json_text(error.document()), error=True)
         else:
-            self.env.write(f"{self.env.program}: {error.line()}\n", error=True)
+            self.env.write(f"{self.env.program}: {show(error.line())}\n", error=True)
 
     def confirm(self, question: str) -> None:
         """Go on only with the user's consent: `-y`, or an answer. Never hangs without a terminal."""

@@ -88,10 +88,13 @@ def get(client: Client, key: bytes, *, r: int | None = None, strict: bool = Fals
     if not clocks:
         return Reading(key, context, tuple(Version(value) for value in values))
     stories = [_json(item) for item in _array(reply[2] if len(reply) > 2 else None, 0)]
+    if len(values) != sum(not story.get("deleted") for story in stories):
+        raise _strange(reply)
     return Reading(key, context, tuple(_versions(values, stories)))
 
 
 def _versions(values: list[bytes], stories: list[dict[str, Any]]) -> Iterator[Version]:
+    """The stories in their order, each that is not a tombstone's with the next value."""
     remaining = iter(values)
     for story in stories:
         yield Version(
@@ -102,8 +105,6 @@ def _versions(values: list[bytes], stories: list[dict[str, Any]]) -> Iterator[Ve
             story.get("written_at"),
             story.get("writer"),
         )
-    for value in remaining:
-        yield Version(value)
 
 
 def put(
