@@ -1,0 +1,233 @@
+"""The node's place in the world: events in, one step each, effects out. Nothing here knows what a key or a ring is.
+
+Batching is what makes it fast. Events are stepped as they come and their effects gather in one outbox; one *flush* a
+turn of the loop performs them all: every local read, one frame a peer, one hand-over to the disk thread, every reply.
+So all commands of all sockets that were readable in a turn share one frame, one transaction and one write.
+
+    commands, frames, Persisted ──step──► outbox ──flush, once a turn──► loads ─► sends ─► persists ─► replies
+
+A local read is answered at once and its consequences join the same flush. An assertion that fails inside a step is our
+bug: it is not caught, the loop's exception handler ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from node.core.ids import NodeId
+from node.engine.events import Asked, Event, Loaded, Measured, Persisted, Reached, ScannedHere
+from node.engine.node import Node
+from node.engine.outbox import Outbox
+from node.storage.port import Outcome, Page, Unreadable, Write
+from node.wire.messages import Message
+from node.wire.requests import Request, Result
+
+if TYPE_CHECKING:
+    from node.runtime.measures import Measures
+
+Deliver = Callable[[Result], None]
+
+
+class Reader(Protocol):
+    """What the driver asks of the store itself; it answers at once."""
+
+    def fetch(self, key: bytes) -> bytes | Unreadable | None:
+        """Return the row of `key`."""
+
+    def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
+        """Return a page of rows."""
+
+
+class Writer(Protocol):
+    """The disk thread's inbox; outcomes come back to `Driver.persisted` on the loop's thread."""
+
+    def submit(self, writes: Sequence[tuple[int, Write]]) -> None:
+        """Queue writes for the next transaction."""
+
+
+class Links(Protocol):
+    """The peer transport."""
+
+    def send(self, peer: NodeId, messages: Sequence[Message]) -> None:
+        """Queue one frame."""
+
+    def dial(self, address: str, *, keep: bool = True) -> None:
+        """Keep a link open, or stop doing so."""
+
+
+class Driver:
+    """Runs one engine. All methods are called on the event loop's thread."""
+
+    def __init__(
+        self,
+        node: Node,
+        reader: Reader,
+        writer: Writer,
+        links: Links,
+        measures: Measures,
+        on_fact: Callable[[str, dict[str, object]], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.node = node
+        self.loop = asyncio.get_running_loop()
+        self.flushes = 0
+        self.events = 0
+        self._step = node.step
+        self._reader = reader
+        self._writer = writer
+        self._links = links
+        self._measures = measures
+        self._on_fact = on_fact
+        self._on_change = on_change
+        self._out = Outbox()
+        self._asked: dict[int, tuple[Deliver, float, Request]] = {}
+        self._ticket = 0
+        self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin."""
+        self.node.start(monotonic(), self._out)
+        self._schedule()
+
+    def stop(self) -> None:
+        """No step and no effect from here on."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @property
+    def in_flight(self) -> int:
+        """Clients' requests without an answer."""
+        return len(self._asked)
+
+    # Events in -------------------------------------------------------------------------------------------
+
+    def submit(self, request: Request, deliver: Deliver) -> None:
+        """A client asks; `deliver` is called once with the answer, in a later turn of the loop or in the flush."""
+        if self._stopped:
+            return
+        now = monotonic()
+        self._ticket = ticket = self._ticket + 1
+        self._asked[ticket] = deliver, now, request
+        self.events += 1
+        self._step(Asked(ticket, request), now, self._out)
+        if not self._scheduled:
+            self._schedule()
+
+    def happened(self, events: Sequence[Event]) -> None:
+        """The transport, or discovery, has events of one read."""
+        if self._stopped:
+            return
+        step, out, now = self._step, self._out, monotonic()
+        self.events += len(events)
+        for event in events:
+            step(event, now, out)
+        if not self._scheduled:
+            self._schedule()
+
+    def persisted(self, outcomes: list[tuple[int, Outcome]]) -> None:
+        """One transaction is durable."""
+        if self._stopped:
+            return
+        self.events += 1
+        self._step(Persisted(outcomes), monotonic(), self._out)
+        if not self._scheduled:
+            self._schedule()
+
+    def nudge(self) -> None:
+        """All commands of one read have been submitted: nothing to do, the flush of this turn is on its way."""
+
+    # Effects out -----------------------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Perform everything that was wished for since the last time."""
+        if self._stopped:
+            return
+        self._scheduled = True  # what follows is ours: no second flush for it
+        self.flushes += 1
+        out = self._out
+        while out.loads or out.scans or out.measures:
+            self._read(out)
+        self._out = Outbox()
+        if out.sends:
+            send = self._links.send
+            for peer, messages in out.sends.items():
+                send(peer, messages)
+        if out.persists:
+            self._writer.submit(out.persists)
+        self._scheduled = False
+        if out.replies:
+            self._reply(out)
+        if out.dials:
+            for address, keep in out.dials:
+                self._links.dial(address, keep=keep)
+        if out.facts:
+            self._tell(out)
+        self._arm()
+
+    def _read(self, out: Outbox) -> None:
+        """Answer what was asked of the local store, and of us; the steps may ask for more."""
+        step, fetch, now = self._step, self._reader.fetch, monotonic()
+        loads, out.loads = out.loads, []
+        for ticket, key in loads:
+            row = fetch(key)
+            if type(row) is Unreadable:
+                step(Loaded(ticket, None, False), now, out)
+            else:
+                step(Loaded(ticket, row, True), now, out)  # type: ignore[arg-type]  # not Unreadable
+        scans, out.scans = out.scans, []
+        for ticket, partition, partitions, after, limit in scans:
+            page = self._reader.scan(partition, partitions, after, limit)
+            step(ScannedHere(ticket, page.items, page.after is not None), now, out)
+        measures, out.measures = out.measures, []
+        for ticket in measures:
+            step(Measured(ticket, self._measures.figures()), now, out)
+
+    def _reply(self, out: Outbox) -> None:
+        asked, done, now = self._asked, self._measures.done, monotonic()
+        for ticket, result in out.replies:
+            deliver, since, request = asked.pop(ticket)
+            done(request, result, now - since)
+            deliver(result)
+
+    def _tell(self, out: Outbox) -> None:
+        for kind, fields in out.facts:
+            self._on_fact(kind, fields)
+        self._on_change()
+
+    # Time ------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """See that `Reached` comes when the node wants it. A timer that is due too early is left: it looks again."""
+        at = self.node.next_deadline()
+        if at < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = at
+            # A loop rounds to its millisecond, possibly down: one more, or the node would be asked before its time.
+            self._timer = self.loop.call_later(max(0.0, at - monotonic()) + 0.001, self._reached)
+
+    def _reached(self) -> None:
+        self._timer = None
+        self._timer_at = float("inf")
+        if self._stopped:
+            return
+        now = monotonic()
+        if self.node.next_deadline() <= now:
+            self.events += 1
+            self._step(Reached(), now, self._out)
+            self._measures.tick()
+            if not self._scheduled:
+                self._schedule()
+        else:
+            self._arm()
