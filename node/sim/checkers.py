@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from node.core.version import EMPTY, Clock, Dot, Row, covers, descends, join, merge
+from node.core.version import EMPTY, Clock, Row, add, covers, descends, join, merge
 from node.sim.history import Ending, History, Kind, Mint, Record
 from node.wire.requests import Found, Written
 
@@ -185,7 +185,8 @@ def liveness(history: History) -> Iterator[str]:
 
 
 def one_cluster(history: History) -> Iterator[str]:
-    """All nodes are in one cluster, under one ring."""
+    """All nodes are in one cluster, under one ring; two clusters know nothing of each other's members."""
+    yield from history.evidence.get("clusters", [])
     rings = sorted(set(history.rings.values()))
     if len(rings) > 1:
         yield f"nodes disagree about cluster, epoch or seal: {history.rings}"
@@ -261,7 +262,7 @@ def _own(history: History, record: Record) -> Clock:
     """The dots of one write as a clock."""
     clock: Clock = ()
     for mint in history.dots_of(record):
-        clock = join(clock, (Dot(*mint.dot),))
+        clock = add(clock, mint.dot)
     return clock
 
 

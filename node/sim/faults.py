@@ -15,7 +15,11 @@ from node.sim.network import NetworkOptions
 
 
 class Options(NamedTuple):
-    """The options of one run. Times are seconds of virtual time; `…_every_s` is 0 for never."""
+    """The options of one run. Times are seconds of virtual time; `…_every_s` is 0 for never.
+
+    `early`: clients of a cluster that forms by seeds do not wait until it has formed; at first nearly all of them read,
+    so that the ring is not sealed at once.
+    """
 
     seed: int
     ops: int
@@ -24,6 +28,7 @@ class Options(NamedTuple):
     partitions: int
     zones: int
     formation: str  # "ready": a sealed ring; "join": seeds; "discover": announcements
+    early: bool
     network: NetworkOptions
     codec: bool
     turn_s: float
@@ -90,7 +95,8 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         quorums=quorums,
         partitions=rng.choice((8, 16, 32, 64)),
         zones=rng.choice((1, 1, 2, 3)),
-        formation=rng.choice(("ready",) * 6 + ("join", "discover")),
+        formation=rng.choice(("ready",) * 5 + ("join", "join", "discover")),
+        early=rng.random() < 0.5,
         network=NetworkOptions() if calm else _draw_network(rng),
         codec=rng.random() < 0.3,
         turn_s=rng.choice((0.0, 0.0, 0.0005, 0.002)),
@@ -151,6 +157,8 @@ def draw_faults(options: Options) -> list[Fault]:
 
 def _draw_fault(kind: str, at: Instant, options: Options, rng: Random) -> list[Fault]:
     host = rng.randrange(options.nodes)
+    if kind == "crash" and rng.random() < 0.2:
+        return _draw_bounces(at, host, options, rng)
     if kind == "crash":
         kind = rng.choice(("kill", "kill", "power cut"))
         hosts = (host,) if rng.random() < 0.9 else tuple(range(options.nodes))
@@ -160,6 +168,15 @@ def _draw_fault(kind: str, at: Instant, options: Options, rng: Random) -> list[F
     if kind == "pause":
         return [Fault(at, kind, (host,), rng.uniform(0.05, 4.0))]
     return [Fault(at, kind, (host,), rng.uniform(0.1, 2.0))]
+
+
+def _draw_bounces(at: Instant, host: int, options: Options, rng: Random) -> list[Fault]:
+    """One process dies young, several times over, while its peers are slow: what they answer is for its former lives."""
+    faults = [Fault(at, "slow disk", (other,), 3.0) for other in range(options.nodes) if other != host]
+    for _ in range(rng.randint(2, 6)):
+        faults.append(Fault(at, "kill", (host,), rng.uniform(0.001, 0.02)))
+        at += rng.uniform(0.1, 0.5)
+    return faults
 
 
 def _draw_cut(at: Instant, host: int, options: Options, rng: Random) -> list[Fault]:
@@ -187,14 +204,23 @@ def _draw_cut(at: Instant, host: int, options: Options, rng: Random) -> list[Fau
 
 
 def draw_formation_faults(options: Options, for_s: float) -> list[Fault]:
-    """Return faults for the time in which empty nodes look for each other. All end within `for_s`."""
+    """Return faults for the time in which empty nodes look for each other. All end within `for_s`.
+
+    Without seeds, nodes that are cut apart found several clusters, and only one of a single member can yield later.
+    There, one node at most is cut off, until the others must have found each other.
+    """
     rng = Random(f"{options.seed}/formation faults")
     faults = []
     for _ in range(rng.choice((0, 0, 1, 2, 4))):
-        at, host = rng.uniform(0.1, for_s - 1), rng.randrange(options.nodes)
+        at, host = rng.uniform(0.1, for_s / 2), rng.randrange(options.nodes)
         if rng.random() < 0.4:
-            faults.append(Fault(at, rng.choice(("kill", "power cut")), (host,), rng.uniform(0.05, for_s - at)))
-        else:
+            faults.append(Fault(at, rng.choice(("kill", "power cut")), (host,), rng.uniform(0.05, for_s / 2)))
+        elif options.formation == "join":
             cuts = _draw_cut(at, host, options, rng)
             faults += [cut._replace(for_s=min(cut.for_s, for_s - cut.at)) for cut in cuts if cut.at < for_s]
+    if options.formation == "discover" and not faults and rng.random() < 0.5:
+        loner = rng.randrange(options.nodes)
+        others = [other for other in range(options.nodes) if other != loner]
+        pairs = [(loner, other) for other in others] + [(other, loner) for other in others]
+        faults = [Fault(0.0, "cut", pair, for_s) for pair in pairs]
     return sorted(faults)

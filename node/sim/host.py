@@ -65,7 +65,7 @@ class Host:
         self._told_at: Instant = 0.0
         self._queue: list[tuple[int, Write]] = []
         self._group: Group = []
-        self._writing = False
+        self.writing = False
 
     @property
     def up(self) -> bool:
@@ -109,7 +109,7 @@ class Host:
         self._inbox.clear()
         self._queue.clear()
         self.wishes.clear()
-        self._awake = self._writing = False
+        self._awake = self.writing = False
         self._wake_at = None
         self.paused_until = world.agenda.now
         if self._group:
@@ -213,12 +213,12 @@ class Host:
 
     def _persist(self, writes: Sequence[tuple[int, Write]]) -> None:
         self._queue += writes
-        if not self._writing:
+        if not self.writing:
             self._stage()
 
     def _stage(self) -> None:
         """Begin a group commit with what waits."""
-        self._writing = True
+        self.writing = True
         waiting, self._queue = self._queue[:GROUP_MAX], self._queue[GROUP_MAX:]
         off = self.world.off
         self._group = []
@@ -254,7 +254,7 @@ class Host:
             told_at = self.world.agenda.now + self.rng.uniform(0, self.world.options.told_s_max)
             self._told_at = max(self._told_at, told_at)
             self.world.agenda.at(self._told_at, self._told, life, group)
-        self._writing = False
+        self.writing = False
         if self._queue:
             self._stage()
 

@@ -75,7 +75,7 @@ class Links:
 
     def _greet(self, host: Host, life: int, peer: Host, peer_life: int, address: str) -> None:
         """Both ends have proven the key. Two clusters do not link."""
-        if host.life != life or host.node is None:
+        if host.life != life or host.node is None or self.from_host(host, peer) is not None:
             return
         if peer.life != peer_life or peer.node is None or not self.world.network.connected(host.index, peer.index):
             self._try_later(host, address, RETRY_S)

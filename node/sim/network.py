@@ -57,6 +57,11 @@ class Network:
         self._held: dict[Direction, list[tuple[Any, Any]]] = {}
         self._last: dict[Direction, Instant] = {}
 
+    def change(self, options: NetworkOptions) -> None:
+        """From now on the network is that good or bad; what is on its way no longer holds up what follows."""
+        self.options = options
+        self._last.clear()
+
     def cut(self, source: int, target: int) -> None:
         """Let nothing through from `source` to `target`. Cuts nest: each needs its own `heal`."""
         self._cuts[source, target] = self._cuts.get((source, target), 0) + 1

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from node.core.version import Row
+from node.core.version import EMPTY, Row
+from node.sim.disk import SimStorage
 from node.storage.port import Advance, Merge, Merged, Outcome, Write
+from node.storage.records import Record
 from node.wire.messages import Message, Replicated
 from node.wire.requests import Failed, Result
 from node.wire.rows import decode_row, encode_row
@@ -27,6 +29,23 @@ class Safeguard(Enum):
     SET_COVERS_TWICE = "a SET is committed again over what an acknowledging owner held beside it"
     FORWARD_ONCE = "a forwarded write is never repeated"
     UNKNOWN_IS_SAID = "a write that may take effect is not called unavailable"
+
+
+class ReusingStorage(SimStorage):
+    """A store that gives a row which it lost its former birth again (FRESH_BIRTH)."""
+
+    def __init__(self, node_id: str, storage_id: str, epoch: int) -> None:
+        super().__init__(node_id, storage_id, epoch)
+        self._births: dict[bytes, int] = {}
+
+    def _decide(self, record: Record | None, write: Advance | Merge) -> tuple[Record | None, Outcome]:
+        born = self._births.get(write.key)
+        if record is None and born is not None and isinstance(write, Advance):
+            record = Record(encode_row(EMPTY), born, EMPTY)
+        after, outcome = super()._decide(record, write)
+        if after is not None and after.birth is not None:
+            self._births[write.key] = after.birth
+        return after, outcome
 
 
 def weaken(write: Write, off: Safeguard | None) -> Write:

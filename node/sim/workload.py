@@ -10,13 +10,16 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from node.core.version import Clock, join
+from node.core.version import Clock, add
 from node.sim.history import Ending, Kind, Record
 from node.wire.requests import Failed, Found, Get, Put, Request, Result, Written
 
 if TYPE_CHECKING:
     from node.sim.host import Host
     from node.sim.world import World
+
+EARLY_S = 4.0
+"""How long the clients of a cluster that still forms mostly read."""
 
 TIMEOUTS_MS = (50, 300, 1000, 3000)
 
@@ -90,6 +93,8 @@ class Client:
 
     def _draw_kind(self, key: bytes) -> Kind:
         options, rng = self.world.options, self.rng
+        if self.workload.reads_only and rng.random() < 0.95:
+            return Kind.GET
         if rng.random() < options.deleting:
             if rng.random() < options.covering:
                 return Kind.DEL
@@ -104,8 +109,10 @@ class Client:
         if isinstance(result, Found) and result.context:
             self.seen[record.key] = Seen(result.context, result.row.clock)
         elif isinstance(result, Written) and result.context and record.seen is not None:
-            own = tuple(mint.dot for mint in self.world.history.dots_of(record))
-            self.seen[record.key] = Seen(result.context, join(record.seen, own))
+            clock = record.seen
+            for mint in self.world.history.dots_of(record):
+                clock = add(clock, mint.dot)
+            self.seen[record.key] = Seen(result.context, clock)
         elif record.is_write and record.ending is Ending.UNKNOWN and self.rng.random() < 0.5:
             self.seen.pop(record.key, None)  # read again before the next write
         self.think()
@@ -123,6 +130,7 @@ class Workload:
             Client(self, f"c{index + 1}", world.stream(f"c{index + 1}/client")) for index in range(options.clients)
         ]
         self._forger = world.stream("forger")
+        self._begun = world.agenda.now
 
     def start(self) -> None:
         """Let every client begin."""
@@ -133,6 +141,12 @@ class Workload:
     def done(self) -> bool:
         """Whether every request was asked and answered."""
         return all(client.done for client in self.clients)
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether the cluster is still forming: hardly anybody writes then."""
+        options = self.world.options
+        return options.early and options.formation == "join" and self.world.agenda.now < self._begun + EARLY_S
 
     def take(self) -> bool:
         """Take one request from what is left to ask."""

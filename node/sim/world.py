@@ -14,7 +14,7 @@ import msgspec
 from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
 from node.core.ring import found, join
-from node.core.version import EMPTY, Row, covers, merge
+from node.core.version import EMPTY, Row, covers, descends, merge
 from node.engine.cluster import STATE_MEMBERS, STATE_RING
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Candidate
@@ -28,7 +28,7 @@ from node.sim.host import Host
 from node.sim.links import Link, Links
 from node.sim.marks import Marks
 from node.sim.network import Arrival, Network, NetworkOptions
-from node.sim.safeguards import Safeguard, blind, gloss
+from node.sim.safeguards import ReusingStorage, Safeguard, blind, gloss
 from node.storage.port import Advanced, Outcome, Refusal, Refused, SaveState
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
@@ -91,7 +91,8 @@ class World:
         return Host(self, index, config, self._storage(config, rng), self.stream(f"{name}/disk"))
 
     def _storage(self, config: NodeConfig, rng: Random) -> SimStorage:
-        return SimStorage(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
+        kind = ReusingStorage if self.off is Safeguard.FRESH_BIRTH else SimStorage
+        return kind(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
 
     # Starting --------------------------------------------------------------------------------------------------
 
@@ -298,11 +299,11 @@ class World:
     def _lose_row(self, host: Host) -> None:
         """Damage a row that the other stores together know as well: no knowledge is lost, but this store's."""
         rows = host.storage.durable_rows()
-        key = self._rot.choice(sorted(rows)) if rows else None
-        if key is None:
+        if not rows or host.writing:  # what is being written may stand on the row
             return
+        key = self._rot.choice(sorted(rows))
         here, elsewhere = decode_row(rows[key]), self.known(key, besides=host)
-        if not all(covers(elsewhere.clock, dot) for dot in here.clock):
+        if not descends(elsewhere.clock, here.clock):
             return
         self.marks.hit("row lost")
         host.storage.corrupt(key)
@@ -319,13 +320,13 @@ class World:
     def calm(self) -> None:
         """Take the faults of the beginning back, and let messages through."""
         self._schedule(self.network.heal_all(self.agenda.now))
-        self.network.options = NetworkOptions()
+        self.network.change(NetworkOptions())
         for host in self.hosts:
             host.boot()
 
     def rough(self) -> None:
         """Let the network be as bad as the seed wants it."""
-        self.network.options = self.options.network
+        self.network.change(self.options.network)
 
     def heal_everything(self) -> None:
         """End every fault: from here on the network is perfect and every node runs."""
