@@ -36,7 +36,7 @@ def decode_row(data: bytes) -> Row:
     try:
         row = _decoder.decode(data)
         check(row)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise RemoteWireError("malformed row", str(error)) from error
     _check_limits(row)
     if _encoder.encode(row) != data:

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.core.version import EMPTY, Actor, Dot, Row, add, advance, check, check_clock, covers, descends, join, merge
-from tests.helpers.causal import NOTHING, STORES, Store, World, clock_of, dot_sets, dots_of, reachable_rows, steps
+from tests.helpers.causal import (
+    NOTHING,
+    STORES,
+    Store,
+    World,
+    clock_of,
+    dot_sets,
+    dots_of,
+    reachable_rows,
+    steps,
+    version,
+)
 
 
 @given(dot_sets, dot_sets)
@@ -81,6 +92,21 @@ def test_merge_equals_the_dumb_one(rows: tuple[Row, Row]) -> None:
     for row in rows:
         if merged == row:
             assert merged is rows[0] or merged is rows[1], "a row that knew all is returned as it is"
+
+
+@st.composite
+def invented_rows(draw: st.DrawFn) -> Row:
+    """Well-formed rows that no store need ever hold: a dot still names one value."""
+    seen = draw(dot_sets)
+    held = sorted(draw(st.sets(st.sampled_from(sorted(seen)))) if seen else [])
+    return Row(clock_of(seen), tuple(version(*dot, value=b"%d" % dot.n) for dot in held))
+
+
+@given(invented_rows(), invented_rows(), invented_rows())
+def test_merge_keeps_its_laws_where_stores_went_wrong(a: Row, b: Row, c: Row) -> None:
+    assert merge(a, b) == merge(b, a) == dumb_merge(a, b)
+    assert merge(merge(a, b), c) == merge(a, merge(b, c))
+    assert merge(a, a) == a
 
 
 @given(reachable_rows(2), st.sampled_from([1, 2, 9]), st.integers(1, 3))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.core import placement
 from node.core.cluster import Seat
 from node.core.limits import PARTITIONS_MAX
 from node.core.moves import Move, balance, plan
@@ -165,6 +166,24 @@ def test_balance_counts_nodes_that_hold_nothing() -> None:
     assert even.primaries == {A.id: 1, B.id: 1, C.id: 0}
     assert even.replicas == {A.id: 2, B.id: 2, C.id: 0}
     assert even.efficiency == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("partitions", "n", "least"), [(256, 3, 5), (4096, 3, 5), (256, 5, 9), (32, 3, 5), (128, 4, 7)]
+)
+def test_rings_are_spread(partitions: int, n: int, least: int) -> None:
+    """No node owns two of any N successive partitions, so that every primary is worth N replicas."""
+    for grown in grow(partitions, n, 12):
+        if len(grown.seats) >= least:
+            around = (*grown.owners, *grown.owners[: n - 1])
+            assert [p for p in range(partitions) if len(set(around[p : p + n])) < n] == [], len(grown.seats)
+
+
+def test_remainders_stay_with_those_who_have_them() -> None:
+    assert placement.shares((A, B, C), [2, 3, 3], 8) == [2, 3, 3]
+    assert placement.shares((A, B, C), [3, 2, 3], 8) == [3, 2, 3]
+    assert placement.shares((A, B, C), [4, 4, 0], 8) == [3, 3, 2]
+    assert placement.shares((A._replace(weight=3), B), [0, 0], 16) == [12, 4]
 
 
 changes = st.lists(

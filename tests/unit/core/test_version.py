@@ -88,6 +88,12 @@ def test_the_last_number_of_an_actor_counts_beyond_gaps() -> None:
     assert not covers(clock, Dot(1, 1, 4))
 
 
+def test_a_context_that_knows_more_of_our_own_writes_is_believed() -> None:
+    row, dot = advance(EMPTY, (Dot(1, 1, 5),), X, b"v", written_at_ms=0, writer="")
+    assert dot == Dot(1, 1, 6)
+    assert row.clock == (dot,)
+
+
 @pytest.mark.parametrize(
     ("clock", "why"),
     [
