@@ -117,7 +117,8 @@ def ping(host: Host, other: Host, *numbers: int) -> None:
 
 
 async def exchange(a: Host, b: Host, number: int) -> None:
-    """A message each way arrives."""
+    """Linked at both ends, a message each way arrives."""
+    await until(lambda: a.linked(b) and b.linked(a), "both ends")
     ping(a, b, number)
     ping(b, a, number)
     await until(lambda: number in a.pings(b) and number in b.pings(a), f"ping {number}")
