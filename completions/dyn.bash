@@ -130,8 +130,10 @@ _dyn() {
         files) mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames ;;
         values)
             if [[ $current == @* ]]; then
-                mapfile -t COMPREPLY < <(compgen -f -P @ -- "${current#@}")
-                compopt -o filenames
+                local file
+                while IFS= read -r file; do
+                    COMPREPLY+=("@$(printf %q "$file")")
+                done < <(compgen -f -- "${current#@}")
             fi ;;
         *) mapfile -t COMPREPLY < <(compgen -W "$kind" -- "$current") ;;
     esac

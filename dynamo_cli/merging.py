@@ -25,7 +25,9 @@ def union(values: Sequence[bytes]) -> bytes:
         except ValueError:
             raise CannotUnite(f"{sibling_label(index)} is no JSON array or object") from None
     if all(isinstance(value, list) for value in parsed):
-        elements = {json.dumps(element, sort_keys=True): element for value in parsed for element in value}
+        elements: dict[str, object] = {}
+        for element in (element for value in parsed for element in value):
+            elements.setdefault(json.dumps(element, sort_keys=True), element)
         return json.dumps(list(elements.values()), ensure_ascii=False, separators=(",", ":")).encode()
     if all(isinstance(value, dict) for value in parsed):
         return json.dumps(_join(parsed), ensure_ascii=False, separators=(",", ":")).encode()

@@ -21,32 +21,41 @@ LABEL_COLUMNS = 26
 
 TOPICS = {
     "ctx": """\
-A causal context says what a writer has seen. A write replaces exactly what its context covers; what it does not cover
-stays beside it, as a sibling. So two writers who did not see each other lose nothing.
+A causal context says what a writer has seen. A write replaces exactly what its
+context covers; what it does not cover stays beside it, as a sibling. So two
+writers who did not see each other lose nothing.
 
-  --ctx last     what was last read: in the shell its last get of the key, else a read made now (the default)
-  --ctx TOKEN    the context of an earlier read: dyn get KEY --json, or dyn get KEY --ctx
-  --ctx none     a blind write: it replaces nothing and becomes a sibling of what is there
+  --ctx last     what was last read: in the shell its last get of the key, else
+                 a read made now (the default)
+  --ctx TOKEN    the context of an earlier read: dyn get KEY --json, or --ctx
+  --ctx none     a blind write: it replaces nothing and becomes a sibling
 
-Without --ctx a write whose read shows siblings is not done (exit 4): settle them with dyn merge.""",
+Without --ctx, a write whose read shows siblings is not done (exit 4): settle
+them with dyn merge.""",
     "formats": """\
   table     for people; the default on a terminal
   wide      as table, with all columns and nothing cut
-  plain     TAB-separated lines with a header (--no-header); the default on a pipe. One value: its bytes
-  json      one document with a "schema"; unknown is null; bytes that are not UTF-8 are base64 and say so in "enc"
+  plain     TAB-separated lines with a header (--no-header); the default on a
+            pipe. A single value: its bytes and a newline
+  json      one document with a "schema"; unknown is null; bytes that are not
+            UTF-8 are base64 and say so in "enc"
   jsonl     one object a line
   csv       as plain, as CSV
-  value     only the bytes of the value (get), or only the new context (put, del, merge)
+  value     only the value's bytes (get), or the new context (put, del, merge)
 
-In plain and csv, backslashes and control bytes are escaped (\\\\, \\n, \\x1b). In JSON errors are objects too.""",
+In plain and csv, backslashes and control bytes are escaped (\\\\, \\n, \\x1b). In
+JSON formats errors are objects too.""",
     "environment": """\
-  DYN_NODES            nodes to ask, in order: HOST:PORT, separated by commas; default 127.0.0.1:7700
-  DYN_OUTPUT           output format, as -o
-  DYN_TIMEOUT          deadline in seconds, as --timeout
-  DYN_COLOR            auto, always or never, as --color; NO_COLOR and FORCE_COLOR are heeded
-  DYN_PASSWORD_FILE    file that holds the client password
-  DYN_WRITER           label on our writes; default user@host
-  DYN_CONFIG_DIR       instead of $XDG_CONFIG_HOME/dyn; likewise DYN_DATA_DIR, DYN_STATE_DIR""",
+  DYN_NODES          nodes to ask, in order: HOST:PORT, separated by commas;
+                     default 127.0.0.1:7700
+  DYN_OUTPUT         output format, as -o
+  DYN_TIMEOUT        deadline in seconds, as --timeout
+  DYN_COLOR          auto, always or never, as --color; NO_COLOR and
+                     FORCE_COLOR are heeded
+  DYN_PASSWORD_FILE  file that holds the client password
+  DYN_WRITER         label on our writes; default user@host
+  DYN_CONFIG_DIR     instead of $XDG_CONFIG_HOME/dyn; likewise DYN_DATA_DIR and
+                     DYN_STATE_DIR""",
     "exit-codes": "\n".join(f"  {int(status):3d}  {meaning}" for status, meaning in MEANINGS.items()),
 }
 """Pages beside those of the commands."""
@@ -145,7 +154,7 @@ def _contents() -> str:
     specs = [spec for spec in catalog() if spec.runs and spec.path]
     for panel in PANELS:
         blocks += _block(panel, [(spec.name, spec.summary) for spec in specs if spec.panel == panel])
-    blocks.append(f"One of them in detail: dyn help COMMAND. Topics: {', '.join(TOPICS)}.")
+    blocks.append(f"One in detail: dyn help COMMAND. Topics: {', '.join(TOPICS)}.")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -1,0 +1,211 @@
+"""Completion in the three shells themselves: commands, options, and keys with a colon; and that the files are fresh."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from dynamo_cli.catalog import catalog
+from dynamo_cli.completions import SHELLS, script
+from tests.helpers.fake_node import HANG, Err, FakeNode, Reply, fake_node
+from tests.helpers.tools import need
+
+ROOT = Path(__file__).parents[2]
+FILES = {"bash": "dyn.bash", "zsh": "_dyn", "fish": "dyn.fish"}
+KEYS = [b"0", [b"user:7", b"user:12", b"cart:1042", b"two words", b"new\nline", b"\xff"]]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_checked_in_script_is_fresh(shell: str) -> None:
+    path = ROOT / "completions" / FILES[shell]
+    assert path.read_text() == script(shell), f"write it anew: dyn completion {shell} > completions/{FILES[shell]}"
+
+
+@pytest.fixture
+def node() -> Iterator[FakeNode]:
+    """A node with a few keys, of which not all can be typed; it heeds no prefix beyond the first letter."""
+
+    def keys(*words: bytes) -> Reply:
+        prefix = words[words.index(b"PREFIX") + 1]
+        return [b"0", [key for key in KEYS[1] if key.startswith(prefix)]]
+
+    ring = {"members": [{"address": "127.0.0.1:7701"}, {"address": "127.0.0.1:7702"}]}
+    with fake_node(DYN_KEYS=keys, DYN_RING=ring) as made:
+        yield made
+
+
+@pytest.fixture
+def environ(node: FakeNode) -> dict[str, str]:
+    """An environment in which `dyn` is this checkout's, and speaks to `node`."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "DYN_NODES": node.address, "TERM": "dumb", "PS1": "> "}
+
+
+CASES = [
+    ("ri", {"ring"}),
+    ("ring ", {"show", "owner"}),
+    ("--json ring ow", {"owner"}),
+    ("get --str", {"--strict"}),
+    ("get -o js", {"json", "jsonl"}),
+    ("get user:", {"user:7", "user:12"}),
+    ("get a user:1", {"user:12"}),
+    ("put cart", {"cart:1042"}),
+    ("put k v --ctx ", {"last", "none"}),
+    ("get --ctx cart:", {"cart:1042"}),
+    ("get -n ", {"127.0.0.1:7701", "127.0.0.1:7702"}),
+    ("put k @READ", {"@README.md"}),
+    ("key explain ca", {"cart:1042"}),
+    ("completion z", {"zsh"}),
+    ("help ex", {"exit-codes"}),
+    ("ring show x", set()),
+]
+"""What is typed after `dyn `, and what is offered."""
+
+
+@pytest.mark.parametrize(("typed", "offered"), CASES)
+def test_bash(environ: dict[str, str], typed: str, offered: set[str]) -> None:
+    line = f"dyn {typed}"
+    code = f'source completions/dyn.bash; COMP_POINT={len(line)}; _dyn; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    bash = need("bash", package="bash")
+    run = [bash, "--norc", "-c", code]
+    done = subprocess.run(run, env={**environ, "COMP_LINE": line}, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    # bash itself puts back what stands before the last colon.
+    word = typed.rsplit(" ", 1)[-1]
+    before = word[: word.rfind(":") + 1]
+    assert {before + found for found in done.stdout.splitlines() if found} == offered
+
+
+@pytest.mark.parametrize(("typed", "offered"), CASES)
+def test_fish(environ: dict[str, str], typed: str, offered: set[str]) -> None:
+    fish = need("fish", package="fish")
+    code = f'source completions/dyn.fish; complete -C "dyn {typed}"'
+    run = [fish, "--no-config", "-c", code]
+    done = subprocess.run(run, env=environ, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert {line.split("\t")[0] for line in done.stdout.splitlines()} == offered
+
+
+TYPED = [
+    ("ri\t", "dyn ring "),
+    ("ring ow\t", "dyn ring owner "),
+    ("get --str\t", "dyn get --strict "),
+    ("get cart:\t", "dyn get cart:1042 "),
+    ("get user:1\t", "dyn get user:12 "),
+    ("put k v --ctx no\t", "dyn put k v --ctx none "),
+    ("put k @READ\t", "dyn put k @README.md "),
+    ("get two\t", "dyn get two\\ words "),
+]
+"""Keys pressed, and what stands on the line then."""
+
+
+@pytest.mark.parametrize(
+    ("shell", "package", "argv", "load"),
+    [
+        (
+            "bash",
+            "bash",
+            ["--norc", "--noprofile", "-i"],
+            "bind 'set enable-bracketed-paste off'; source completions/dyn.bash",
+        ),
+        ("zsh", "zsh", ["-f", "-i"], "autoload -U compinit; compinit -D; source completions/_dyn"),
+    ],
+)
+def test_a_shell_with_a_terminal(environ: dict[str, str], shell: str, package: str, argv: list[str], load: str) -> None:
+    child = pexpect.spawn(
+        need(shell, package=package),
+        argv,
+        env=environ,
+        cwd=str(ROOT),
+        encoding="utf-8",
+        dimensions=(40, 120),
+        timeout=20,
+    )
+    child.delaybeforesend = None
+    child.sendline(f"{load}; echo LOAD''ED")
+    child.expect("LOADED\r\n")
+    for pressed, line in TYPED:
+        child.send(f"dyn {pressed}")
+        child.expect_exact(line)
+        child.sendcontrol("u")
+        child.sendline("echo CLEAR''ED")
+        child.expect("CLEARED\r\n")
+    child.close(force=True)
+
+
+def test_commands_and_options_start_no_program() -> None:
+    """A Tab on what is static must not wait for Python: `dyn` fails here, and nobody notices."""
+    code = (
+        "dyn() { echo started >&2; }; source completions/dyn.bash\n"
+        'COMP_LINE="dyn ring sh" COMP_POINT=11; _dyn; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        [need("bash", package="bash"), "--norc", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("show\n", "")
+
+
+# __complete -------------------------------------------------------------------------------------------
+
+
+def complete(*words: str, environ: dict[str, str]) -> tuple[str, str, int]:
+    run = [sys.executable, "-m", "dynamo_cli", "__complete", *words]
+    done = subprocess.run(run, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout, done.stderr, done.returncode
+
+
+def test_complete_asks_the_node_that_is_named(environ: dict[str, str], node: FakeNode) -> None:
+    away = {**environ, "DYN_NODES": "127.0.0.1:1"}
+    assert complete("keys", "user:", "-n", node.address, environ=away) == ("user:12\nuser:7\n", "", 0)
+    assert complete("keys", "user:", "-n", "127.0.0.1:1", "-n", node.address, environ=away)[0] != ""
+
+
+@pytest.mark.parametrize("reply", [HANG, Err("NOAUTH no"), b"strange", [b"0"], 7, None])
+def test_complete_never_complains(environ: dict[str, str], reply: Reply) -> None:
+    with fake_node(DYN_KEYS=reply, DYN_RING=reply) as strange:
+        for kind in ("keys", "nodes", "nonsense", ""):
+            if reply is not HANG or kind == "keys":
+                assert complete(kind, "", environ={**environ, "DYN_NODES": strange.address}) == ("", "", 0)
+    assert complete("keys", "", environ={**environ, "DYN_NODES": "127.0.0.1:1"}) == ("", "", 0)
+
+
+def test_complete_imports_next_to_nothing() -> None:
+    code = (
+        "import sys; sys.argv = ['dyn', '__complete', 'keys', '', '-n', '127.0.0.1:1']\n"
+        "from dynamo_cli.__main__ import main\nassert not main()\nprint(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"typer", "rich", "hiredis", "json", "asyncio", "prompt_toolkit"} & set(done.stdout.split())
+
+
+# The catalogue ----------------------------------------------------------------------------------------
+
+
+def test_every_command_explains_itself() -> None:
+    for spec in catalog():
+        assert spec.summary.endswith("."), spec.name
+        assert len(spec.summary) <= 120, spec.name
+        for parameter in spec.parameters:
+            assert parameter.help.endswith("."), (spec.name, parameter.name)
+        for line, what in spec.examples:
+            assert what, line
+        for name in spec.see:
+            assert any(" ".join(other.path) == name for other in catalog()), (spec.name, name)
+
+
+def test_the_catalogue_sees_what_typer_sees() -> None:
+    put = next(spec for spec in catalog() if spec.path == ("put",))
+    assert [(p.name, p.metavar, p.required) for p in put.arguments] == [
+        ("key", "KEY", True),
+        ("value", "[VALUE|-|@FILE]", False),
+    ]
+    assert [p.flags for p in put.own_options] == [("-w",), ("--strict",), ("--ctx",)]
+    assert ("-o", "--output") in [p.flags for p in put.global_options]
+    assert next(spec for spec in catalog() if not spec.path).runs
+    assert not next(spec for spec in catalog() if spec.path == ("ring",)).runs

@@ -1,0 +1,256 @@
+"""Every command in every format: nothing but the result on stdout, no escape in a pipe, no line over 80 columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.helpers.cli import dyn
+from tests.helpers.fake_node import RECEIPT, FakeNode, fake_node, reading, version
+
+EVIL = "\x1b]0;owned\x07\x1b[31m[bold]\x9b\u202e"
+"""What somebody who wants the terminal would store: escapes, rich markup, C1, a direction mark."""
+
+
+def member(i: int, *, name: str = "") -> dict[str, Any]:
+    facts = {"name": name or f"n{i}", "id": f"{i:032x}", "address": f"127.0.0.1:{7700 + i}", "zone": "", "weight": 1}
+    return {**facts, "state": "up"}
+
+
+def ring(nodes: int, partitions: int, n: int = 3) -> dict[str, Any]:
+    """A DYN.RING document in which partitions go round."""
+    members = [member(i) for i in range(1, nodes + 1)]
+    names = [m["name"] for m in members]
+    preference = [[names[(p + i) % nodes] for i in range(nodes)] for p in range(partitions)]
+    facts = {"epoch": 7, "partitions": partitions, "n": n, "r": 2, "w": 2, "hash": "md5", "moving": None}
+    return {"schema": "dyn.ring/v1", **facts, "members": members, "owners": [p[0] for p in preference],
+            "preference": preference}  # fmt: skip
+
+
+def status(name: str = "n5", **more: Any) -> dict[str, Any]:
+    """A DYN.STATUS document: n1 and n2 are up, and a third that is down and tells nothing."""
+    up = {"state": "up", "seen_by": ["n1", "n2"], "keys": 1204, "bytes": 1_100_000, "partitions": 85, "hints": 0,
+          "p99_ms": 1.93, "uptime_s": 8040.0, "zone": ""}  # fmt: skip
+    down = dict.fromkeys(up) | {"state": "down", "seen_by": [], "partitions": 86, "zone": ""}
+    nodes = [{"name": f"n{i}", "address": f"127.0.0.1:770{i}", **up} for i in (1, 2)]
+    nodes.append({"name": name, "address": "127.0.0.1:7705", **down})
+    return {"schema": "dyn.status/v1", "cluster": "carts", "cluster_id": "ab", "epoch": 7, "health": "degraded",
+            "reasons": [f"{name} is down"], "nodes": nodes, "siblings": 2, "hints": 0, "transfers": 0,
+            "repair": {"last_pass_s_ago": None, "divergent": None}, "views_agree": True, **more}  # fmt: skip
+
+
+def explain(text: str = "k") -> dict[str, Any]:
+    """A DYN.EXPLAIN document with a replica of each sort."""
+    story = {"dot": "n1:1", "clock": {"n1": 1}, "value_digest": "d", "bytes": 4, "written_at": "2026-11-23T12:03:11Z",
+             "writer": text, "deleted": False}  # fmt: skip
+    replicas = [
+        {"node": "n1", "role": "owner", "state": "up", "versions": [story], "hint_for": None, "note": ""},
+        {"node": "n2", "role": "owner", "state": "up", "versions": [], "hint_for": None, "note": "holds nothing"},
+        {"node": "n3", "role": "owner", "state": "down", "versions": None, "hint_for": None, "note": text},
+    ]
+    return {"schema": "dyn.explain/v1", "key": text, "enc": "utf8", "md5": "0" * 32, "partition": 2, "epoch": 7,
+            "preference": ["n1", "n2", "n3"], "replicas": replicas, "repairs": [], "survives": [],
+            "merged": [{"clock": {"n1": 1}, "value": text, "enc": "utf8", "deleted": False}],
+            "verdict": "stale", "why": f"1 of 2 lacks it {text}"}  # fmt: skip
+
+
+@pytest.fixture
+def node() -> Iterator[FakeNode]:
+    """A node whose every string is hostile."""
+    value = version(EVIL.encode(), {EVIL: 1}, writer=EVIL)
+    documents: dict[str, Any] = {"DYN.RING": ring(3, 256), "DYN.STATUS": status(EVIL), "DYN.EXPLAIN": explain(EVIL)}
+    documents["DYN.RING"]["members"][0] |= {"address": EVIL, "zone": EVIL}
+    keys = [b"0", [EVIL.encode(), b"\xff\xfe", b"cart:1", b"back\\slash"]]
+    with fake_node(documents, DYN_GET=reading(value), DYN_PUT=RECEIPT, DYN_DEL=b"c", DYN_KEYS=keys) as made:
+        yield made
+
+
+COMMANDS = [
+    ("get", EVIL),
+    ("get", EVIL, "b"),
+    ("put", EVIL, "v"),
+    ("del", EVIL),
+    ("merge", EVIL, "--value", "v"),
+    ("keys",),
+    ("key", "explain", EVIL),
+    ("cluster", "status"),
+    ("ring", "show"),
+    ("ring", "owner", EVIL, "b"),
+    (),
+    ("version",),
+    ("help",),
+    ("help", "put"),
+]
+FORMATS = ["table", "wide", "plain", "json", "jsonl", "csv"]
+
+
+def hostile(text: str) -> set[str]:
+    return {c for c in text if not (c.isprintable() or c in "\n\t")}
+
+
+@pytest.mark.parametrize("output", FORMATS)
+@pytest.mark.parametrize("argv", COMMANDS, ids=" ".join)
+def test_no_terminal_is_ever_commanded(node: FakeNode, argv: tuple[str, ...], output: str) -> None:
+    for terminal in (False, True):
+        result = dyn(*argv, "-o", output, node=node, terminal=terminal, environ={"NO_COLOR": "1"})
+        assert result.status == 0, result.err
+        raw_value = argv[:1] == ("get",) and output == "plain" and len(argv) == 2
+        if not raw_value:  # interface: the value's own bytes
+            assert hostile(result.out) == set()
+        assert hostile(result.err) == set()
+
+
+@pytest.mark.parametrize("argv", COMMANDS, ids=" ".join)
+def test_a_pipe_gets_no_remark_and_no_escape(node: FakeNode, argv: tuple[str, ...]) -> None:
+    result = dyn(*argv, node=node)
+    assert result.err == ""
+    if argv != ("get", EVIL):
+        assert "\x1b" not in result.out
+
+
+@pytest.mark.parametrize("argv", [argv for argv in COMMANDS if "help" not in argv], ids=" ".join)
+def test_json_is_one_document_with_a_schema(node: FakeNode, argv: tuple[str, ...]) -> None:
+    for line in dyn(*argv, "--json", node=node).out.splitlines():
+        assert json.loads(line)["schema"].startswith("dyn.")
+
+
+@pytest.mark.parametrize("argv", [("keys",), ("key", "explain", "k"), ("cluster", "status"), ("ring", "show"),
+                                  ("ring", "owner", "k")], ids=" ".join)  # fmt: skip
+def test_rows_have_as_many_cells_as_the_header(node: FakeNode, argv: tuple[str, ...]) -> None:
+    for table in (
+        [line.split("\t") for line in dyn(*argv, "-o", "plain", node=node).out.splitlines()],
+        list(csv.reader(io.StringIO(dyn(*argv, "-o", "csv", node=node).out))),
+    ):
+        assert len({len(cells) for cells in table}) == 1
+        assert len(table) > 1
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5, 24, 70])
+@pytest.mark.parametrize("partitions", [16, 256, 4096])
+def test_the_ring_fits_80_columns(nodes: int, partitions: int) -> None:
+    with fake_node(DYN_RING=ring(nodes, partitions)) as node:
+        for argv in (("ring", "show"), ("ring", "owner", "k" * 200)):
+            result = dyn(*argv, "--color", "never", node=node, terminal=True)
+            assert result.status == 0
+            assert max(map(len, result.out.splitlines())) <= 80
+
+
+def test_other_screens_fit_80_columns() -> None:
+    long = [version(b"x" * 500, {f"node-{i}": i + 1 for i in range(4)}, writer="w" * 64) for _ in range(2)]
+    with fake_node(DYN_STATUS=status("node-with-a-rather-long-name" * 2), DYN_EXPLAIN=explain("y" * 300),
+                   DYN_GET=reading(*long)) as node:  # fmt: skip
+        for argv in (("cluster", "status"), ("key", "explain", "k"), ("get", "k")):
+            result = dyn(*argv, "--color", "never", node=node, terminal=True)
+            assert max(map(len, result.out.splitlines())) <= 80, result.out
+    for page in ((), ("put",), ("node", "start"), ("exit-codes",), ("ctx",), ("formats",), ("environment",)):
+        assert max(map(len, dyn("help", *page).out.splitlines())) <= 80
+
+
+def test_the_strip_shows_every_partition_once() -> None:
+    with fake_node(DYN_RING=ring(3, 256)) as node:
+        lines = dyn("ring", "show", "--color", "never", node=node, terminal=True).out.splitlines()
+    strip = "".join("".join(line.split()[1:]) for line in lines[2:6])
+    assert strip == ("abc" * 86)[:256]
+
+
+def test_ring_checks_count_what_is_wrong() -> None:
+    broken = ring(3, 16)
+    broken["preference"][3] = ["n1", "n1", "n2"]
+    with fake_node(DYN_RING=broken) as node:
+        out = dyn("ring", "show", "--color", "never", node=node, terminal=True).out
+    assert " !  15/16 partitions have 3 distinct owners" in out
+
+
+def test_ring_owner_is_the_top_bits_of_md5() -> None:
+    with fake_node(DYN_RING=ring(3, 256)) as node:
+        [place] = json.loads(dyn("ring", "owner", "hello", "--json", node=node).out)["keys"]
+    assert place["md5"] == "5d41402abc4b2a76b9719d911017c592"
+    assert place["partition"] == 0x5D
+    assert place["owners"] == ["n1", "n2", "n3"]
+
+
+# cluster status ---------------------------------------------------------------------------------------
+
+
+def test_status_shows_what_it_does_not_know_as_unknown() -> None:
+    with fake_node(DYN_STATUS=status()) as node:
+        out = dyn("cluster", "status", "--color", "never", node=node, terminal=True).out
+        rows = dyn("cluster", "status", "--no-header", node=node).out.splitlines()
+    assert "DEGRADED  2 of 3 nodes up" in out
+    [down] = [line for line in out.splitlines() if line.startswith("down")]
+    assert down.split()[3:] == ["33.6%", "?", "?", "?", "?", "0/2"]
+    assert rows[2].split("\t") == ["n5", "127.0.0.1:7705", "", "down", "", "", "", "86", "", "", ""]
+
+
+@pytest.mark.parametrize(("health", "code"), [("healthy", 0), ("degraded", 8), ("critical", 8)])
+def test_check_is_the_exit_code(health: str, code: int) -> None:
+    with fake_node(DYN_STATUS=status(health=health)) as node:
+        assert dyn("cluster", "status", node=node).status == 0
+        assert dyn("cluster", "status", "--check", node=node).status == code
+        assert dyn("cluster", "status", "--wait", "healthy", "--for", "0.01", node=node).status == code
+
+
+def test_wait_asks_until_it_is_healthy() -> None:
+    answers = iter(["critical", "degraded", "healthy"])
+    with fake_node(DYN_STATUS=lambda: status(health=next(answers))) as node:
+        result = dyn("cluster", "status", "--wait", "healthy", "--for", "30", "--json", node=node)
+    assert (result.status, json.loads(result.out)["health"]) == (0, "healthy")
+
+
+def test_key_explain_exits_by_its_verdict() -> None:
+    for verdict, code in (("ok", 0), ("stale", 0), ("conflict", 4), ("absent", 3), ("deleted", 3), ("unreachable", 6)):
+        with fake_node(DYN_EXPLAIN=explain() | {"verdict": verdict}) as node:
+            assert dyn("key", "explain", "k", node=node).status == code
+
+
+# keys -------------------------------------------------------------------------------------------------
+
+
+def pages(*words: bytes) -> list[Any]:
+    """Five keys in pages of two, one page empty."""
+    turn = int(words[words.index(b"CURSOR") + 1])
+    page = [[b"a", b"b"], [], [b"c", b"d"], [b"e"]][turn]
+    return [b"%d" % ((turn + 1) % 4), page]
+
+
+@pytest.mark.parametrize(
+    ("argv", "out"),
+    [
+        ((), "a\nb\nc\nd\ne\n"),
+        (("--limit", "3"), "a\nb\nc\n"),
+        (("--limit", "0"), "a\nb\nc\nd\ne\n"),
+        (("-0",), "a\0b\0c\0d\0e\0"),
+        (("-o", "csv"), "key\na\nb\nc\nd\ne\n"),
+    ],
+)
+def test_keys_reads_all_pages(argv: tuple[str, ...], out: str) -> None:
+    with fake_node(DYN_KEYS=pages) as node:
+        assert dyn("keys", *argv, node=node).out == out
+
+
+def test_keys_sends_prefix_and_siblings() -> None:
+    with fake_node(DYN_KEYS=[b"0", []]) as node:
+        dyn("keys", "cart:", "--siblings", node=node)
+    assert node.asked == [(b"DYN.KEYS", b"PREFIX", b"cart:", b"CURSOR", b"0", b"LIMIT", b"1000", b"SIBLINGS")]
+
+
+# The start page ---------------------------------------------------------------------------------------
+
+
+def test_the_start_page_says_where_we_are_and_never_fails() -> None:
+    with fake_node(DYN_STATUS=status()) as node:
+        here = dyn(node=node)
+    assert (here.status, here.err) == (0, "")
+    assert "cluster carts" in here.out
+    nowhere = dyn()
+    assert (nowhere.status, nowhere.err) == (0, "")
+    assert "cannot reach 127.0.0.1:1" in nowhere.out
+    for page in (here, nowhere):
+        lines = [line for line in page.out.splitlines() if line.startswith("  ")]
+        assert 3 <= len(lines) <= 5
+        assert all(line.strip().startswith(("dyn ", "redis-cli")) for line in lines)
