@@ -142,6 +142,6 @@ class Redialer:
         if isinstance(outcome, Rejected):
             said = "the node there says: " if outcome.told else ""
             detail = f" ({outcome.detail})" if outcome.detail else ""
-            return f"{said}{outcome.reason.value}{detail}", outcome.reason is Reason.SELF
+            return f"{said}{outcome.reason.value}{detail}", outcome.reason is Reason.SELF and not outcome.told
         target.peer = NodeId(outcome.peer.node_id)
         return OK, False

@@ -116,6 +116,37 @@ def test_a_dialled_port_that_says_nothing_is_left_at_the_deadline(run: Run, monk
     run(main())
 
 
+def test_a_port_that_does_not_even_accept_is_left_in_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "DIAL_S_MAX", 0.2)
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2)) as (a, b):
+            with ExitStack() as full, socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
+                b.port, listening = deaf.getsockname()[1], b.port
+                full.enter_context(await connected(b))  # the only place in its queue
+                a.transport.dial(b.address)
+                await until(lambda: a.fact("dial-failed"))
+                b.port = listening
+            assert a.fact("dial-failed")[0]["why"] == "no answer"
+
+    run(main())
+
+
+def test_so_many_peers_and_no_more(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "PEERS_MAX", 1)
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2), Host(3)) as (a, b, c):
+            b.transport.dial(a.address)
+            await until(lambda: a.linked(b))
+            c.transport.dial(a.address)
+            await until(lambda: a.fact("peer-rejected"))
+            await exchange(a, b, 1)
+            assert a.ups(c) == [] and "1 peers" in str(a.fact("peer-rejected"))
+
+    run(main())
+
+
 def test_idle_connections_keep_nobody_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "HALF_OPEN_MAX", 8)
 
