@@ -77,7 +77,6 @@ def test_no_dial_while_linked_and_a_quick_one_after() -> None:
         d = Dialled(Accepted(HELLO))
         d.redialer.keep("h:1")
         await until(lambda: d.linked)
-        await asyncio.sleep(0)
         d.redialer.retry_now()
         for _ in range(100):
             await asyncio.sleep(0)
