@@ -1,0 +1,73 @@
+"""`dyn shell`: the same commands without `dyn`, one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from dynamo_cli.arguments import text
+from dynamo_cli.call import Call
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.options import command
+
+if TYPE_CHECKING:
+    from dynamo_cli.environment import Environment
+
+Execute = Annotated[
+    list[str] | None, Option("-e", "--exec", metavar="CMD", parser=text, help="Run this; several: in order.")
+]
+Script = Annotated[
+    str | None, Option("-f", "--file", metavar="FILE", parser=text, help="Run a script; - is standard input.")
+]
+ReadOnly = Annotated[bool, Option("--read-only", help="Refuse what writes.")]
+KeepGoing = Annotated[bool, Option("--keep-going", help="Run the rest of a script after an error.")]
+
+
+@command(
+    "shell",
+    panel="Start here",
+    examples=[
+        ("dyn shell", "an interactive shell"),
+        ("dyn shell -e 'put k v' -e 'get k'", "two commands over one connection"),
+        ("dyn shell -f setup.dyn", "a script, up to its first error"),
+    ],
+    see=["get", "put", "merge"],
+    completes={"file": "files"},
+)
+def shell(
+    call: Call, execute: Execute = None, file: Script = None, read_only: ReadOnly = False, keep_going: KeepGoing = False
+) -> ExitStatus:
+    """Open a shell: the same commands without `dyn`, with completion and history, over one connection.
+
+    It remembers the context of every key it reads: a put or del of that key replaces what was shown, and says so.
+    Without a terminal it runs the lines of standard input.
+    """
+    from dynamo_cli.repl.script import lines_in, lines_of, open_script, run_script
+    from dynamo_cli.repl.session import Session, ShellEnvironment
+
+    env = ShellEnvironment(call.env, call.options)
+    session = Session(env, read_only=read_only)
+    try:
+        if execute or file or not (env.stdin.isatty() and env.stdout_is_terminal):
+            lines = list(lines_of(execute or ()))
+            if file or not execute:
+                name = file or "-"
+                with open_script(name, env.stdin) as script:
+                    lines += lines_in(script, "stdin" if name == "-" else name)
+            return ExitStatus(run_script(session, lines, keep_going=keep_going))
+        from dynamo_cli.repl.loop import Terminal
+
+        Terminal(session, history_path(env)).run()
+        return ExitStatus.OK
+    finally:
+        env.hang_up()
+
+
+def history_path(env: Environment) -> Path | None:
+    """Where lines are remembered: DYN_HISTORY, or our state directory; an empty DYN_HISTORY means nowhere."""
+    chosen = env.environ.get("DYN_HISTORY")
+    if chosen is not None:
+        return Path(chosen).expanduser() if chosen else None
+    return env.directory("state") / "history"

@@ -1,0 +1,102 @@
+"""What may come next on a line: commands, options, nodes, and keys that were seen or are asked for, a few at a time.
+
+`suggest` is pure; `ShellCompleter` gives it to prompt_toolkit. Keys come from this shell's memory and from one bounded
+question to the cluster with a short deadline: a Tab never scans, and never waits long for a node that is down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+
+from dynamo_cli.catalog import CommandSpec, ParameterSpec, catalog, find
+from dynamo_cli.repl.parse import ELSEWHERE, path_of
+
+SHOWN_MAX = 50
+"""More words than this help nobody to choose."""
+
+
+class Suggestion(NamedTuple):
+    """A word that may come next, and what it is."""
+
+    word: str
+    meaning: str
+
+
+class Sources(NamedTuple):
+    """Where words come from that no table knows."""
+
+    keys: Callable[[str], Iterable[str]]
+    nodes: Callable[[], Iterable[str]]
+
+
+def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestion]:
+    """What may complete `word` after the complete `words` before it."""
+    path = path_of(words)
+    spec = find(path) if path else None
+    if spec is None or (spec.subcommands and len(path) == len(words)):
+        found = list(_commands(tuple(words)))
+    else:
+        found = list(_arguments(spec, words[len(path) :], word, sources))
+    return [suggestion for suggestion in found if suggestion.word.startswith(word)][:SHOWN_MAX]
+
+
+def _commands(before: tuple[str, ...]) -> Iterator[Suggestion]:
+    for spec in catalog():
+        if len(spec.path) == len(before) + 1 and spec.path[: len(before)] == before and spec.path not in ELSEWHERE:
+            yield Suggestion(spec.path[-1], spec.summary)
+    if not before:
+        yield Suggestion("exit", "Leave the shell.")
+
+
+def _arguments(spec: CommandSpec, given: Sequence[str], word: str, sources: Sources) -> Iterator[Suggestion]:
+    option = _waiting(spec, given)
+    if option is not None:
+        yield from _values(option, word, sources)
+        return
+    if word.startswith("-"):
+        for parameter in spec.parameters:
+            for flag in parameter.flags:
+                yield Suggestion(flag, parameter.help)
+        return
+    plain = [w for w in given if not w.startswith("-")]
+    slots = spec.arguments
+    if slots:
+        slot = slots[min(len(plain), len(slots) - 1)]
+        if len(plain) < len(slots) or slot.repeats:
+            yield from _values(slot, word, sources)
+
+
+def _waiting(spec: CommandSpec, given: Sequence[str]) -> ParameterSpec | None:
+    """The option whose value comes next, if the last word given is its flag."""
+    last = given[-1] if given else ""
+    return next((p for p in spec.parameters if last in p.flags and p.takes_value), None)
+
+
+def _values(parameter: ParameterSpec, word: str, sources: Sources) -> Iterator[Suggestion]:
+    if parameter.completes == "keys":
+        yield from (Suggestion(key, "key") for key in sources.keys(word))
+    elif parameter.completes == "nodes":
+        yield from (Suggestion(node, "node") for node in sources.nodes())
+    elif parameter.completes != "files":
+        yield from (Suggestion(choice, parameter.help) for choice in parameter.completes.split())
+
+
+class ShellCompleter(Completer):
+    """`suggest` for prompt_toolkit. Quoted words are left alone: what is quoted is being written, not chosen."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """The completions at the cursor."""
+        line = document.current_line_before_cursor
+        if any(quote in line for quote in "'\"\\"):
+            return
+        *words, word = line.split(" ")
+        given = [w for w in words if w]
+        for suggestion in suggest(given, word, self.sources):
+            yield Completion(suggestion.word, -len(word), display_meta=suggestion.meaning)

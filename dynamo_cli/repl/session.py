@@ -1,0 +1,81 @@
+"""One shell: commands run one after the other over one connection, and the contexts that were read are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynamo_cli.app import run
+from dynamo_cli.client import Client
+from dynamo_cli.environment import Environment
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.options import Options
+from dynamo_cli.repl.parse import LEAVE, arguments, split
+from dynamo_cli.store import Memory
+
+
+class ShellEnvironment(Environment):
+    """The environment of the outer command, with a memory, and with connections that stay open between commands."""
+
+    program = "error"
+
+    def __init__(self, outer: Environment, options: Options) -> None:
+        super().__init__(stdin=outer.stdin, stdout=outer.stdout, stderr=outer.stderr, environ=outer.environ)
+        self.memory = self.contexts = Memory()
+        self._outer = options
+        self._clients: dict[tuple[tuple[str, ...], float], Client] = {}
+
+    def nodes(self, options: Options) -> tuple[str, ...]:
+        """The nodes of the command, else those the shell was started with."""
+        return super().nodes(options if options.nodes else self._outer)
+
+    def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
+        """The open client of these nodes, or a new one."""
+        wanted = (tuple(nodes), timeout_s)
+        if wanted not in self._clients:
+            self._clients[wanted] = super().client_of(nodes, timeout_s)
+        return self._clients[wanted]
+
+    def fresh_client(self, timeout_s: float) -> Client:
+        """A client for the background, which shares nothing."""
+        return super().client_of(self.nodes(Options()), timeout_s)
+
+    def release(self, client: Client) -> None:
+        """Keep the connection for the next command."""
+
+    def hang_up(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+
+class Session:
+    """Runs lines. `left` is set by `exit`."""
+
+    def __init__(self, env: ShellEnvironment, *, read_only: bool = False) -> None:
+        self.env = env
+        self.read_only = read_only
+        self.left = False
+
+    def run(self, line: str) -> int:
+        """Run one line and return its exit status; every error has been told."""
+        try:
+            words = split(line)
+            if not words:
+                return ExitStatus.OK
+            if words[0] in LEAVE:
+                self.left = True
+                return ExitStatus.OK
+            if words == ["clear"]:
+                self.env.write("\x1b[H\x1b[2J" if self.env.stdout_is_terminal else "")
+                return ExitStatus.OK
+            if words[0] == "?":
+                words[0] = "help"
+            return run(arguments(words, read_only=self.read_only), self.env)
+        except CliError as error:
+            self.env.write(f"{self.env.program}: {error.line()}\n", error=True)
+            return error.status
+        except KeyboardInterrupt:
+            self.env.write("\n", error=True)
+            return ExitStatus.INTERRUPTED

@@ -1,0 +1,71 @@
+"""The cluster's state for prompt and toolbar, asked for in the background: no keystroke ever waits for a node."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from dynamo_cli import store
+from dynamo_cli.client import Client
+from dynamo_cli.errors import CliError
+
+INTERVAL_S = 2.0
+
+
+class State(NamedTuple):
+    """What was heard last. `document` None: no node answered, and `why`."""
+
+    document: dict[str, Any] | None
+    why: str
+
+    @property
+    def up(self) -> int:
+        """Nodes that are up."""
+        return sum(node["state"] == "up" for node in self.document["nodes"]) if self.document else 0
+
+    @property
+    def total(self) -> int:
+        """Members."""
+        return len(self.document["nodes"]) if self.document else 0
+
+    @property
+    def addresses(self) -> list[str]:
+        """Client addresses of all members."""
+        return [node["address"] for node in self.document["nodes"]] if self.document else []
+
+
+class Watcher:
+    """Asks for DYN.STATUS every INTERVAL_S with a client of its own; `changed` is called after each answer."""
+
+    def __init__(self, client: Callable[[], Client], changed: Callable[[], None] = lambda: None) -> None:
+        self._client = client
+        self._changed = changed
+        self._stop = threading.Event()
+        self.state = State(None, "not asked yet")
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more; a question under way ends by its own deadline."""
+        self._stop.set()
+
+    def look(self) -> State:
+        """Ask once, now."""
+        client = self._client()
+        try:
+            self.state = State(store.document(client, "STATUS"), "")
+        except CliError as error:
+            self.state = State(None, error.message)
+        finally:
+            client.close()
+        return self.state
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            self.look()
+            self._changed()
+            self._stop.wait(INTERVAL_S)
