@@ -121,6 +121,8 @@ class RequestReader:
 
     def _fast(self) -> list[Item] | None:
         """Let hiredis parse the chunk. None, and nothing consumed: this one needs a careful look."""
+        if len(self._buffer) > self.limits.kept_bytes:
+            return None
         data = self._buffer if isinstance(self._buffer, bytes) else bytes(self._buffer)
         if b">" in data or b"~" in data or _LONG_ARRAY.search(data) is not None:
             return None
