@@ -226,6 +226,9 @@ EXPLAIN_NODES_MAX = 8
 EVENTS_MAX = 1000
 """Cluster events a node remembers."""
 
+STOP_S_MAX = 3.5
+"""How long a clean stop waits for requests in flight: a little more than the default deadline of a request."""
+
 # Figures and logs -------------------------------------------------------------------------------------
 
 LATENCY_WINDOW_S = 10.0

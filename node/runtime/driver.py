@@ -31,18 +31,14 @@ if TYPE_CHECKING:
 Deliver = Callable[[Result], None]
 
 
-class Reader(Protocol):
-    """What the driver asks of the store itself; it answers at once."""
+class Store(Protocol):
+    """What the driver asks of the store. Reads are answered at once, outcomes come to `Driver.persisted`."""
 
     def fetch(self, key: bytes) -> bytes | Unreadable | None:
         """Return the row of `key`."""
 
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
         """Return a page of rows."""
-
-
-class Writer(Protocol):
-    """The disk thread's inbox; outcomes come back to `Driver.persisted` on the loop's thread."""
 
     def submit(self, writes: Sequence[tuple[int, Write]]) -> None:
         """Queue writes for the next transaction."""
@@ -64,8 +60,7 @@ class Driver:
     def __init__(
         self,
         node: Node,
-        reader: Reader,
-        writer: Writer,
+        store: Store,
         links: Links,
         measures: Measures,
         on_fact: Callable[[str, dict[str, object]], None],
@@ -76,8 +71,7 @@ class Driver:
         self.flushes = 0
         self.events = 0
         self._step = node.step
-        self._reader = reader
-        self._writer = writer
+        self._store = store
         self._links = links
         self._measures = measures
         self._on_fact = on_fact
@@ -159,25 +153,25 @@ class Driver:
         while out.loads or out.scans or out.measures:
             self._read(out)
         self._out = Outbox()
+        if out.facts:
+            self._tell(out)  # first: our greeting must have changed before a message goes out that builds on it
         if out.sends:
             send = self._links.send
             for peer, messages in out.sends.items():
                 send(peer, messages)
         if out.persists:
-            self._writer.submit(out.persists)
+            self._store.submit(out.persists)
         self._scheduled = False
         if out.replies:
             self._reply(out)
         if out.dials:
             for address, keep in out.dials:
                 self._links.dial(address, keep=keep)
-        if out.facts:
-            self._tell(out)
         self._arm()
 
     def _read(self, out: Outbox) -> None:
         """Answer what was asked of the local store, and of us; the steps may ask for more."""
-        step, fetch, now = self._step, self._reader.fetch, monotonic()
+        step, fetch, now = self._step, self._store.fetch, monotonic()
         loads, out.loads = out.loads, []
         for ticket, key in loads:
             row = fetch(key)
@@ -187,7 +181,7 @@ class Driver:
                 step(Loaded(ticket, row, True), now, out)  # type: ignore[arg-type]  # not Unreadable
         scans, out.scans = out.scans, []
         for ticket, partition, partitions, after, limit in scans:
-            page = self._reader.scan(partition, partitions, after, limit)
+            page = self._store.scan(partition, partitions, after, limit)
             step(ScannedHere(ticket, page.items, page.after is not None), now, out)
         measures, out.measures = out.measures, []
         for ticket in measures:

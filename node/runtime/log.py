@@ -42,6 +42,8 @@ WORDS: Final[dict[str, str]] = {
     "discovery-failed": "cannot look for nodes on the network ({why}); --join HOST:PEERPORT works without",
     "storage-stopped": "the disk failed and nothing more is stored until a restart: {why}",
     "key-made": "made a cluster key for this user in {file}",
+    "loop": "the event loop says: {message}",
+    "exception": "an exception nobody expected: {error} ({at})",
     "bug": "a bug in dyn ends this node: {error}",
 }
 """What a kind of fact means, in words. One that is not here is shown as its name and its fields."""
@@ -59,6 +61,8 @@ WARNINGS: Final = frozenset(
         "peer-broke-protocol",
         "message-not-sent",
         "discovery-failed",
+        "loop",
+        "exception",
     )
 )
 ERRORS: Final = frozenset(("storage-stopped", "bug"))

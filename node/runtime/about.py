@@ -1,0 +1,100 @@
+"""What a node says about itself on its ports: INFO, CONFIG GET, /metrics. Reads everybody's state, changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from node import __version__
+from node.runtime import clock
+
+if TYPE_CHECKING:
+    from node.runtime.metrics import Surroundings
+    from node.runtime.server import Server
+
+
+class About:
+    """The facts of one node, for the client port (`facts.ServerFacts`) and the HTTP port."""
+
+    version = __version__
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def names(self) -> Mapping[int, str]:
+        """Node names by dot epoch."""
+        return self._server.node.cluster.names_by_epoch
+
+    def info(self) -> Mapping[str, Mapping[str, object]]:
+        """Our sections of INFO."""
+        server = self._server
+        view = server.node.view()
+        config = server.config
+        figures = server.measures.figures()
+        return {
+            "dyn": {
+                "node": config.name,
+                "node_id": config.id,
+                "cluster": config.cluster,
+                "cluster_id": view.cluster_id,
+                "seated": int(view.seated),
+                "members": view.members,
+                "peers_up": server.peers_up,
+                "durability": server.settings.durability,
+                "http_port": config.http_port,
+                "peer_port": config.peer_port,
+            },
+            "server": {"tcp_port": config.port, "process_id": os.getpid()},
+            "memory": {"used_memory_rss": figures["rss_bytes"]},
+            "persistence": {"loading": 0, "aof_enabled": 1, "siblings": figures["siblings"]},
+        }
+
+    def config(self) -> Mapping[str, str]:
+        """The settings, as CONFIG GET shows them: none of them is a secret."""
+        settings = self._server.settings
+        shown = {
+            name.replace("_", "-"): value
+            for name, value in settings._asdict().items()
+            if name not in ("key", "password", "nrw", "join")
+        }
+        shown["name"] = self._server.config.name
+        shown["nrw"] = "/".join(map(str, settings.nrw))
+        shown["join"] = ",".join(settings.join)
+        return {name: "" if value is None else str(value) for name, value in shown.items()}
+
+    def keys(self) -> int:
+        """Rows of this node."""
+        return self._server.store.totals().rows
+
+    def wall_s(self) -> float:
+        """Unix time."""
+        return clock.wall_s()
+
+    def surroundings(self) -> Surroundings:
+        """What /metrics tells beside the measures."""
+        from node.runtime.metrics import Surroundings
+
+        server = self._server
+        view = server.node.view()
+        return Surroundings(
+            version=__version__,
+            node=server.config.name,
+            cluster=server.config.cluster,
+            peers_up=server.peers_up,
+            members=view.members,
+            clients=len(server.clients.sessions),
+            in_flight=server.driver.in_flight,
+            seated=view.seated,
+        )
+
+    def metrics(self) -> tuple[str, bytes]:
+        """/metrics. The renderer is imported when somebody first asks: most nodes are never scraped."""
+        from node.runtime.metrics import render
+
+        return render(self._server.measures, self.surroundings)
+
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return round(monotonic() - self._server.began, 1)

@@ -1,0 +1,108 @@
+"""The node's store as the rest of the runtime sees it: the data directory with its owner, the file, the disk thread.
+
+A data directory belongs to one node of one cluster, and says so: the name and the cluster are kept in the store, and a
+start that means another node is refused, in a sentence that says which side is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from secrets import token_bytes
+from typing import Final
+
+import msgspec
+
+from node.runtime.config import NodeSettings, StartError
+from node.runtime.disk import DiskThread
+from node.storage.errors import StorageError
+from node.storage.port import Identity, Outcome, Refused, SaveState, Totals, Write
+from node.storage.sqlite import SqliteStorage
+
+OWNER: Final = "owner"
+"""The state in which the store keeps whose it is."""
+
+
+class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+    """Whose data directory this is."""
+
+    name: str
+    cluster: str
+
+
+class Store:
+    """An open store. `start` and `stop` its thread; `close` releases the file."""
+
+    def __init__(self, storage: SqliteStorage, owner: Owner) -> None:
+        self.identity: Identity = storage.identity
+        self.name = owner.name
+        self.state = storage.load_state()
+        self.fetch = storage.fetch
+        self.scan = storage.scan
+        self.totals: Callable[[], Totals] = storage.totals
+        self._storage = storage
+        self._disk: DiskThread | None = None
+
+    @classmethod
+    def open(cls, settings: NodeSettings) -> Store:
+        """Open, or create, what the settings name. StartError if it cannot be used, or is somebody else's."""
+        try:
+            storage = SqliteStorage.open(settings.data_dir, durability=settings.durability, entropy=token_bytes)
+        except StorageError as error:
+            raise StartError(error.message, error.hint) from None
+        try:
+            return cls(storage, claim(storage, settings))
+        except BaseException:
+            storage.close()
+            raise
+
+    def start(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        persisted: Callable[[list[tuple[int, Outcome]]], None],
+        stopped: Callable[[str], None],
+    ) -> None:
+        """Start the thread that writes; outcomes, and why it stopped if it must, come back on the loop's thread."""
+        self._disk = DiskThread(self._storage, loop, persisted, stopped)
+        self.submit: Callable[[Sequence[tuple[int, Write]]], None] = self._disk.submit
+        self._disk.start()
+
+    @property
+    def queued(self) -> int:
+        """Writes that wait for the disk."""
+        return self._disk.queued if self._disk is not None else 0
+
+    def figures(self) -> dict[str, object]:
+        """What the disk thread measured."""
+        return self._disk.figures() if self._disk is not None else {}
+
+    def stop(self) -> None:
+        """Let the thread finish what is queued, and end. Blocks."""
+        if self._disk is not None:
+            self._disk.stop()
+            self._disk = None
+
+    def close(self) -> None:
+        """Release the file; the stop was clean."""
+        self.stop()
+        self._storage.close()
+
+
+def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
+    """Whose store this is: ours from now on if it is new. StartError if it belongs to somebody else."""
+    data = storage.load_state().get(OWNER)
+    if data is None:
+        owner = Owner(settings.name or f"n{settings.port}", settings.cluster)
+        (outcome,) = storage.apply([SaveState(OWNER, msgspec.msgpack.encode(owner))])
+        if isinstance(outcome, Refused):
+            raise StartError(f"the data directory {settings.data_dir} takes no data: {outcome.why.value}")
+        return owner
+    owner = msgspec.msgpack.decode(data, type=Owner)
+    wanted = Owner(settings.name or owner.name, settings.cluster)
+    if wanted != owner:
+        raise StartError(
+            f"the data directory {settings.data_dir} belongs to node {owner.name} of cluster {owner.cluster}, "
+            f"and this start is for node {wanted.name} of cluster {wanted.cluster}",
+            f"Start with --name {owner.name} --cluster {owner.cluster}, or with another --data-dir",
+        )
+    return owner
