@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--seed", type=int, help="run this one and tell everything")
     what.add_argument("--seeds", type=_range, help="a campaign over FIRST-LAST (default 1-300)", metavar="FIRST-LAST")
-    parser.add_argument("--minutes", type=float, help="a campaign for so long, from a random seed or the first of --seeds")
+    parser.add_argument(
+        "--minutes", type=float, help="a campaign for so long, from a random seed or the first of --seeds"
+    )
     parser.add_argument("--ops", type=int, help="requests of each run (default: drawn from the seed, 100 to 400)")
     parser.add_argument("--jobs", type=int, default=1, help="processes of a campaign (default 1)")
     parser.add_argument("--trace", type=int, default=0, metavar="LINES", help="show the last steps of the run")

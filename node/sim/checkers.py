@@ -79,22 +79,26 @@ def no_false_sibling(history: History) -> Iterator[str]:
                 if covers(other.past, one.dot):
                     yield f"{record!r} read {one.value!r} beside {other.value!r}, which had covered it"
     for record in history.requests:
-        yield from _wrongly_committed(history, record)
-
-
-def _wrongly_committed(history: History, record: Record) -> Iterator[str]:
-    """A write is one event (a SET at most one more, over its first), and covers what its context covers."""
-    mints = history.dots_of(record)
-    if record.seen is None:
+        mints = history.dots_of(record)
         for before, after in zip(mints, mints[1:], strict=False):
             if not covers(after.past, before.dot):
                 yield f"{record!r} was committed as {before.dot} and, beside it, as {after.dot}"
-        return
-    if len(mints) > 1:
-        yield f"{record!r} was committed {len(mints)} times: {[mint.dot for mint in mints]}"
-    for mint in mints:
-        if mint.past != record.seen:
-            yield f"{record!r} had seen {record.seen} and covers {mint.past}"
+
+
+def contexts(history: History) -> Iterator[str]:
+    """Invariants 1 and 3 at their root: a write is one event and covers what its writer had seen, no more and no less.
+
+    Only a SET may be committed again, over its first commit; and it covers what it finds.
+    """
+    for record in history.requests:
+        mints = history.dots_of(record)
+        if record.seen is None:
+            continue
+        if len(mints) > 1:
+            yield f"{record!r} was committed {len(mints)} times: {[mint.dot for mint in mints]}"
+        for mint in mints:
+            if mint.past != record.seen:
+                yield f"{record!r} had seen {record.seen} and covers {mint.past}"
 
 
 def settled(history: History) -> Iterator[str]:
@@ -196,6 +200,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "1 no loss": no_loss,
     "2 no phantom": no_phantom,
     "3 no false sibling": no_false_sibling,
+    "3 contexts": contexts,
     "3 settled by SET": settled,
     "4 dots": dots,
     "5 no resurrection": no_resurrection,
@@ -266,9 +271,7 @@ def _own(history: History, record: Record) -> Clock:
     return clock
 
 
-def _floors(
-    records: Iterable[Record], clock_of: Callable[[Record], Clock]
-) -> dict[bytes, Callable[[float], Clock]]:
+def _floors(records: Iterable[Record], clock_of: Callable[[Record], Clock]) -> dict[bytes, Callable[[float], Clock]]:
     """Per key: what everything that had ended by a time had seen or written."""
     steps: dict[bytes, list[tuple[float, Clock]]] = {}
     for record in sorted(records, key=lambda record: record.ended or 0.0):

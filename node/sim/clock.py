@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import blake2b
 from heapq import heappop, heappush
-from typing import Any
 
 from node.core.ids import Instant
 
@@ -21,15 +20,15 @@ class Agenda:
     def __init__(self) -> None:
         self.now: Instant = 0.0
         self.steps = 0
-        self._heap: list[tuple[Instant, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._heap: list[tuple[Instant, int, Callable[..., None], tuple[object, ...]]] = []
         self._seq = 0
 
-    def at(self, when: Instant, do: Callable[..., None], *arguments: Any) -> None:
+    def at(self, when: Instant, do: Callable[..., None], *arguments: object) -> None:
         """Do it at `when`; what is past happens now, after what was asked for before."""
         self._seq += 1
         heappush(self._heap, (when if when > self.now else self.now, self._seq, do, arguments))
 
-    def after(self, delay_s: float, do: Callable[..., None], *arguments: Any) -> None:
+    def after(self, delay_s: float, do: Callable[..., None], *arguments: object) -> None:
         """Do it `delay_s` from now."""
         self.at(self.now + delay_s, do, *arguments)
 

@@ -61,15 +61,14 @@ class Options(NamedTuple):
     def describe(self) -> str:
         """One line: every option, in words that `Options` uses."""
         plain = {name: value for name, value in self._asdict().items() if name not in ("network", "quorums", "seed")}
-        network = {name: value for name, value in self.network._asdict().items()}
         words = [f"nrw={'/'.join(map(str, self.quorums))}"]
-        for name, value in (plain | network).items():
+        for name, value in (plain | self.network._asdict()).items():
             words.append(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}")
         return " ".join(words)
 
 
 class Fault(NamedTuple):
-    """Something that goes wrong at `at`, and for how long. `hosts` whom it strikes (a cut: from the first to the others)."""
+    """Something that goes wrong at `at`, and for how long. `hosts`: whom it strikes; a cut goes from the first to the other."""
 
     at: Instant
     kind: str
@@ -85,12 +84,14 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
     rng = Random(f"{seed}/options")
     nodes = rng.randint(3, 7)
     quorums = rng.choice(
-        [Quorums(3, 2, 2)] * 6 + [Quorums(3, 1, 1), Quorums(3, 1, 3), Quorums(3, 3, 1), Quorums(2, 1, 2), Quorums(5, 3, 3)]
+        [Quorums(3, 2, 2)] * 6
+        + [Quorums(3, 1, 1), Quorums(3, 1, 3), Quorums(3, 3, 1), Quorums(2, 1, 2), Quorums(5, 3, 3)]
     )
     calm = rng.random() < 0.05
+    drawn = rng.choice((100, 200, 300, 400))  # drawn in any case: how long a run is changes nothing else
     return Options(
         seed=seed,
-        ops=ops if ops is not None else rng.choice((100, 200, 300, 400)),
+        ops=ops if ops is not None else drawn,
         nodes=nodes,
         quorums=quorums,
         partitions=rng.choice((8, 16, 32, 64)),
@@ -171,7 +172,7 @@ def _draw_fault(kind: str, at: Instant, options: Options, rng: Random) -> list[F
 
 
 def _draw_bounces(at: Instant, host: int, options: Options, rng: Random) -> list[Fault]:
-    """One process dies young, several times over, while its peers are slow: what they answer is for its former lives."""
+    """One process dies young, again and again, while its peers are slow: their answers are for its former lives."""
     faults = [Fault(at, "slow disk", (other,), 3.0) for other in range(options.nodes) if other != host]
     for _ in range(rng.randint(2, 6)):
         faults.append(Fault(at, "kill", (host,), rng.uniform(0.001, 0.02)))

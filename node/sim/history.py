@@ -46,8 +46,8 @@ class Record:
     """
 
     __slots__ = (
-        "begun", "client", "deadline", "ended", "ending", "forged", "key", "kind", "node", "paused_s", "r", "result", "seen",
-        "strict", "tag", "value", "w",
+        "begun", "client", "deadline", "ended", "ending", "forged", "key", "kind", "node", "paused_s", "r", "result",
+        "seen", "strict", "tag", "value", "w",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +89,8 @@ class Record:
     def __repr__(self) -> str:
         what = f" {self.value!r}" if self.value is not None else ""
         how = f" ({self.result.code})" if isinstance(self.result, Failed) else ""
-        return f"{self.tag} {self.kind.value} {self.key!r}{what} at {self.node}, t={self.begun:.3f}: {self.ending.value}{how}"
+        ask = f"{self.tag} {self.kind.value} {self.key!r}{what} at {self.node}, t={self.begun:.3f}"
+        return f"{ask}: {self.ending.value}{how}"
 
 
 def ending_of(result: Result | None) -> Ending:

@@ -22,6 +22,7 @@ from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.sim.safeguards import Safeguard, skip, weaken
 from node.storage.port import Advance, Merge, Outcome, Refusal, Refused, Unreadable, Write
+from node.wire.messages import Message
 
 if TYPE_CHECKING:
     from node.sim.disk import SimStorage
@@ -50,7 +51,7 @@ class Host:
         self.address = f"{config.host}:{config.peer_port}"
         self.storage = storage
         self.rng = rng
-        self.wall_offset_s = rng.uniform(-1e6, 1e6)
+        self.wall_offset_s = 1.7e9 + rng.uniform(-1e7, 1e7)
         self.node: Node | None = None
         self.life = 0
         self.paused_until: Instant = 0.0
@@ -205,9 +206,9 @@ class Host:
             page = self.storage.scan(partition, partitions, after, limit)
             self.give(ScannedHere(ticket, page.items, page.after is not None))
 
-    def received(self, peer: NodeId, message: object) -> None:
+    def received(self, peer: NodeId, message: Message) -> None:
         """A message arrived on an open link."""
-        self.give(Received(peer, message))  # type: ignore[arg-type]  # whatever came through the codec
+        self.give(Received(peer, message))
 
     # The disk ------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from node.engine.events import PeerDown, PeerUp, Stranger
+from node.sim.network import Link
 
 if TYPE_CHECKING:
     from node.sim.host import Host
@@ -25,15 +26,6 @@ RETRY_S = 0.3
 
 STRANGER_RETRY_S = 1.0
 """… and so is one that met another cluster."""
-
-
-class Link:
-    """One link. `open` says, per end, whether that host thinks so."""
-
-    __slots__ = ("open",)
-
-    def __init__(self, a: int, b: int) -> None:
-        self.open = {a: True, b: True}
 
 
 class Links:

@@ -11,10 +11,10 @@ no statement but a command.
 from __future__ import annotations
 
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from node.core.ids import Instant
-from node.wire.messages import Forward
+from node.wire.messages import Forward, Message
 
 HELD_MAX = 2000
 """Messages that one cut direction keeps; beyond it they are lost, as a full send buffer would end the link."""
@@ -36,13 +36,22 @@ class NetworkOptions(NamedTuple):
     hold: bool = False
 
 
+class Link:
+    """One link between two hosts. `open` says, per end, whether that host thinks so."""
+
+    __slots__ = ("open",)
+
+    def __init__(self, a: int, b: int) -> None:
+        self.open = {a: True, b: True}
+
+
 class Arrival(NamedTuple):
     """One copy of a message that will arrive: when, on which link, and what."""
 
     at: Instant
     direction: Direction
-    link: Any
-    message: Any
+    link: Link
+    message: Message
 
 
 class Network:
@@ -54,7 +63,7 @@ class Network:
         self.counts = {"sent": 0, "lost": 0, "duplicated": 0, "held": 0, "overtook": 0}
         self._duplicates_forwards = duplicates_forwards
         self._cuts: dict[Direction, int] = {}
-        self._held: dict[Direction, list[tuple[Any, Any]]] = {}
+        self._held: dict[Direction, list[tuple[Link, Message]]] = {}
         self._last: dict[Direction, Instant] = {}
 
     def change(self, options: NetworkOptions) -> None:
@@ -100,7 +109,7 @@ class Network:
             return rng.uniform(options.delay_s_max, options.slow_s_max)
         return rng.uniform(options.delay_s_min, options.delay_s_max)
 
-    def send(self, source: int, target: int, now: Instant, link: Any, message: Any) -> list[Arrival]:
+    def send(self, source: int, target: int, now: Instant, link: Link, message: Message) -> list[Arrival]:
         """Return the copies of `message` that will arrive: none, one or two."""
         direction, options, counts = (source, target), self.options, self.counts
         counts["sent"] += 1
@@ -116,10 +125,10 @@ class Network:
             counts["lost"] += 1
             return []
         arrivals = [Arrival(self._when(direction, now), direction, link, message)]
-        if options.duplicate and self.rng.random() < options.duplicate:
-            if self._duplicates_forwards or not isinstance(message, Forward):
-                counts["duplicated"] += 1
-                arrivals.append(Arrival(self._when(direction, now), direction, link, message))
+        may_repeat = self._duplicates_forwards or not isinstance(message, Forward)
+        if options.duplicate and may_repeat and self.rng.random() < options.duplicate:
+            counts["duplicated"] += 1
+            arrivals.append(Arrival(self._when(direction, now), direction, link, message))
         return arrivals
 
     def _when(self, direction: Direction, now: Instant) -> Instant:

@@ -1,6 +1,6 @@
 """One run, in two phases: chaos, in which nothing may ever be wrong; then everything heals, and everything must work.
 
-    form ── chaos: clients and faults ── heal ── ask every node ── quiet ── judge
+form ── chaos: clients and faults ── heal ── ask every node ── quiet ── judge
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def run(seed: int, ops: int | None = None, off: Safeguard | None = None, *, tail
         _run(world, faults)
         verdicts = judge(world.history)
     except Exception as error:  # noqa: BLE001  # whatever a node raises is a finding, with the seed that repeats it
-        verdicts = [Verdict("0 nothing raises", Answer.VIOLATED, (f"t={world.agenda.now:.3f}: {error!r}", _where(error)))]
+        verdicts = [
+            Verdict("0 nothing raises", Answer.VIOLATED, (f"t={world.agenda.now:.3f}: {error!r}", _where(error)))
+        ]
     marks = world.marks.counts
     for name, mark in ("lost", "message lost"), ("duplicated", "message duplicated"), ("held", "message held"):
         world.marks.hit(mark, world.network.counts[name])
@@ -101,7 +103,7 @@ def _run(world: World, faults: list[Fault]) -> None:
 
 
 def _form(world: World) -> None:
-    """Let the nodes find their seats, if they have none, through faults that end; `early` clients do not wait for that."""
+    """Let empty nodes find their seats, through faults that end; `early` clients do not wait for it."""
     options = world.options
     world.form()
     if options.formation != "ready":

@@ -87,7 +87,14 @@ class Client:
             request = Get(key, r=quorum, strict=strict, timeout_ms=timeout_ms)
         else:
             request = Put(
-                key, value, context=token, cover=clock is None, w=quorum, strict=strict, timeout_ms=timeout_ms, writer=tag
+                key,
+                value,
+                context=token,
+                cover=clock is None,
+                w=quorum,
+                strict=strict,
+                timeout_ms=timeout_ms,
+                writer=tag,
             )
         self.workload.send(self, host, request, record)
 
@@ -177,7 +184,12 @@ class Workload:
         spoiled = bytes(token) if self._forger.random() < 0.5 else request.context[: len(token) // 2]
         record.forged = True
         return Put(
-            request.key, request.value, context=spoiled, w=request.w, timeout_ms=request.timeout_ms, writer=request.writer
+            request.key,
+            request.value,
+            context=spoiled,
+            w=request.w,
+            timeout_ms=request.timeout_ms,
+            writer=request.writer,
         ), record
 
     def _mark(self, record: Record) -> None:
@@ -199,7 +211,9 @@ class Workload:
         need = min(record.w or quorums.w, quorums.n, self.world.seats)
         holders = self.world.holders(record.key, history.dots_of(record))
         if len(holders) < need and record.key not in history.rotten:
-            history.note("durable", f"{record!r} was acknowledged by {len(holders)} disks ({', '.join(holders)}) of {need}")
+            history.note(
+                "durable", f"{record!r} was acknowledged by {len(holders)} disks ({', '.join(holders)}) of {need}"
+            )
         named = [ack.node for ack in result.acks]
         if len(set(named)) < need:
             history.note("durable", f"{record!r} names {named} where {need} nodes are needed")

@@ -13,7 +13,7 @@ import msgspec
 
 from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
-from node.core.ring import found, join
+from node.core.ring import Ring, found, join
 from node.core.version import EMPTY, Row, covers, descends, merge
 from node.engine.cluster import STATE_MEMBERS, STATE_RING
 from node.engine.config import NodeConfig
@@ -25,7 +25,7 @@ from node.sim.disk import SimStorage
 from node.sim.faults import Fault, Options
 from node.sim.history import History, Mint, Record
 from node.sim.host import Host
-from node.sim.links import Link, Links
+from node.sim.links import Links
 from node.sim.marks import Marks
 from node.sim.network import Arrival, Network, NetworkOptions
 from node.sim.safeguards import ReusingStorage, Safeguard, blind, gloss
@@ -33,7 +33,7 @@ from node.storage.port import Advanced, Outcome, Refusal, Refused, SaveState
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
 from node.wire.messages import Forward, Forwarded, Message, Replicate, Seal
-from node.wire.requests import Failed, Request, Result
+from node.wire.requests import Request, Result
 from node.wire.rows import decode_row
 
 Answered = Callable[[Result | None], None]
@@ -122,7 +122,7 @@ class World:
 
     def _seat_everybody(self, rng: Random) -> None:
         seats = [Seat(host.id, host.config.zone, host.config.weight) for host in self.hosts]
-        ring = (seats[0],), found(seats[0], self.options.partitions)
+        ring: Ring = (seats[0],), found(seats[0], self.options.partitions)
         for seat in seats[1:]:
             ring = join(*ring, seat, self.options.quorums.n)
         state = RingState(
@@ -204,7 +204,7 @@ class World:
 
     def _arrive(self, arrival: Arrival) -> None:
         source, target = (self.hosts[index] for index in arrival.direction)
-        link: Link = arrival.link
+        link = arrival.link
         if link.open[target.index]:
             target.received(source.id, blind(arrival.message, self.off))
         else:

@@ -1,0 +1,37 @@
+"""Every safeguard matters: without it, a checker fires within 300 seeds. So the checkers are not blind."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.sim.checkers import Answer
+from node.sim.run import run
+from node.sim.safeguards import Safeguard
+
+SEEDS_MAX = 300
+
+FIRES = {
+    Safeguard.ACK_AFTER_SYNC: "8 durable",
+    Safeguard.FRESH_BIRTH: "4 dots",
+    Safeguard.MERGE_KEEPS_SIBLINGS: "1 no loss",
+    Safeguard.REPLICA_STORES: "8 durable",
+    Safeguard.CONTEXT_LIMITS: "3 contexts",
+    Safeguard.CONTEXT_APPLIES: "3 contexts",
+    Safeguard.SET_COVERS_TWICE: "3 settled by SET",
+    Safeguard.FORWARD_ONCE: "3 no false sibling",
+    Safeguard.UNKNOWN_IS_SAID: "9 honesty",
+}
+
+
+def test_every_safeguard_is_here() -> None:
+    assert list(FIRES) == list(Safeguard)
+
+
+@pytest.mark.parametrize("safeguard", Safeguard, ids=lambda safeguard: safeguard.name)
+def test_without_it_a_checker_fires(safeguard: Safeguard) -> None:
+    for seed in range(1, SEEDS_MAX + 1):
+        verdicts = run(seed, off=safeguard, tail=0).verdicts
+        fired = [verdict.checker for verdict in verdicts if verdict.answer is Answer.VIOLATED]
+        if FIRES[safeguard] in fired:
+            return
+    pytest.fail(f"{SEEDS_MAX} seeds without {safeguard.name}, and {FIRES[safeguard]} never fired")
