@@ -68,7 +68,7 @@ class Options(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something that goes wrong at `at`, and for how long. `hosts`: whom it strikes; a cut goes from the first to the other."""
+    """Something that goes wrong at `at`, and for how long, to `hosts`; a cut goes from the first to the second."""
 
     at: Instant
     kind: str

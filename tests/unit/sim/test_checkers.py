@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from node.core.cluster import Quorums
-from node.core.version import EMPTY, Clock, Dot, Row, Version, add, advance, merge
+from node.core.version import EMPTY, Actor, Clock, Dot, Row, Version, add, advance, merge
 from node.sim.checkers import CHECKERS, Answer, judge
 from node.sim.history import History, Kind, Mint, Record
 from node.storage.port import Advance, Advanced, Merge, Merged
@@ -14,7 +14,7 @@ from node.wire.requests import Ack, Failed, Found, Written
 from node.wire.rows import encode_row
 
 KEY = b"k"
-ACTOR = (7, 1)
+ACTOR = Actor(7, 1)
 OK = Written(b"token", (Ack("n1", durable=True), Ack("n2", durable=True)), 2, replaced=False, siblings=1)
 
 
@@ -47,7 +47,7 @@ class Story:
         record = self.request(kind, result, **more)
         past = covers if covers is not None else record.seen or ()
         before = self.row
-        self.row, minted = advance(self.row, past, dot(1)[:2], record.value, written_at_ms=0, writer=record.tag)
+        self.row, minted = advance(self.row, past, ACTOR, record.value, written_at_ms=0, writer=record.tag)
         write = Advance(KEY, record.value, past, False, 1, 0, record.tag)
         outcome = Advanced(encode_row(self.row), self.row.clock, minted, 0, 1)
         self.history.stored("n1", write, outcome, self.now)
@@ -146,7 +146,7 @@ def test_no_false_sibling_read_beside_what_covers_it() -> None:
 
 def twice(story: Story, record: Record, past: Clock) -> None:
     """Commit the write of `record` once more, over `past`."""
-    story.row, minted = advance(story.row, past, dot(1)[:2], record.value, written_at_ms=0, writer=record.tag)
+    story.row, minted = advance(story.row, past, ACTOR, record.value, written_at_ms=0, writer=record.tag)
     outcome = Advanced(encode_row(story.row), story.row.clock, minted, 0, 1)
     story.history.stored("n1", Advance(KEY, record.value, past, False, 1, 0, record.tag), outcome, story.now)
 
@@ -317,9 +317,8 @@ def test_liveness() -> None:
 
 
 def test_a_checker_that_crashes_is_unknown() -> None:
-    def crash(history: History) -> Iterator[str]:
+    def crash(history: History) -> list[str]:
         raise KeyError("no such thing")
-        yield ""
 
     (verdict,) = judge(Story().history, {"crash": crash})
     assert verdict.answer is Answer.UNKNOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from node.sim.network import HELD_MAX, Arrival, Link, Network, NetworkOptions
 from node.wire.messages import Forward, Message, Ping
@@ -11,8 +12,8 @@ LINK = Link(0, 1)
 FORWARD = Forward(1, 1, 1, b"k", b"v", (), False, 1, False, 1000, "")
 
 
-def network(**options: float | bool) -> Network:
-    return Network(NetworkOptions()._replace(**options), Random(1))
+def network(**options: Any) -> Network:
+    return Network(NetworkOptions(**options), Random(1))
 
 
 def send(net: Network, count: int, message: Message | None = None, now: float = 0.0) -> list[Arrival]:
