@@ -4,9 +4,10 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="get put del merge keys help version completion cluster ring key" ;;
+        "") list="shell get put del merge keys bench help version completion cluster ring node key" ;;
         "cluster") list="status" ;;
         "ring") list="show owner" ;;
+        "node") list="start" ;;
         "key") list="explain" ;;
     esac
 }
@@ -14,9 +15,21 @@ _dyn_subcommands() {
 _dyn_value() {
     list=""
     case "$1" in
+        "shell:-f"|"shell:--file") list="files" ;;
         "put:--ctx") list="last none" ;;
         "del:--ctx") list="last" ;;
+        "bench:--op") list="get put mixed" ;;
         "cluster status:--wait") list="healthy" ;;
+        "node start:--data-dir") list="files" ;;
+        "node start:--discover") list="mdns none" ;;
+        "node start:--durability") list="full normal memory" ;;
+        "node start:--config") list="files" ;;
+        "node start:--key-file") list="files" ;;
+        "node start:--password-file") list="files" ;;
+        "node start:--tls-cert") list="files" ;;
+        "node start:--tls-key") list="files" ;;
+        "node start:--tls-ca") list="files" ;;
+        "node start:--log-format") list="text json" ;;
         *:-n|*:--node) list="nodes" ;;
         *:-o|*:--output) list="table wide plain json jsonl csv value" ;;
         *:--color) list="auto always never" ;;
@@ -31,7 +44,7 @@ _dyn_arguments() {
         "del") list="keys*" ;;
         "merge") list="keys" ;;
         "keys") list="keys" ;;
-        "help") list="get,put,del,merge,keys,help,version,completion,cluster,ring,key,ctx,formats,environment,exit-codes*" ;;
+        "help") list="shell,get,put,del,merge,keys,bench,help,version,completion,cluster,ring,node,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
         "ring owner") list="keys*" ;;
         "key explain") list="keys" ;;
@@ -41,12 +54,15 @@ _dyn_arguments() {
 _dyn_options() {
     list=""
     case "$1" in
+        "shell") list="-e --exec -f --file --read-only --keep-going" ;;
         "get") list="-r --strict --one --ctx" ;;
         "put") list="-w --strict --ctx" ;;
         "del") list="-w --strict --ctx" ;;
         "merge") list="--take --value --union -w --strict" ;;
         "keys") list="--limit --siblings -0 --null" ;;
+        "bench") list="--op --reads --clients --pipeline --size --keys --duration --count --seed --fill" ;;
         "cluster status") list="--check --wait --for" ;;
+        "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --allow-faults" ;;
     esac
     list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --no-header --help -h"
 }
@@ -54,7 +70,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color) return 0 ;;
-        "get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"cluster status:--wait"|"cluster status:--for") return 0 ;;
+        "shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format") return 0 ;;
     esac
     return 1
 }

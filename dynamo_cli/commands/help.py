@@ -91,9 +91,9 @@ def version(call: Call) -> ExitStatus:
 
 def dyn_version() -> str:
     """The version of this distribution."""
-    from importlib.metadata import version as installed
+    from node import __version__
 
-    return installed("dyn-kv")
+    return __version__
 
 
 @command(

@@ -1,0 +1,186 @@
+"""`dyn node start`: the settings as flags, the banner, and the one line that scripts wait for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dynamo_cli.arguments import text
+from dynamo_cli.call import Call
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.options import command
+from dynamo_cli.render.plain import shell_word, show
+
+if TYPE_CHECKING:
+    from node.runtime.config import NodeSettings
+    from node.runtime.server import Ready
+
+Text = str | None
+
+
+@command(
+    "node start",
+    panel="Node",
+    examples=[
+        ("dyn node start", "a node on 127.0.0.1:7700"),
+        ("dyn node start --port 7701", "in a second terminal: joins the first by itself"),
+        ("dyn node start --join :7800 --discover none", "joins through one address only"),
+    ],
+    exits=[1],
+    see=["cluster status"],
+    completes={
+        "discover": "mdns none",
+        "durability": "full normal memory",
+        "log_format": "text json",
+        "data_dir": "files",
+        "config": "files",
+        "key_file": "files",
+        "password_file": "files",
+        "tls_cert": "files",
+        "tls_key": "files",
+        "tls_ca": "files",
+    },
+)
+def node_start(
+    call: Call,
+    name: Annotated[Text, typer.Option("--name", metavar="N", parser=text, help="Default nPORT.")] = None,
+    cluster: Annotated[
+        Text, typer.Option("--cluster", metavar="NAME", parser=text, help="Cluster to join or found; default dyn.")
+    ] = None,
+    listen: Annotated[
+        Text, typer.Option("--listen", metavar="IP", parser=text, help="Address to bind; default 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        Text, typer.Option("--port", metavar="PORT", parser=text, help="For clients (RESP); default 7700.")
+    ] = None,
+    peer_port: Annotated[
+        Text, typer.Option("--peer-port", metavar="PORT", parser=text, help="For nodes; default port + 100.")
+    ] = None,
+    http_port: Annotated[
+        Text, typer.Option("--http-port", metavar="PORT", parser=text, help="/health, /metrics; default port + 200.")
+    ] = None,
+    data_dir: Annotated[
+        Text,
+        typer.Option("--data-dir", metavar="DIR", parser=text, help="Default $XDG_DATA_HOME/dyn/CLUSTER/NAME."),
+    ] = None,
+    join: Annotated[
+        list[str] | None,
+        typer.Option("--join", metavar="HOST:PEERPORT", parser=text, help="A node of the cluster; never found one."),
+    ] = None,
+    discover: Annotated[
+        Text, typer.Option("--discover", metavar="mdns|none", parser=text, help="Look for nodes; default mdns.")
+    ] = None,
+    zone: Annotated[
+        Text, typer.Option("--zone", metavar="Z", parser=text, help="Replicas go to different zones first.")
+    ] = None,
+    weight: Annotated[
+        Text, typer.Option("--weight", metavar="W", parser=text, help="Share of the ring; default 1.")
+    ] = None,
+    nrw: Annotated[
+        Text, typer.Option("--nrw", metavar="N/R/W", parser=text, help="Quorums of a new cluster; default 3/2/2.")
+    ] = None,
+    partitions: Annotated[
+        Text, typer.Option("--partitions", metavar="Q", parser=text, help="Of a new cluster; default 256.")
+    ] = None,
+    durability: Annotated[
+        Text,
+        typer.Option(
+            "--durability",
+            metavar="full|normal|memory",
+            parser=text,
+            help="full: an ack means fsynced; normal: a power cut may take the last writes; memory: so may a crash.",
+        ),
+    ] = None,
+    max_value_bytes: Annotated[
+        Text, typer.Option("--max-value-bytes", metavar="N", parser=text, help="Largest value; default 1M.")
+    ] = None,
+    config: Annotated[
+        Text,
+        typer.Option("--config", metavar="FILE", parser=text, help="Settings as TOML; default ./dyn.toml if there."),
+    ] = None,
+    key_file: Annotated[
+        Text, typer.Option("--key-file", metavar="FILE", parser=text, help="The cluster key, shared by its nodes.")
+    ] = None,
+    password_file: Annotated[
+        Text, typer.Option("--password-file", metavar="FILE", parser=text, help="The password of clients.")
+    ] = None,
+    tls_cert: Annotated[Text, typer.Option("--tls-cert", metavar="FILE", parser=text, help="Certificate.")] = None,
+    tls_key: Annotated[Text, typer.Option("--tls-key", metavar="FILE", parser=text, help="Its key.")] = None,
+    tls_ca: Annotated[Text, typer.Option("--tls-ca", metavar="FILE", parser=text, help="Who signs nodes.")] = None,
+    log_format: Annotated[
+        Text, typer.Option("--log-format", metavar="text|json", parser=text, help="Log lines on stderr; default text.")
+    ] = None,
+    allow_faults: Annotated[
+        bool, typer.Option("--allow-faults", help="Take DYN.FAULT commands: for tests and demos, loopback only.")
+    ] = False,
+) -> ExitStatus:
+    """Run a node in the foreground. It finds its cluster, or founds it; Ctrl-C or SIGTERM stops it cleanly."""
+    from node.runtime.config import SettingError, StartError, load_settings
+
+    flags: dict[str, object] = {
+        "name": name, "cluster": cluster, "listen": listen, "port": port, "peer_port": peer_port,
+        "http_port": http_port, "data_dir": data_dir, "join": join, "discover": discover, "zone": zone,
+        "weight": weight, "nrw": nrw, "partitions": partitions, "durability": durability,
+        "max_value_bytes": max_value_bytes, "key_file": key_file, "password_file": password_file,
+        "tls_cert": tls_cert, "tls_key": tls_key, "tls_ca": tls_ca, "log_format": log_format,
+        "allow_faults": allow_faults,
+    }  # fmt: skip
+    try:
+        settings = load_settings(environ=call.env.environ, cwd=Path.cwd(), config=config, **flags)
+        from node.runtime.server import serve  # after the settings: a wrong one is told at once
+
+        return ExitStatus(serve(settings, lambda ready: announce(call, settings, ready)))
+    except SettingError as error:
+        raise CliError(ExitStatus.USAGE, error.message, error.hint or "See: dyn help node start") from None
+    except StartError as error:
+        raise CliError(ExitStatus.FAILURE, error.message, error.hint, code="NOTSTARTED") from None
+
+
+def announce(call: Call, settings: NodeSettings, ready: Ready) -> None:
+    """Say that the node may be used: one line that begins with `ready`, and for people what it is and what is next."""
+    if call.env.stdout_is_terminal and not call.options.quiet:
+        call.env.write(banner(settings, ready))
+    else:
+        call.env.write(f"{show(ready.line())}\n")
+
+
+def banner(settings: NodeSettings, ready: Ready) -> str:
+    """The banner of a node that runs in a terminal."""
+    from node import __version__
+
+    n, r, w = settings.nrw
+    who = "the first node" if ready.members == 1 else f"{ready.members} nodes"
+    facts = (
+        ("node", f"{ready.name}", "cluster", f"{ready.cluster}, {who}"),
+        ("client", f"{ready.client}  RESP2/RESP3", "http", f"{ready.http}  /health /metrics"),
+        ("peers", ready.peer, "found as", f"N/R/W {n}/{r}/{w}, {settings.partitions} partitions"),
+    )
+    lines = [f"dyn {__version__}", ""]
+    lines += [f"  {a:<8}{show(b):<32}{c:<9}{show(d)}" for a, b, c, d in facts]
+    lines += [f"  {'data':<8}{show(ready.data_dir)}", ""]
+    notes = []
+    if settings.durability != "full":
+        notes.append(f"! durability {settings.durability}: an acknowledged write may be lost when this machine fails")
+    if ready.members < n:
+        counted = min(ready.members, n)
+        acts = f"{counted}/{min(r, counted)}/{min(w, counted)}"
+        notes.append(f"! {ready.members} of N={n} nodes: N/R/W act as {acts} until more join")
+    lines += [*(f"  {note}" for note in notes), *([""] if notes else [])]
+    lines += [f"ready in {ready.seconds:.2f} s   (pid {ready.pid}; Ctrl-C stops it cleanly)", ""]
+    flag = "" if settings.port == DEFAULT_PORT else f"-n {ready.client} "
+    cluster = "" if settings.cluster == "dyn" else f"--cluster {shell_word(settings.cluster.encode())} "
+    lines += [
+        "Next, in another terminal:",
+        f"  {f'dyn {flag}put hello world':<46}write a key",
+        f"  {f'dyn node start {cluster}--port {settings.port + 1}':<46}one more node on this machine",
+        f"  {f'dyn {flag}cluster status':<46}who is there, and how it is",
+        f"  {f'redis-cli -p {settings.port}':<46}any Redis client works too",
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+DEFAULT_PORT = 7700
+"""Where `dyn` looks for a node unless told otherwise."""

@@ -1,0 +1,74 @@
+"""`dyn node start` up to the moment the node runs: flags become settings, errors one sentence, and the banner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dynamo_cli.call import Call
+from dynamo_cli.catalog import find
+from dynamo_cli.commands.node import announce
+from dynamo_cli.options import Options
+from node.runtime.config import OPTIONS, NodeSettings
+from node.runtime.server import Ready
+from tests.helpers.cli import dyn, environment
+
+READY = Ready("n7701", "dyn", "127.0.0.1:7701", "127.0.0.1:7801", "127.0.0.1:7901", 42, "/data/n7701", 1, 0.41)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("--port", "x"), "--port is 'x': 1 to 65535 is allowed"),
+        (("--nrw", "3/4/2"), "--nrw is '3/4/2'"),
+        (("--partitions", "100"), "a power of two is needed"),
+        (("--join", "nowhere"), "HOST:PEERPORT is needed"),
+        (("--config", "/nonexistent.toml"), "cannot read the configuration file /nonexistent.toml"),
+        (("--durability", "some"), "full, normal and memory are allowed"),
+    ],
+)
+def test_a_wrong_setting_is_a_usage_error_in_one_line(argv: tuple[str, ...], words: str) -> None:
+    result = dyn("node", "start", *argv)
+    assert (result.status, result.out) == (2, "")
+    assert words in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_an_open_address_without_secrets_is_refused_with_the_commands_that_fix_it() -> None:
+    result = dyn("node", "start", "--listen", "0.0.0.0")
+    assert result.status == 1
+    assert "--key-file" in result.err
+    assert "--password-file" in result.err
+
+
+def test_every_setting_has_a_flag() -> None:
+    start = find(("node", "start"))
+    assert start is not None
+    flags = {flag for option in start.own_options for flag in option.flags}
+    assert flags == {"--" + option.field.replace("_", "-") for option in OPTIONS} | {"--config"}
+
+
+def test_off_a_terminal_there_is_one_line() -> None:
+    made, out, err = environment()
+    announce(Call(made), NodeSettings(port=7701), READY)
+    assert out.getvalue().startswith(b"ready n7701 cluster=dyn client=127.0.0.1:7701 ")
+    assert out.getvalue().count(b"\n") == 1
+    assert err.getvalue() == b""
+
+
+def test_on_a_terminal_there_is_a_banner_that_fits_it() -> None:
+    made, out, _ = environment(terminal=True)
+    announce(Call(made), NodeSettings(port=7701, durability="normal", data_dir=Path("/data")), READY)
+    lines = out.getvalue().decode().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("ready") for line in lines) == 1
+    assert any("! 1 of N=3 nodes: N/R/W act as 1/1/1 until more join" in line for line in lines)
+    assert any("! durability normal" in line for line in lines)
+    assert any("dyn -n 127.0.0.1:7701 put hello world" in line for line in lines)
+
+
+def test_quiet_is_one_line_on_a_terminal_too() -> None:
+    made, out, _ = environment(terminal=True)
+    announce(Call(made, Options(quiet=True)), NodeSettings(), READY)
+    assert out.getvalue().count(b"\n") == 1
