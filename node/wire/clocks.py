@@ -1,6 +1,6 @@
 """Clocks as people read them: node names for dot epochs, `{n3:2, n1:1}`.
 
-A node may appear in one clock under several births (it lost and regained the row). Then the earliest keeps the plain
+A node may appear in one clock under several births (it lost and regained the row, or its store). Then the earliest keeps the plain
 name and the later ones are `n3/2`, `n3/3`; the numbering holds for all clocks of one answer. An epoch that no member
 claims shows as its first 8 hex digits.
 """
@@ -13,10 +13,14 @@ from node.core.version import Clock, Dot
 
 
 class Namer:
-    """Names the actors of all clocks that one answer shows."""
+    """Names the actors of all clocks that one answer shows. `names_by_epoch` has each node's epochs in their order."""
 
     def __init__(self, clocks: Iterable[Clock], names_by_epoch: Mapping[int, str]) -> None:
-        actors = sorted({(epoch, birth) for clock in clocks for epoch, birth, _ in clock}, key=lambda actor: actor[1])
+        age = {epoch: at for at, epoch in enumerate(names_by_epoch)}
+        actors = sorted(
+            {(epoch, birth) for clock in clocks for epoch, birth, _ in clock},
+            key=lambda actor: (age.get(actor[0], len(age)), actor),
+        )
         births: dict[str, int] = {}
         self._labels: dict[tuple[int, int], str] = {}
         for epoch, birth in actors:
