@@ -108,7 +108,7 @@ class Node:
         self.port = port
         self.peer_port = port + 100
         self.http_port = port + 200
-        self.name = name or f"n{port}"
+        self.name = f"n{port}" if name is None else name
         self.flags = flags
         self.environ = environ or {}
         self.process: subprocess.Popen[bytes] | None = None
@@ -121,7 +121,9 @@ class Node:
     def start(self, *more: str) -> Node:
         """Start the process; `ready` waits for it."""
         assert self.process is None or self.process.poll() is not None, f"{self.name} runs already"
-        command = [sys.executable, "-m", "dynamo_cli", "node", "start", "--name", self.name, "--port", str(self.port)]
+        command = [sys.executable, "-m", "dynamo_cli", "node", "start", "--port", str(self.port)]
+        if self.name:
+            command += ["--name", self.name]
         out: IO[bytes]
         err: IO[bytes]
         with self._out.open("wb") as out, self._err.open("ab") as err:
