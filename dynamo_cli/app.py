@@ -118,7 +118,10 @@ def run(argv: Sequence[str], env: Environment) -> int:
     line = Run(env)
     try:
         try:
-            return int(tree()(list(argv), prog_name="dyn", standalone_mode=False, obj=line) or ExitStatus.OK)
+            # When the first word is a command, the others need not be built: that is a tenth of the time of a get.
+            words = {path[0] for path in REGISTRY if path}
+            made = tree(argv[0]) if argv and argv[0] in words else tree()
+            return int(made(list(argv), prog_name="dyn", standalone_mode=False, obj=line) or ExitStatus.OK)
         except typer.TyperException as error:
             if wants_json(argv):
                 line.call.options = Options(output="json")
@@ -198,14 +201,13 @@ def _entry(function: Callable[..., Any] | None) -> Callable[..., Any]:
 
 
 @functools.cache
-def tree() -> Callable[..., Any]:
-    """The typer command made from REGISTRY: call it with a list of arguments."""
+def tree(only: str | None = None) -> Callable[..., Any]:
+    """The typer command made from REGISTRY, or of it what begins with the word `only`: call it with the arguments."""
+    chosen = {path: entry for path, entry in REGISTRY.items() if path and only in (None, path[0])}
     root = _group(None, _function(()))
-    groups = {
-        name: _group(root, _function((name,)), name) for name in GROUPS if any(p[0] == name for p in REGISTRY if p)
-    }
-    for path, entry in REGISTRY.items():
-        if path and path not in {(name,) for name in GROUPS}:
+    groups = {name: _group(root, _function((name,)), name) for name in GROUPS if any(p[0] == name for p in chosen)}
+    for path, entry in chosen.items():
+        if path not in {(name,) for name in GROUPS}:
             parent = root if len(path) == 1 else groups[path[0]]
             parent.command(path[-1], add_help_option=False)(_entry(entry.function))
     made = typer.main.get_command(root)

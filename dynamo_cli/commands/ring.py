@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import md5
 from typing import TYPE_CHECKING
 
 from dynamo_cli import store
@@ -56,6 +55,8 @@ def owner(call: Call, keys: Keys) -> ExitStatus:
 
 def placement(key: bytes, ring: Document) -> Document:
     """Where a key lives on the ring of a DYN.RING document."""
+    from hashlib import md5  # costs a get its start-up time
+
     digest = md5(key, usedforsecurity=False)
     partition = int.from_bytes(digest.digest(), "big") * ring["partitions"] >> 128
     nodes = ring["preference"][partition]

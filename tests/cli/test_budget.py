@@ -1,0 +1,47 @@
+"""What a start may cost, against the same interpreter doing next to nothing; the best of several, beside other work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.helpers.fake_node import fake_node, reading, version
+
+ROOT = Path(__file__).parents[2]
+DYN = ["-m", "dynamo_cli"]
+
+
+def best_s(*commands: list[str], environ: dict[str, str] | None = None, rounds: int = 12) -> list[float]:
+    """The shortest time of each command, taken in turns so that they meet the same machine."""
+    times: list[list[float]] = [[] for _ in commands]
+    for _ in range(rounds):
+        for command, taken in zip(commands, times, strict=True):
+            begun = time.perf_counter()
+            subprocess.run(
+                [sys.executable, *command], cwd=ROOT, env={**os.environ, **(environ or {})}, check=True,
+                stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            taken.append(time.perf_counter() - begun)
+    return list(map(min, times))
+
+
+def test_the_version_costs_at_most_100_ms() -> None:
+    nothing_s, version_s = best_s(["-c", "pass"], [*DYN, "--version"])
+    assert version_s - nothing_s < 0.1
+
+
+def test_a_get_costs_at_most_two_and_a_half_times_the_import_of_typer() -> None:
+    with fake_node(DYN_GET=reading(version(b"v", {"n1": 1}))) as node:
+        typer_s, get_s = best_s(["-c", "import typer"], [*DYN, "get", "k"], environ={"DYN_NODES": node.address})
+    assert get_s <= 2.5 * typer_s
+
+
+def test_a_tab_costs_less_than_a_get() -> None:
+    with fake_node(DYN_GET=reading(version(b"v", {"n1": 1})), DYN_KEYS=[b"0", [b"k"]]) as node:
+        get_s, tab_s = best_s(
+            [*DYN, "get", "k"], [*DYN, "__complete", "keys", "k"], environ={"DYN_NODES": node.address}, rounds=5
+        )
+    assert tab_s < 0.7 * get_s
