@@ -1,0 +1,157 @@
+"""The storage thread: writes are queued from the event loop, done in groups, and told back in one call a group.
+
+A group is whatever waited while the one before was being synced: under load the groups grow by themselves, and an idle
+node waits for nothing. Nothing is told before its transaction is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from node.core.limits import DISK_LOOK_S, DISK_MARGIN_BYTES, GROUP_BYTES_MAX, GROUP_WRITES_MAX
+from node.storage.port import Advance, Merge, Outcome, Refusal, Refused, StorageStopped, Write
+from node.storage.sqlite import SqliteStorage
+
+Ticketed = tuple[int, Write]
+
+
+class DiskThread:
+    """One thread that owns the writing half of a store. `persisted` and `stopped` are called on the loop's thread."""
+
+    def __init__(
+        self,
+        storage: SqliteStorage,
+        loop: asyncio.AbstractEventLoop,
+        persisted: Callable[[list[tuple[int, Outcome]]], None],
+        stopped: Callable[[str], None],
+    ) -> None:
+        self._storage = storage
+        self._loop = loop
+        self._persisted = persisted
+        self._stopped = stopped
+        self._queue: deque[Ticketed] = deque()
+        self._wake = threading.Condition()
+        self._ending = False
+        self._failed: str | None = None
+        self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
+        self._groups = self._writes = self._largest = 0
+        self._commit_s = self._commit_s_max = self._checkpoint_s_max = 0.0
+        storage.margin_bytes = DISK_MARGIN_BYTES
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def submit(self, writes: Sequence[Ticketed]) -> None:
+        """Queue writes, in order; `persisted` brings their tickets back."""
+        with self._wake:
+            self._queue.extend(writes)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """Finish what is queued and end the thread. Blocks."""
+        with self._wake:
+            self._ending = True
+            self._wake.notify()
+        self._thread.join()
+
+    @property
+    def queued(self) -> int:
+        """Writes that wait."""
+        return len(self._queue)
+
+    def figures(self) -> dict[str, object]:
+        """Measured so far: groups, writes, the largest group, times in milliseconds, checkpoints."""
+        groups = self._groups
+        return {
+            "groups": groups,
+            "writes": self._writes,
+            "group_largest": self._largest,
+            "commit_ms_mean": round(self._commit_s / groups * 1000, 3) if groups else None,
+            "commit_ms_max": round(self._commit_s_max * 1000, 3),
+            "checkpoints": self._storage.checkpoints,
+            "checkpoint_ms_max": round(self._checkpoint_s_max * 1000, 3),
+            "near_full": self._storage.near_full,
+            "failed": self._failed,
+        }
+
+    def _work(self) -> None:
+        looked_at = 0.0
+        while True:
+            group = self._take()
+            if not group:
+                return
+            now = time.monotonic()
+            if now - looked_at >= DISK_LOOK_S:
+                looked_at = now
+                self._storage.look_at_disk()
+            self._tell(group, self._do([write for _, write in group]))
+            if self._failed is None and self._storage.checkpoint_is_due():
+                self._checkpoint()
+
+    def _take(self) -> list[Ticketed]:
+        """Wait for work and take a group of it; nothing when the thread shall end."""
+        queue = self._queue
+        with self._wake:
+            while not queue and not self._ending:
+                self._wake.wait()
+            group: list[Ticketed] = []
+            size = 0
+            while queue and len(group) < GROUP_WRITES_MAX and size < GROUP_BYTES_MAX:
+                ticketed = queue.popleft()
+                group.append(ticketed)
+                size += _size(ticketed[1])
+            return group
+
+    def _do(self, writes: list[Write]) -> list[Outcome]:
+        refused = Refused(Refusal.STOPPED, self._failed or "")
+        if self._failed is not None:
+            return [refused] * len(writes)
+        begun = time.monotonic()
+        try:
+            outcomes = self._storage.apply(writes)
+        except StorageStopped as error:
+            self._fail(str(error))
+            return [Refused(Refusal.STOPPED, str(error))] * len(writes)
+        took_s = time.monotonic() - begun
+        self._groups += 1
+        self._writes += len(writes)
+        self._largest = max(self._largest, len(writes))
+        self._commit_s += took_s
+        self._commit_s_max = max(self._commit_s_max, took_s)
+        return outcomes
+
+    def _checkpoint(self) -> None:
+        begun = time.monotonic()
+        try:
+            self._storage.checkpoint()
+        except StorageStopped as error:
+            self._fail(str(error))
+        self._checkpoint_s_max = max(self._checkpoint_s_max, time.monotonic() - begun)
+
+    def _fail(self, why: str) -> None:
+        self._failed = why
+        self._call(self._stopped, why)
+
+    def _tell(self, group: list[Ticketed], outcomes: list[Outcome]) -> None:
+        told = [(ticket, outcome) for (ticket, _), outcome in zip(group, outcomes, strict=True)]
+        self._call(self._persisted, told)
+
+    def _call(self, callback: Callable[[Any], None], value: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, value)
+        except RuntimeError:
+            assert self._ending, "the loop was closed before the storage thread was stopped"
+
+
+def _size(write: Write) -> int:
+    if isinstance(write, Merge):
+        return len(write.row)
+    if isinstance(write, Advance):
+        return len(write.value or b"")
+    return len(write.data)

@@ -1,0 +1,106 @@
+"""The tables of a node's file, and how an older file becomes a newer one (sqlite-utils' migrations).
+
+    rows        one line a key, a single B-tree in the order of positions: a partition, or any range of hashes, is contiguous
+    identity    one line: whose file this is, where it lies, which dot epochs it used
+    counters    one line: what every transaction moves on
+    state       what the node knows of its cluster
+    quarantine  rows that failed their checksum: never served, never "not found"
+
+`position` is the top 64 bits of the key's MD5 less 2^63, so that SQLite's signed order is the unsigned one. `checksum`
+covers everything else in its line. `node/ARCHITECTURE.md` explains every column to people who look inside.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+from node.storage.errors import BrokenStore, NewerStore
+
+migrations = Migrations("dyn")
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    """Rows, the store's identity and counters, the node's own state, and what failed its checksum."""
+    db.execute(
+        """
+        CREATE TABLE rows (
+            position INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            row BLOB NOT NULL,
+            birth INTEGER,
+            checksum INTEGER NOT NULL,
+            PRIMARY KEY (position, key)
+        ) WITHOUT ROWID, STRICT
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE identity (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            storage_id TEXT NOT NULL,
+            node_id TEXT NOT NULL,
+            epochs TEXT NOT NULL,
+            machine TEXT NOT NULL,
+            device INTEGER NOT NULL,
+            inode INTEGER NOT NULL,
+            token TEXT NOT NULL,
+            clean INTEGER NOT NULL,
+            durability TEXT NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE counters (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            births INTEGER NOT NULL,
+            ring_epoch INTEGER,
+            rows INTEGER NOT NULL,
+            bytes INTEGER NOT NULL,
+            siblings INTEGER NOT NULL,
+            quarantined INTEGER NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE state (
+            name TEXT PRIMARY KEY,
+            data BLOB NOT NULL,
+            checksum INTEGER NOT NULL
+        ) WITHOUT ROWID, STRICT
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE quarantine (
+            position INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            row BLOB NOT NULL,
+            birth INTEGER,
+            found_at_ms INTEGER NOT NULL,
+            PRIMARY KEY (position, key)
+        ) WITHOUT ROWID, STRICT
+        """
+    )
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the file to this version: each migration and the record of it are one transaction.
+
+    Raises NewerStore for a file of a later version, BrokenStore for an SQLite file that is none of ours.
+    """
+    database = Database(connection)
+    applied = [migration.name for migration in migrations.applied(database)]
+    if not applied and "identity" not in (tables := database.table_names()) and set(tables) - {"_sqlite_migrations"}:
+        raise BrokenStore(f"{path} is an SQLite file of another program", "Choose another --data-dir")
+    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    if unknown := [name for name in applied if name not in known]:
+        hint = "Start it with the version that wrote it, or a later one"
+        raise NewerStore(f"{path} was written by a later version of dyn (it has {unknown[-1]})", hint)
+    migrations.apply(database)
