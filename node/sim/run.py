@@ -85,7 +85,8 @@ def _where(error: Exception) -> str:
 
 
 def _run(world: World, faults: list[Fault]) -> None:
-    _form(world)
+    if not _form(world):
+        return
     begun = world.agenda.now
     workload = Workload(world)
     for fault in faults:
@@ -102,8 +103,11 @@ def _run(world: World, faults: list[Fault]) -> None:
     _collect(world)
 
 
-def _form(world: World) -> None:
-    """Let empty nodes find their seats, through faults that end; `early` clients do not wait for it."""
+def _form(world: World) -> bool:
+    """Let empty nodes find their seats, through faults that end; `early` clients do not wait for it.
+
+    Return whether the run may go on: in two clusters all that follows would be noise.
+    """
     options = world.options
     world.form()
     if options.formation != "ready":
@@ -113,7 +117,7 @@ def _form(world: World) -> None:
             world.agenda.at(fault.at, world.strike, fault)
         if options.formation == "join" and options.early:
             world.agenda.run(world.stream("early").uniform(0.0, FORMATION_CHAOS_S / 2))
-            return
+            return True
         world.agenda.run(FORMATION_CHAOS_S)
         world.calm()
     formed = world.agenda.run(world.agenda.now + FORMED_WITHIN_S, lambda: _formed(world))
@@ -122,6 +126,7 @@ def _form(world: World) -> None:
         words = f"no one cluster {FORMED_WITHIN_S} s after the faults of the beginning: {_who_misses_whom(world)}"
         world.history.note("clusters", words)
     world.rough()
+    return formed
 
 
 def _look_for_leaks(world: World) -> None:
