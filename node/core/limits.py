@@ -197,9 +197,6 @@ meanwhile is folded once."""
 DISK_MARGIN_BYTES = 2 * CHECKPOINT_BYTES
 """With less free space no client's value is taken: room to fold the log once more, and for deletes and handoff."""
 
-DISK_LOOK_S = 1.0
-"""How often the free space is looked at."""
-
 BUSY_MS_MAX = 5000
 """How long a write waits for somebody else's lock on our file before the store stops."""
 

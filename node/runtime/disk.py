@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from node.core.limits import DISK_LOOK_S, DISK_MARGIN_BYTES, GROUP_BYTES_MAX, GROUP_WRITES_MAX
+from node.core.limits import GROUP_BYTES_MAX, GROUP_WRITES_MAX
 from node.storage.port import Advance, Merge, Outcome, Refusal, Refused, StorageStopped, Write
 from node.storage.sqlite import SqliteStorage
 
@@ -40,8 +40,7 @@ class DiskThread:
         self._failed: str | None = None
         self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
         self._groups = self._writes = self._largest = 0
-        self._commit_s = self._commit_s_max = self._checkpoint_s_max = 0.0
-        storage.margin_bytes = DISK_MARGIN_BYTES
+        self._commit_s = self._commit_s_max = 0.0
 
     def start(self) -> None:
         """Begin to work."""
@@ -74,24 +73,16 @@ class DiskThread:
             "group_largest": self._largest,
             "commit_ms_mean": round(self._commit_s / groups * 1000, 3) if groups else None,
             "commit_ms_max": round(self._commit_s_max * 1000, 3),
-            "checkpoints": self._storage.checkpoints,
-            "checkpoint_ms_max": round(self._checkpoint_s_max * 1000, 3),
-            "near_full": self._storage.near_full,
             "failed": self._failed,
-        }
+        } | self._storage.figures()
 
     def _work(self) -> None:
-        looked_at = 0.0
         while True:
             group = self._take()
             if not group:
                 return
-            now = time.monotonic()
-            if now - looked_at >= DISK_LOOK_S:
-                looked_at = now
-                self._storage.look_at_disk()
             self._tell(group, self._do([write for _, write in group]))
-            if self._failed is None and self._storage.checkpoint_is_due():
+            if self._failed is None and self._storage.checkpoint_due:
                 self._checkpoint()
 
     def _take(self) -> list[Ticketed]:
@@ -127,12 +118,10 @@ class DiskThread:
         return outcomes
 
     def _checkpoint(self) -> None:
-        begun = time.monotonic()
         try:
             self._storage.checkpoint()
         except StorageStopped as error:
             self._fail(str(error))
-        self._checkpoint_s_max = max(self._checkpoint_s_max, time.monotonic() - begun)
 
     def _fail(self, why: str) -> None:
         self._failed = why

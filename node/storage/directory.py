@@ -1,7 +1,7 @@
 """The data directory: for its owner's eyes only, used by one process at a time, its names durable.
 
-`lock` is locked while a process uses the directory. It holds three lines: that process' id, the token of its run (also in
-the file: a file that was put back from a copy has another one), and whether the disk failed during it.
+`lock` is locked while a process uses the directory. It holds three lines: that process' id, the token of its run (a
+store's file that was put back from a copy has another one), and whether the disk failed during it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def prepare(directory: Path) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
         sync(directory.parent)
     except (FileExistsError, NotADirectoryError):
-        raise UnwritableDirectory(f"the data directory {directory} is or lies in a file, not a directory", hint) from None
+        raise UnwritableDirectory(
+            f"the data directory {directory} is or lies in a file, not a directory", hint
+        ) from None
     except OSError as error:
         raise UnwritableDirectory(f"the data directory {directory} cannot be made: {error.strerror}", hint) from error
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):

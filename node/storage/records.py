@@ -19,6 +19,9 @@ of ours proves nothing new and harms nothing, as nothing is minted under it any 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec import MsgspecError
 
 from node.core.limits import CLOCK_ENTRIES_MAX, EPOCHS_MAX, ROW_BYTES_MAX, SIBLINGS_MAX
 from node.core.version import EMPTY, Actor, Clock, Row, advance, covers, join, last_n, merge
@@ -111,6 +114,14 @@ class Counts:
             self.rows += 1
             self.bytes += len(after.data)
             self.siblings += _conflicts(after.row)
+
+    def set_aside(self, record: Record) -> None:
+        """A damaged record went to quarantine. What it was counted as can only be guessed: for people, good enough."""
+        self.quarantined += 1
+        self.rows = max(self.rows - 1, 0)
+        self.bytes = max(self.bytes - len(record.data), 0)
+        with suppress(MsgspecError, UnicodeDecodeError):
+            self.siblings = max(self.siblings - _conflicts(record.row), 0)
 
     def totals(self) -> Totals:
         """The counts as a value."""

@@ -1,6 +1,6 @@
 """The tables of a node's file, and how an older file becomes a newer one (sqlite-utils' migrations).
 
-    rows        one line a key, a single B-tree in the order of positions: a partition, or any range of hashes, is contiguous
+    rows        one line a key, one B-tree in the order of positions: a partition, any range of hashes, is contiguous
     identity    one line: whose file this is, where it lies, which dot epochs it used
     counters    one line: what every transaction moves on
     state       what the node knows of its cluster

@@ -1,29 +1,33 @@
 """One node's rows in one SQLite file (design, section 10).
 
-One connection writes, and it alone checkpoints, between groups: SQLite before 3.51.3 may lose pages when a checkpoint
-races a commit on another connection. A second connection, opened read-only, serves point reads and short scans, so
-that a read never waits behind an fsync. What is acknowledged was committed with `synchronous=FULL` (under `full`
-durability).
+One connection writes, and it alone checkpoints, between transactions: SQLite before 3.51.3 may lose pages when a
+checkpoint races a commit of another connection. A second connection, opened read-only, serves reads, so that they
+neither wait behind an fsync nor keep a transaction open.
 
-Every row carries a checksum over key, row and birth, verified whenever it is read. A row that fails is moved to
-`quarantine` and counts as lost: a new write draws a new birth, a read says "unreadable", never "not found".
+What can go wrong, and what follows:
+
+    a row fails its checksum     quarantined: lost to us (a new write draws a new birth), "unreadable" to readers
+    no space                     the transaction is rolled back, its writes are refused, until there is space again
+    little space                 values of clients are refused; deletes, merges and the node's own state go on
+    anything else on a write     StorageStopped, for ever: after a failed fsync nothing the disk says can be trusted
 """
 
 from __future__ import annotations
 
-import json
+import os
 import sqlite3
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 
-from node.core.ids import scan_position
-from node.core.limits import CHECKPOINT_BYTES
+from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, SCAN_PAGE_BYTES
+from node.storage import directory as directories
 from node.storage import identity as identities
-from node.storage.files import DirectoryLock, free_bytes, prepare_directory, sync_directory
-from node.storage.identity import SYNCHRONOUS, Place
-from node.storage.open import PAGE_BYTES, open_reader, open_writer
+from node.storage import opening, tables
+from node.storage.errors import StorageError
+from node.storage.identity import FULL, SYNCHRONOUS, Entropy
 from node.storage.port import (
     Advance,
     Identity,
@@ -42,276 +46,294 @@ from node.storage.port import (
 from node.storage.records import Counts, Names, Record, advance_record, merge_record
 
 FILE = "node.db"
+LOOK_EVERY_BYTES = DISK_MARGIN_BYTES // 32
+"""Free space is looked at after every so many bytes written: it cannot pass the margin unseen by more than this."""
 
-_SELECT = "SELECT row, birth, checksum FROM rows WHERE position = ? AND key = ?"
-_UPSERT = (
-    "INSERT INTO rows (position, key, row, birth, checksum) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET row = excluded.row, birth = excluded.birth, checksum = excluded.checksum"
-)
-_SCAN = "SELECT key, row, birth, checksum FROM rows WHERE position BETWEEN ? AND ? ORDER BY position, key LIMIT ?"
-_COUNT = (
-    "UPDATE identity SET births = ?, epochs = ?, ring_epoch = ?, rows = ?, bytes = ?, siblings = ?, quarantined = ?"
-)
-_SAVE = "INSERT INTO state (name, data) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET data = excluded.data"
-_QUARANTINE = (
-    "INSERT INTO quarantine (position, key, row, birth, found_at_ms)"
-    " SELECT position, key, row, birth, CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM rows"
-    " WHERE position = ? AND key = ? ON CONFLICT DO UPDATE SET row = excluded.row, birth = excluded.birth"
-)
-
-
-def checksum(key: bytes, row: bytes, birth: int | None) -> int:
-    """What a stored row is verified against: 64 bits of BLAKE2b over key, birth and row."""
-    head = b"%d,%d:" % (len(key), -1 if birth is None else birth)
-    return int.from_bytes(blake2b(head + key + row, digest_size=8).digest(), "big", signed=True)
-
-
-def position_of(key: bytes) -> int:
-    """The key's place in the B-tree: its scan position, moved so that SQLite's signed order is the unsigned one."""
-    return int.from_bytes(scan_position(key), "big") - 2**63
+SUSPECTS_MAX = 1000
+"""Damaged rows that readers found and the writer has not set aside yet."""
 
 
 class SqliteStorage:
-    """The storage port on SQLite. `apply` belongs to the storage thread; `fetch` and `scan` to the readers' one."""
+    """The storage port on SQLite. `apply` and `checkpoint` belong to one thread, `fetch` and `scan` to another.
+
+    `redrawn` says why the dot epoch was redrawn at open, "" if it was not.
+    """
 
     def __init__(
-        self, writer: sqlite3.Connection, reader: sqlite3.Connection, path: Path, lock: DirectoryLock, durability: str,
-        entropy: Callable[[int], bytes],
-    ) -> None:  # fmt: skip
-        self._writer = writer
-        self._reader = reader
-        self._path = path
+        self, path: Path, lock: directories.DirectoryLock, writer: sqlite3.Connection, entropy: Entropy
+    ) -> None:
+        self.path = path
+        self.redrawn = ""
         self._lock = lock
-        self._durability = durability
-        self._stopped = False
-        self._wal_pages = 0
-        self.margin_bytes = 0
-        """Free space below which values are refused; the storage thread looks at the disk and sets `near_full`."""
-        self.near_full = False
-        self.checkpoints = 0
-        self.last_checkpoint_rows: tuple[int, int, int] = (0, 0, 0)
-        row = writer.execute(
-            "SELECT storage_id, node_id, epochs, births, ring_epoch, rows, bytes, siblings, quarantined FROM identity"
-        ).fetchone()
-        self._storage_id, self.node_id = row[0], row[1]
-        self._names = Names(tuple(json.loads(row[2])), row[3], lambda: identities.draw_epoch(entropy))
-        self._ring_epoch: int | None = row[4]
-        self._totals = Totals(*row[5:9])
+        self._writer = writer
+        self._entropy = entropy
+        self._stopped = ""
+        self._suspects: deque[bytes] = deque(maxlen=SUSPECTS_MAX)
+        self._unlooked_bytes = 0
+        self._log_pages = 0
+        self._checkpoints = 0
+        self._stall_ms_last = 0.0
+        self._stall_ms_max = 0.0
 
     @classmethod
     def open(
-        cls, directory: Path, *, durability: str = identities.FULL, entropy: Callable[[int], bytes],
-        node_id: str | None = None,
-    ) -> SqliteStorage:  # fmt: skip
-        """Open or create the store in `directory`. Raises StorageError, one sentence, when it cannot be had."""
-        prepare_directory(directory)
-        lock = DirectoryLock.take(directory)
+        cls, directory: Path, *, node_id: str | None = None, durability: str = FULL, entropy: Entropy = os.urandom
+    ) -> SqliteStorage:
+        """Open or create the store in `directory`. `node_id` None takes what the file says, or draws one.
+
+        Raises StorageError: one sentence that says why not.
+        """
+        directories.prepare(directory)
+        lock = directories.DirectoryLock.take(directory)
         try:
-            path = directory / FILE
-            new = not path.exists()
-            writer = open_writer(path)
-            place = identities.place_of(path)
-            identities.create(writer, place, durability, entropy, node_id)
-            if new:
-                sync_directory(directory)
-            _claim(writer, place, durability, entropy)
-            return cls(writer, open_reader(path), path, lock, durability, entropy)
+            writer = opening.open_writer(directory / FILE)
         except BaseException:
             lock.release()
             raise
+        store = cls(directory / FILE, lock, writer, entropy)
+        try:
+            store._start(node_id, durability)
+        except BaseException as error:
+            writer.close()
+            lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise opening.told(store.path, error) from error
+            if isinstance(error, OSError):
+                raise StorageError(f"{store.path} cannot be opened: {error.strerror}") from error
+            raise
+        return store
 
-    # The port ----------------------------------------------------------------------------------------------
+    def _start(self, node_id: str | None, durability: str) -> None:
+        """Claim the file for this run, durably, before anything is written in it."""
+        writer = self._writer
+        if self._lock.failed:
+            opening.check(writer, self.path)
+        found = identities.load(writer, self.path)
+        mine, self.redrawn = identities.claim(found, self.path, node_id, durability, self._lock.token, self._entropy)
+        births, ring_epoch, totals = tables.load_counters(writer, str(self.path))
+        tables.load_state(writer, str(self.path))
+        writer.execute("BEGIN IMMEDIATE")
+        identities.save(writer, mine)
+        writer.execute("COMMIT")
+        directories.sync(self.path.parent)
+        self._lock.write(mine.token)
+        writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
+        self._identity = mine
+        self._names = Names(mine.epochs, births, lambda: identities.draw_epoch(self._entropy))
+        self._ring_epoch = ring_epoch
+        self._counts = Counts(totals)
+        self._totals = totals
+        self._page_bytes = int(writer.execute("PRAGMA page_size").fetchone()[0])
+        self.near_full = directories.nearly_full(self.path.parent)
+        self._reader = opening.open_reader(self.path)
+
+    # The port ------------------------------------------------------------------------------------------------
 
     @property
     def identity(self) -> Identity:
         """Who this store is."""
-        return Identity(self._storage_id, self.node_id, self._names.epochs)
+        return Identity(self._identity.storage_id, self._identity.node_id, self._identity.epochs)
 
     def apply(self, writes: Sequence[Write]) -> list[Outcome]:
         """Do all writes in one transaction. Raises StorageStopped after an error that leaves nothing to trust."""
         if self._stopped:
-            raise StorageStopped("the storage stopped earlier")
-        before = self._names.mark(), self._totals, self._ring_epoch
+            raise StorageStopped(self._stopped)
+        names, totals, ring_epoch, identity = self._names.mark(), self._totals, self._ring_epoch, self._identity
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            outcomes = self._group(writes)
+            outcomes = self._transact(writes)
             self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
-            mark, self._totals, self._ring_epoch = before
-            self._names.reset(mark)
-            self._roll_back()
-            if _is_full(error):
-                return [Refused(Refusal.DISK_FULL, f"{self._path}: {error}")] * len(writes)
-            self._stopped = True
-            raise StorageStopped(f"{self._path}: {error}") from error
+        except BaseException as error:
+            with suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
+            self._names.reset(names)
+            self._counts, self._ring_epoch, self._identity = Counts(totals), ring_epoch, identity
+            if not isinstance(error, sqlite3.Error):
+                raise
+            if opening.is_full(error):
+                self.near_full = True
+                return [Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is full")] * len(writes)
+            raise self._stop(error) from error
+        self._totals = self._counts.totals()
         return outcomes
 
     def fetch(self, key: bytes) -> bytes | Unreadable | None:
-        """Return the row of `key`; Unreadable if it fails its checksum, or did and was not replaced since."""
+        """Return the row of `key`."""
         try:
-            found = self._reader.execute(_SELECT, (position_of(key), key)).fetchone()
+            row, intact = tables.read_one(self._reader, key)
+            if row is None and self._totals.quarantined and tables.is_aside(self._reader, key):
+                return Unreadable("the row is in quarantine: it did not match its checksum")
         except sqlite3.Error as error:
-            return Unreadable(str(error))
-        if found is None:
-            return self._lost(key) if self._totals.quarantined else None
-        row: bytes = found[0]
-        if checksum(key, row, found[1]) != found[2]:
+            return Unreadable(f"{self.path}: {error}")
+        if not intact:
+            self._suspects.append(key)
             return Unreadable("the row does not match its checksum")
         return row
 
-    def _lost(self, key: bytes) -> Unreadable | None:
-        query = "SELECT 1 FROM quarantine WHERE position = ? AND key = ?"
-        lost = self._reader.execute(query, (position_of(key), key)).fetchone()
-        return Unreadable("the row is in quarantine") if lost else None
-
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
-        """Return a page of a partition's readable rows; rows of one position stay together."""
-        first = (partition << 64) // partitions
+        """Return a page of the readable rows of one partition. Raises sqlite3.Error if the file cannot be read."""
+        first, last = (partition << 64) // partitions, ((partition + 1) << 64) // partitions - 1
         if after:
             first = max(first, int.from_bytes(after, "big") + 1)
-        last = ((partition + 1) << 64) // partitions - 1
-        if first > last:
-            return Page((), None)
-        found = self._reader.execute(_SCAN, (first - 2**63, last - 2**63, limit)).fetchall()
-        if len(found) < limit:
-            return Page(tuple((key, row) for key, row, birth, kept in found if checksum(key, row, birth) == kept), None)
-        end = position_of(found[-1][0])
-        found = [row for row in found if position_of(row[0]) < end]
-        found += self._reader.execute(_SCAN, (end, end, -1)).fetchall()
-        items = tuple((key, row) for key, row, birth, kept in found if checksum(key, row, birth) == kept)
-        return Page(items, (end + 2**63).to_bytes(8, "big"))
+        items: list[tuple[bytes, bytes]] = []
+        page_bytes = 0
+        previous = None
+        lines = tables.read_range(self._reader, first, last)
+        for seen, (position, key, row, birth, kept) in enumerate(lines):
+            if (seen >= limit or page_bytes >= SCAN_PAGE_BYTES) and position != previous:
+                lines.close()
+                assert previous is not None, "a page of no rows went on"
+                return Page(tuple(items), (previous + tables.FLIP).to_bytes(8, "big"))
+            if tables.row_checksum(key, row, birth) == kept:
+                items.append((key, row))
+            else:
+                self._suspects.append(key)
+            page_bytes += len(row)
+            previous = position
+        return Page(tuple(items), None)
 
     def load_state(self) -> dict[str, bytes]:
         """Return everything `SaveState` kept, by name."""
-        return dict(self._writer.execute("SELECT name, data FROM state").fetchall())
+        return tables.load_state(self._reader, str(self.path))
 
     def totals(self) -> Totals:
-        """Return the store's counts."""
+        """Return the store's counts, as of the last transaction."""
         return self._totals
 
     def close(self) -> None:
-        """Check point, remember that the stop was clean, and release the file."""
-        with suppress(sqlite3.Error):
-            self._reader.close()
-        if not self._stopped:
-            with suppress(sqlite3.Error):
-                self._writer.execute("UPDATE identity SET clean = 1")
+        """Fold the log into the file, remember that the stop was clean, and let go of everything."""
+        self._reader.close()
+        with suppress(sqlite3.Error, OSError):
+            if not self._stopped:
+                self._writer.execute("PRAGMA synchronous = FULL")
+                self._identity = self._identity._replace(clean=True, token=self._entropy(16).hex())
+                identities.save(self._writer, self._identity)
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._lock.write(self._identity.token)
         with suppress(sqlite3.Error):
             self._writer.close()
         self._lock.release()
 
-    # Between groups ----------------------------------------------------------------------------------------
+    # Between transactions ------------------------------------------------------------------------------------
 
-    def checkpoint_is_due(self) -> bool:
-        """Whether the write-ahead log has grown to CHECKPOINT_BYTES since the last checkpoint."""
-        return self._wal_pages * PAGE_BYTES >= CHECKPOINT_BYTES
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether the log has grown enough to be folded into the file."""
+        return self._log_pages * self._page_bytes >= CHECKPOINT_BYTES
 
     def checkpoint(self) -> None:
-        """Copy the write-ahead log into the file. Raises StorageStopped on an I/O error."""
+        """Fold the log into the file. Raises StorageStopped; for want of space it is left for later."""
+        if self._stopped:
+            raise StorageStopped(self._stopped)
+        began = time.perf_counter()
         try:
-            self.last_checkpoint_rows = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
-            if not _is_full(error):
-                self._stopped = True
-                raise StorageStopped(f"{self._path}: {error}") from error
-        self._wal_pages = 0
-        self.checkpoints += 1
+            if not opening.is_full(error):
+                raise self._stop(error) from error
+            self.near_full = True
+        self._log_pages = 0
+        self._checkpoints += 1
+        self._stall_ms_last = (time.perf_counter() - began) * 1000
+        self._stall_ms_max = max(self._stall_ms_max, self._stall_ms_last)
 
-    def look_at_disk(self) -> None:
-        """Notice that the disk is nearly full, or no longer so: `near_full` refuses values from here on."""
-        self.near_full = free_bytes(self._path.parent) < self.margin_bytes
+    def figures(self) -> dict[str, object]:
+        """Return what is worth showing, JSON-ready. From any thread."""
+        return {
+            "near_full": self.near_full,
+            "stopped": self._stopped,
+            "log_pages": self._log_pages,
+            "checkpoints": self._checkpoints,
+            "checkpoint_ms_last": round(self._stall_ms_last, 3),
+            "checkpoint_ms_max": round(self._stall_ms_max, 3),
+        }
 
-    # One transaction ---------------------------------------------------------------------------------------
+    # One transaction -----------------------------------------------------------------------------------------
 
-    def _group(self, writes: Sequence[Write]) -> list[Outcome]:
-        records: dict[bytes, Record | None] = {}
+    def _transact(self, writes: Sequence[Write]) -> list[Outcome]:
+        """Decide all writes upon what the file holds, and write what came of it."""
+        names, counts = self._names, self._counts
+        epochs, births, ring_epoch = names.epochs, names.births, self._ring_epoch
+        records = self._load(writes)
         changed: dict[bytes, Record] = {}
         outcomes: list[Outcome] = []
-        counts = Counts(self._totals)
         for write in writes:
             if isinstance(write, SaveState):
-                self._writer.execute(_SAVE, (write.name, write.data))
-                if write.epoch is not None:
-                    self._ring_epoch = write.epoch
+                self._save(write)
                 outcomes.append(Saved())
                 continue
             refused = self._refusal(write)
             if refused is not None:
                 outcomes.append(refused)
                 continue
-            key = write.key
-            if key not in records:
-                records[key] = self._read(key, counts)
-            record = records[key]
-            if isinstance(write, Advance):
-                new, outcome = advance_record(record, write, self._names)
+            before = records.get(write.key)
+            after: Record | None
+            if isinstance(write, Merge):
+                after, outcome = merge_record(before, write, names)
             else:
-                new, outcome = merge_record(record, write, self._names)
+                after, outcome = advance_record(before, write, names)
             outcomes.append(outcome)
-            if new is not record and new is not None:
-                counts.replace(record, new)
-                records[key] = changed[key] = new
-        self._write(changed, counts)
+            if after is not None and after is not before:
+                counts.replace(before, after)
+                records[write.key] = changed[write.key] = after
+        if changed:
+            if counts.quarantined:
+                counts.quarantined -= tables.bring_back(self._writer, changed)
+            tables.write_batch(self._writer, changed)
+        if names.epochs is not epochs:
+            self._identity = self._identity._replace(epochs=names.epochs)
+            identities.save(self._writer, self._identity)
+        totals = counts.totals()
+        if changed or totals != self._totals or names.births != births or self._ring_epoch != ring_epoch:
+            tables.save_counters(self._writer, names.births, self._ring_epoch, totals)
+        self._note(changed)
         return outcomes
 
+    def _load(self, writes: Sequence[Write]) -> dict[bytes, Record]:
+        """The records that the writes speak of, each verified; damaged ones are set aside, and so not among them."""
+        keys = {write.key: None for write in writes if not isinstance(write, SaveState)}
+        while self._suspects:
+            keys[self._suspects.popleft()] = None
+        if not keys:
+            return {}
+        records, damaged = tables.read_batch(self._writer, keys)
+        if damaged:
+            tables.set_aside(self._writer, damaged)
+            for record in damaged.values():
+                self._counts.set_aside(record)
+        return records
+
     def _refusal(self, write: Advance | Merge) -> Refused | None:
+        """Why the write may not be tried, or None."""
         if write.epoch != self._ring_epoch:
-            return Refused(Refusal.EPOCH, f"asked under {write.epoch}, now {self._ring_epoch}")
+            return Refused(Refusal.EPOCH, f"the ring's epoch is {self._ring_epoch}, not {write.epoch}")
         if self.near_full and isinstance(write, Advance) and write.value is not None:
-            return Refused(Refusal.DISK_FULL, f"less than {self.margin_bytes >> 20} MiB are free")
+            self._look()
+            if self.near_full:
+                return Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is nearly full")
         return None
 
-    def _read(self, key: bytes, counts: Counts) -> Record | None:
-        """The record of `key`. One that fails its checksum is moved to quarantine, and counts as lost."""
-        position = position_of(key)
-        found = self._writer.execute(_SELECT, (position, key)).fetchone()
-        if found is None:
-            return None
-        row, birth, kept = found
-        if checksum(key, row, birth) == kept:
-            return Record(row, birth)
-        self._writer.execute(_QUARANTINE, (position, key))
-        self._writer.execute("DELETE FROM rows WHERE position = ? AND key = ?", (position, key))
-        counts.rows -= 1
-        counts.bytes -= len(row)
-        counts.quarantined += 1
-        return None
+    def _save(self, write: SaveState) -> None:
+        tables.save_state(self._writer, write.name, write.data)
+        if write.epoch is not None:
+            self._ring_epoch = write.epoch
 
-    def _write(self, changed: dict[bytes, Record], counts: Counts) -> None:
-        entries = [(position_of(k), k, r.data, r.birth, checksum(k, r.data, r.birth)) for k, r in changed.items()]
-        entries.sort()  # neighbours share pages
-        self._writer.executemany(_UPSERT, entries)
-        if counts.quarantined:
-            before = self._writer.total_changes
-            again = [(position, key) for position, key, *_ in entries]
-            self._writer.executemany("DELETE FROM quarantine WHERE position = ? AND key = ?", again)
-            counts.quarantined -= self._writer.total_changes - before
-        epochs = json.dumps(self._names.epochs)
-        self._totals = counts.totals()
-        self._writer.execute(_COUNT, (self._names.births, epochs, self._ring_epoch, *self._totals))
-        self._wal_pages += len(entries) + 2
+    def _note(self, changed: dict[bytes, Record]) -> None:
+        """Keep an eye on the log's length and the disk's space."""
+        page_bytes = self._page_bytes
+        pages = 2 + sum([1 + len(record.data) // page_bytes for record in changed.values()])
+        self._log_pages += pages
+        self._unlooked_bytes += pages * page_bytes
+        if self._unlooked_bytes >= LOOK_EVERY_BYTES:
+            self._look()
 
-    def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
+    def _look(self) -> None:
+        self._unlooked_bytes = 0
+        self.near_full = directories.nearly_full(self.path.parent)
 
-
-def _is_full(error: sqlite3.Error) -> bool:
-    return bool(getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL)
-
-
-def _claim(writer: sqlite3.Connection, place: Place, durability: str, entropy: Callable[[int], bytes]) -> None:
-    """Note where the file lies and that it is in use, and redraw its epoch if it must not be continued."""
-    epochs, machine, device, inode, clean, before = writer.execute(
-        "SELECT epochs, machine, device, inode, clean, durability FROM identity"
-    ).fetchone()
-    recorded = Place(machine, device, inode)
-    drawn = json.loads(epochs)
-    if identities.must_redraw(place, recorded, clean=bool(clean), durability=before) is not None:
-        drawn.append(identities.draw_epoch(entropy))
-    writer.execute(
-        "UPDATE identity SET epochs = ?, machine = ?, device = ?, inode = ?, clean = 0, durability = ?",
-        (json.dumps(drawn), *place, durability),
-    )
-    writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
+    def _stop(self, error: sqlite3.Error) -> StorageStopped:
+        """Never write again; the next run is to check the file before it believes it."""
+        self._stopped = f"{self.path}: {error}"
+        with suppress(OSError):
+            self._lock.write(self._identity.token, failed=True)
+        return StorageStopped(self._stopped)

@@ -1,0 +1,142 @@
+"""The statements that move rows, and nothing else: batches in, batches out, every row under its checksum.
+
+Reading a batch is one statement, and writing it one call: fewer words between two threads that share an interpreter.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+
+import msgspec
+
+from node.core.ids import scan_position
+from node.storage import identity
+from node.storage.errors import BrokenStore
+from node.storage.port import Totals
+from node.storage.records import Record
+
+_ONE = "SELECT row, birth, checksum FROM rows WHERE position = ? AND key = ?"
+_BATCH = "SELECT r.key, r.row, r.birth, r.checksum FROM json_each(?) j CROSS JOIN rows r ON r.position = j.value"
+_PUT = (
+    "INSERT INTO rows (position, key, row, birth, checksum) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+    " SET row = excluded.row, birth = excluded.birth, checksum = excluded.checksum"
+)
+_RANGE = "SELECT position, key, row, birth, checksum FROM rows WHERE position BETWEEN ? AND ? ORDER BY position, key"
+_SET_ASIDE = (
+    "INSERT OR REPLACE INTO quarantine (position, key, row, birth, found_at_ms) SELECT position, key, row, birth,"
+    " CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) FROM rows WHERE position = ? AND key = ?"
+)
+_DROP = "DELETE FROM rows WHERE position = ? AND key = ?"
+_ASIDE = "SELECT 1 FROM quarantine WHERE position = ? AND key = ?"
+_BACK = "DELETE FROM quarantine WHERE position = ? AND key = ?"
+_COUNTERS = "SELECT births, ring_epoch, rows, bytes, siblings, quarantined, checksum FROM counters"
+_COUNT = (
+    "REPLACE INTO counters (one, births, ring_epoch, rows, bytes, siblings, quarantined, checksum)"
+    " VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+_json = msgspec.json.Encoder()
+
+FLIP = 1 << 63
+"""Between an unsigned position and SQLite's signed integer."""
+
+
+def position_of(key: bytes) -> int:
+    """Return where the key stands in the B-tree."""
+    return int.from_bytes(scan_position(key), "big") - FLIP
+
+
+def row_checksum(key: bytes, row: bytes, birth: int | None) -> int:
+    """Return what a row is verified against: 64 bits of BLAKE2b over all of its line."""
+    head = b"%d %d " % (len(key), -1 if birth is None else birth)
+    return int.from_bytes(blake2b(head + key + row, digest_size=8).digest(), "big", signed=True)
+
+
+def read_one(connection: sqlite3.Connection, key: bytes) -> tuple[bytes | None, bool]:
+    """Return the row of `key` (None: there is none), and whether it is what was written."""
+    found = connection.execute(_ONE, (position_of(key), key)).fetchone()
+    if found is None:
+        return None, True
+    row, birth, kept = found
+    return row, row_checksum(key, row, birth) == kept
+
+
+def read_batch(
+    connection: sqlite3.Connection, keys: Iterable[bytes]
+) -> tuple[dict[bytes, Record], dict[bytes, Record]]:
+    """Return the records of those `keys` that have one, and apart those that are not what was written."""
+    wanted = {key: position_of(key) for key in keys}
+    intact: dict[bytes, Record] = {}
+    damaged: dict[bytes, Record] = {}
+    positions = _json.encode(sorted(set(wanted.values()))).decode()
+    for key, row, birth, kept in connection.execute(_BATCH, (positions,)).fetchall():
+        if key in wanted:  # else another one at the same position
+            found = intact if row_checksum(key, row, birth) == kept else damaged
+            found[key] = Record(row, birth)
+    return intact, damaged
+
+
+def write_batch(connection: sqlite3.Connection, records: Mapping[bytes, Record]) -> None:
+    """Put records in the place of what their keys had."""
+    lines: list[tuple[int, bytes, bytes, int | None, int]] = []
+    for key, record in records.items():
+        data, birth = record.data, record.birth
+        lines.append((position_of(key), key, data, birth, row_checksum(key, data, birth)))
+    lines.sort()  # neighbours share pages
+    connection.executemany(_PUT, lines)
+
+
+def read_range(connection: sqlite3.Connection, first: int, last: int) -> sqlite3.Cursor:
+    """Return the lines at positions `first` to `last` (unsigned, both included), in order."""
+    return connection.execute(_RANGE, (first - FLIP, last - FLIP))
+
+
+def set_aside(connection: sqlite3.Connection, keys: Iterable[bytes]) -> None:
+    """Move damaged rows to quarantine."""
+    places = [(position_of(key), key) for key in keys]
+    connection.executemany(_SET_ASIDE, places)
+    connection.executemany(_DROP, places)
+
+
+def is_aside(connection: sqlite3.Connection, key: bytes) -> bool:
+    """Whether the key's row is in quarantine."""
+    return connection.execute(_ASIDE, (position_of(key), key)).fetchone() is not None
+
+
+def bring_back(connection: sqlite3.Connection, keys: Iterable[bytes]) -> int:
+    """Forget the quarantined rows of keys that have a row again; return how many there were."""
+    return connection.executemany(_BACK, [(position_of(key), key) for key in keys]).rowcount
+
+
+def load_counters(connection: sqlite3.Connection, path: str) -> tuple[int, int | None, Totals]:
+    """Return the last birth, the ring's epoch and the totals. Raises BrokenStore if their checksum does not match."""
+    found = connection.execute(_COUNTERS).fetchone()
+    if found is None:
+        return 0, None, Totals(0, 0, 0, 0)
+    if identity.checksum(*found[:-1]) != found[-1]:
+        raise BrokenStore(f"{path} is damaged: its counters do not match their checksum", identity.REBUILD)
+    return found[0], found[1], Totals(*found[2:6])
+
+
+def save_counters(connection: sqlite3.Connection, births: int, ring_epoch: int | None, totals: Totals) -> None:
+    """Write what every transaction moves on."""
+    values = (births, ring_epoch, *totals)
+    connection.execute(_COUNT, (*values, identity.checksum(*values)))
+
+
+def load_state(connection: sqlite3.Connection, path: str) -> dict[str, bytes]:
+    """Return the node's own state by name. Raises BrokenStore if a piece does not match its checksum."""
+    state: dict[str, bytes] = {}
+    for name, data, kept in connection.execute("SELECT name, data, checksum FROM state ORDER BY name"):
+        if identity.checksum(name, data) != kept:
+            raise BrokenStore(f"{path} is damaged: the state {name!r} does not match its checksum", identity.REBUILD)
+        state[name] = data
+    return state
+
+
+def save_state(connection: sqlite3.Connection, name: str, data: bytes) -> None:
+    """Keep a piece of the node's own state."""
+    values = (name, data, identity.checksum(name, data))
+    connection.execute("REPLACE INTO state (name, data, checksum) VALUES (?, ?, ?)", values)
