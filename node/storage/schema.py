@@ -90,6 +90,10 @@ def m001_first(db: Database) -> None:
     )
 
 
+NAMES = ("m001_first",)
+"""Every migration above, in order: what a file of this version has been through."""
+
+
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the file to this version: each migration and the record of it are one transaction.
 
@@ -97,10 +101,9 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     """
     database = Database(connection)
     applied = [migration.name for migration in migrations.applied(database)]
-    if not applied and "identity" not in (tables := database.table_names()) and set(tables) - {"_sqlite_migrations"}:
+    if not applied and [name for name in database.table_names() if name != migrations.migrations_table]:
         raise BrokenStore(f"{path} is an SQLite file of another program", "Choose another --data-dir")
-    known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    if unknown := [name for name in applied if name not in known]:
+    if later := [name for name in applied if name not in NAMES]:
         hint = "Start it with the version that wrote it, or a later one"
-        raise NewerStore(f"{path} was written by a later version of dyn (it has {unknown[-1]})", hint)
+        raise NewerStore(f"{path} was written by a later version of dyn (it has {later[0]})", hint)
     migrations.apply(database)
