@@ -15,18 +15,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from node.core.ids import NodeId
 from node.engine.events import Asked, Event, Loaded, Measured, Persisted, Reached, ScannedHere
 from node.engine.node import Node
 from node.engine.outbox import Outbox
-from node.storage.port import Outcome, Page, Unreadable, Write
+from node.storage.port import Outcome, Page, StorageStopped, Unreadable, Write
 from node.wire.messages import Message
 from node.wire.requests import Request, Result
 
 if TYPE_CHECKING:
     from node.runtime.measures import Measures
+
+STOPPED: Final = Unreadable("storage stopped")
+NO_PAGE: Final = Page((), None)
 
 Deliver = Callable[[Result], None]
 
@@ -174,14 +177,20 @@ class Driver:
         step, fetch, now = self._step, self._store.fetch, monotonic()
         loads, out.loads = out.loads, []
         for ticket, key in loads:
-            row = fetch(key)
+            try:
+                row = fetch(key)
+            except StorageStopped:
+                row = STOPPED
             if type(row) is Unreadable:
                 step(Loaded(ticket, None, False), now, out)
             else:
                 step(Loaded(ticket, row, True), now, out)  # type: ignore[arg-type]  # not Unreadable
         scans, out.scans = out.scans, []
         for ticket, partition, partitions, after, limit in scans:
-            page = self._store.scan(partition, partitions, after, limit)
+            try:
+                page = self._store.scan(partition, partitions, after, limit)
+            except StorageStopped:
+                page = NO_PAGE
             step(ScannedHere(ticket, page.items, page.after is not None), now, out)
         measures, out.measures = out.measures, []
         for ticket in measures:

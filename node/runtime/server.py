@@ -260,6 +260,7 @@ class Server:
 
     def _storage_stopped(self, why: str) -> None:
         """The disk failed: every write is refused from here on, and a read of it is no evidence of anything."""
+        self.store.distrust(why)
         self.log.fact("storage-stopped", {"why": why})
         notify(os.environ, "STATUS=the disk failed: " + why)
 
