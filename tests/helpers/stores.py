@@ -1,0 +1,170 @@
+"""Stores of both kinds under one handle, so that a contract test need not know which it has before it.
+
+A handle can do to its store what the world does: kill it, damage or drop a row, fill the disk, put an empty one in.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from node.core.version import Clock, Dot, Row
+from node.sim.disk import SimStorage
+from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, SaveState, Storage, Write
+from node.storage.sqlite import FILE, SqliteStorage
+from node.wire.rows import decode_row
+
+EPOCH = 7
+"""The ring epoch of tests."""
+
+
+class Handle(Protocol):
+    """A store, and what may befall it. `store` is another object after `crash` and `wipe`."""
+
+    @property
+    def store(self) -> Storage: ...
+    def crash(self) -> None: ...
+    def wipe(self) -> None: ...
+    def corrupt(self, key: bytes) -> None: ...
+    def drop(self, key: bytes) -> None: ...
+    def fill(self) -> None: ...
+    def free(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class SimHandle:
+    """The simulated disk."""
+
+    def __init__(self, epoch: int = 0x1111) -> None:
+        self.store = SimStorage("a" * 32, "b" * 32, epoch)
+
+    def crash(self) -> None:
+        self.store.crash()
+
+    def wipe(self) -> None:
+        self.store.wipe()
+
+    def corrupt(self, key: bytes) -> None:
+        self.store.corrupt(key)
+
+    def drop(self, key: bytes) -> None:
+        self.store.drop(key)
+
+    def fill(self) -> None:
+        self.store.full = True
+
+    def free(self) -> None:
+        self.store.full = False
+
+    def close(self) -> None:
+        self.store.close()
+
+
+class SqliteHandle:
+    """The real store. Damage is done through a connection of its own, as nobody should."""
+
+    def __init__(self, directory: Path, seed: int = 1, durability: str = "full") -> None:
+        self.directory = directory
+        self.durability = durability
+        self._entropy = Random(seed).randbytes
+        self.store = self.open()
+
+    def open(self) -> SqliteStorage:
+        return SqliteStorage.open(self.directory, durability=self.durability, entropy=self._entropy)
+
+    def abandon(self) -> None:
+        """End as a killed process does: nothing is said to the file, the kernel takes the lock back."""
+        self.store._reader.close()
+        self.store._writer.close()
+        self.store._lock.release()
+
+    def crash(self) -> None:
+        self.abandon()
+        self.store = self.open()
+
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = self.open()
+
+    def wipe(self) -> None:
+        self.store.close()
+        shutil.rmtree(self.directory)
+        self.store = self.open()
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Do something behind the store's back."""
+        connection = sqlite3.connect(self.directory / FILE, isolation_level=None)
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    def corrupt(self, key: bytes) -> None:
+        ((row,),) = self.execute("SELECT row FROM rows WHERE key = ?", (key,))
+        assert isinstance(row, bytes)
+        flipped = row[:-1] + bytes([row[-1] ^ 1])
+        self.execute("UPDATE rows SET row = ? WHERE key = ?", (flipped, key))
+
+    def drop(self, key: bytes) -> None:
+        self.execute("DELETE FROM rows WHERE key = ?", (key,))
+
+    def fill(self) -> None:
+        (pages,) = self.store._writer.execute("PRAGMA page_count").fetchone()
+        self.store._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+    def free(self) -> None:
+        self.store._writer.execute("PRAGMA max_page_count = 1000000")
+
+    def close(self) -> None:
+        self.store.close()
+
+
+class Scribe:
+    """Writes to a handle's store in one line each, and remembers every dot that was ever minted."""
+
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+        self.minted: dict[tuple[bytes, Dot], bytes | None] = {}
+        self.apply(SaveState("ring", b"ring", EPOCH))
+
+    def apply(self, *writes: Write) -> list[Outcome]:
+        """One transaction. A dot that names two values fails the test, whichever store of the scribe minted it."""
+        outcomes = self.handle.store.apply(writes)
+        assert len(outcomes) == len(writes)
+        for write, outcome in zip(writes, outcomes, strict=True):
+            if isinstance(outcome, Advanced):
+                assert isinstance(write, Advance)
+                name = write.key, outcome.dot
+                assert name not in self.minted, f"{outcome.dot} names {self.minted[name]!r} and {write.value!r}"
+                self.minted[name] = write.value
+        return outcomes
+
+    def advance(self, key: bytes, value: bytes | None, context: Clock = (), *, cover: bool = False) -> Advanced:
+        """A client's write that is taken."""
+        (outcome,) = self.apply(write(key, value, context, cover=cover))
+        assert isinstance(outcome, Advanced), outcome
+        return outcome
+
+    def merge(self, key: bytes, row: bytes) -> Merged:
+        """A peer's row."""
+        (outcome,) = self.apply(Merge(key, row, EPOCH))
+        assert isinstance(outcome, Merged), outcome
+        return outcome
+
+    def row(self, key: bytes) -> Row:
+        """The row as readers see it."""
+        data = self.handle.store.fetch(key)
+        assert isinstance(data, bytes), data
+        return decode_row(data)
+
+    def values(self, key: bytes) -> list[bytes | None]:
+        """The values of the key's versions, sorted, a tombstone first."""
+        return sorted((version.value for version in self.row(key).versions), key=lambda value: value or b"")
+
+
+def write(key: bytes, value: bytes | None, context: Clock = (), *, cover: bool = False, epoch: int = EPOCH) -> Advance:
+    return Advance(key, value, context, cover, epoch, 1_700_000_000_000, "test")
