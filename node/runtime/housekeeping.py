@@ -48,9 +48,8 @@ def _echo(session: Session, words: Words) -> Value:
 
 
 def _quit(session: Session, words: Words) -> Value:
-    session.slots.append(b"+OK\r\n")
     session.close()
-    return LATER
+    return OK
 
 
 def _reset(session: Session, words: Words) -> Value:

@@ -5,9 +5,9 @@
     transport.write ◄── flush: the complete head ── slots (one a command) ◄┘
 
 No coroutine and no future: a command costs a slot. What bounds it: a command waits in the batch, and the socket is not
-read, while PIPELINE_MAX commands are unanswered, while the replies they may bring exceed half of OUTPUT_BYTES_MAX,
-while the client does not read, or while an earlier command of this connection works on the same key and one of the
-two writes (so a pipeline means what its order says).
+read, while PIPELINE_MAX commands are unanswered, while replies (those to come are estimated) exceed half of
+OUTPUT_BYTES_MAX, while the client does not read, or while an earlier command of this connection works on the same key
+and one of the two writes (so a pipeline means what its order says).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from node.core.limits import (
@@ -28,9 +27,10 @@ from node.core.limits import (
 )
 from node.runtime import housekeeping
 from node.runtime.auth import delay_s
+from node.runtime.slots import ManySlot, Slot
 from node.wire.commands import ENTRIES, Call, Calls, find, parse
 from node.wire.replies import ErrorReply, Value, encode, encode_error
-from node.wire.requests import Found, Request, Result
+from node.wire.requests import Request, Result
 from node.wire.resp import HTTP, OPEN, PREAUTH, Item, Oversized, RequestReader
 
 if TYPE_CHECKING:
@@ -42,84 +42,13 @@ Submit = Callable[[Request, Deliver], None]
 _UNREAD_MAX: Final = OUTPUT_BYTES_MAX // 2
 
 
-class Slot:
-    """The place of one command's reply in the order of replies."""
-
-    __slots__ = ("call", "reply", "resp3", "session")
-
-    def __init__(self, session: Session, call: Call) -> None:
-        self.session = session
-        self.call = call
-        self.resp3 = session.resp3
-        self.reply: bytes | None = None
-
-    def deliver(self, result: Result) -> None:
-        """The result is here: called exactly once."""
-        session = self.session
-        request, finish, key, _ = self.call
-        self.reply = encode(finish(request, result, session.listener.facts.names), resp3=self.resp3)
-        if key is not None:
-            session.release(key)
-        session.completed(self)
-
-
-class ManySlot:
-    """The place of a command that asks for several keys: PIPELINE_MAX of them at a time."""
-
-    __slots__ = ("bytes", "calls", "reply", "resp3", "results", "session", "_asking", "_in_flight", "_next")
-
-    def __init__(self, session: Session, calls: Calls) -> None:
-        self.session = session
-        self.calls = calls
-        self.resp3 = session.resp3
-        self.reply: bytes | None = None
-        self.results: list[Result | None] = [None] * len(calls.requests)
-        self.bytes = 0
-        self._asking = False
-        self._in_flight = 0
-        self._next = 0
-
-    def ask(self) -> None:
-        """Ask for as many keys as may be in flight; end when all are answered, or the answer grew too long."""
-        if self._asking:
-            return
-        self._asking = True
-        requests = self.calls.requests
-        while self._in_flight < PIPELINE_MAX and self._next < len(requests) and self.bytes <= OUTPUT_BYTES_MAX:
-            index = self._next
-            self._next += 1
-            self._in_flight += 1
-            self.session.listener.submit(requests[index], partial(self._deliver, index))
-        self._asking = False
-        if not self._in_flight:
-            self._end()
-
-    def _deliver(self, index: int, result: Result) -> None:
-        self._in_flight -= 1
-        if type(result) is Found:
-            self.bytes += sum(len(version.value or b"") for version in result.row.versions)
-        if self.bytes <= OUTPUT_BYTES_MAX:
-            self.results[index] = result
-        self.ask()
-
-    def _end(self) -> None:
-        reply: Value = ErrorReply("TOOBIG", f"these keys hold more than {OUTPUT_BYTES_MAX} bytes; ask for fewer")
-        if self.bytes <= OUTPUT_BYTES_MAX:
-            reply = self.calls.finish(self.calls.requests, [result for result in self.results if result is not None])
-        self.results = []
-        self.reply = encode(reply, resp3=self.resp3)
-        for request in self.calls.requests:
-            self.session.release(request.key)
-        self.session.completed(self)
-
-
 class Session(asyncio.Protocol):
     """The server's side of one client connection."""
 
     __slots__ = (
         "address", "authenticated", "attempts", "commands", "id", "last_command", "library", "listener", "name",
         "opened_at", "reader", "resp3", "slots", "transport", "_active", "_at", "_batch", "_closing", "_deadline",
-        "_ended", "_expected", "_held", "_marked", "_paused", "_pumping", "_unread",
+        "_ended", "_expected", "_held", "_in_multi", "_marked", "_paused", "_pumping", "_reads", "_ready", "_unread",
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener, number: int) -> None:
@@ -144,9 +73,12 @@ class Session(asyncio.Protocol):
         self._closing = False
         self._ended = False
         self._held = False
+        self._in_multi = False
         self._marked = False
         self._paused = False
         self._pumping = False
+        self._reads = 0
+        self._ready = 0
         self._unread = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -177,6 +109,8 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read commands, and pass on as many as may go."""
         if not self._closing:
+            if self._in_multi and not self.slots and not self.reader.held_bytes:
+                self._in_multi = False
             self.reader.feed(data)
             self.pump()
 
@@ -239,6 +173,7 @@ class Session(asyncio.Protocol):
     def _dispatch_all(self) -> bool:
         """Start all commands that may start; True if there is one that must wait."""
         slots = self.slots
+        bound = _UNREAD_MAX if self.authenticated else PREAUTH_OUTPUT_BYTES_MAX
         while not self._closing:
             if self._at == len(self._batch):
                 self._at = 0
@@ -249,7 +184,7 @@ class Session(asyncio.Protocol):
                 self._unread
                 or self._held
                 or len(slots) >= PIPELINE_MAX
-                or len(slots) * self._expected > _UNREAD_MAX
+                or self._ready + self._reads * self._expected > bound
                 or not self._dispatch(self._batch[self._at])
             ):
                 return True
@@ -269,13 +204,13 @@ class Session(asyncio.Protocol):
             self.abort()
             return
         if error is not None:
-            self.slots.append(encode_error("ERR", f"Protocol error: {error}"))
+            self._reply(ErrorReply("ERR", f"Protocol error: {error}"))
         self.close()
 
     def _dispatch(self, item: Item) -> bool:
         """Start one command; False if it has to wait."""
         if type(item) is Oversized:
-            self.slots.append(encode_error("TOOBIG", f"the command has {item.bytes} bytes of arguments"))
+            self._reply(ErrorReply("TOOBIG", f"the command has {item.bytes} bytes of arguments"))
             return True
         assert type(item) is list, "the reader gives lists"
         entry = ENTRIES.get(item[0].upper())
@@ -283,10 +218,8 @@ class Session(asyncio.Protocol):
             self._reply(ErrorReply("NOAUTH", "Authentication required."))
             return True
         self.commands += 1
-        if entry is None:
-            refused = find(item[0])
-            assert isinstance(refused, ErrorReply), "not in the table"
-            self._reply(refused)
+        if entry is None or (self._in_multi and entry.parse is not None):
+            self._refuse(item[0])
             return True
         self.last_command = entry.command.name
         if entry.parse is None:
@@ -301,12 +234,31 @@ class Session(asyncio.Protocol):
                 return False
             slot = Slot(self, parsed)
             self.slots.append(slot)
+            if not parsed.writes:
+                self._reads += 1
             self.listener.submit(parsed.request, slot.deliver)
         elif type(parsed) is Calls:
             return self._dispatch_many(parsed)
         elif type(parsed) is ErrorReply:
             self._reply(parsed)
         return True
+
+    def _refuse(self, name: bytes) -> None:
+        """Answer a command that is not in the table, or that was to be part of a transaction.
+
+        MULTI is refused, and who sent the commands of the transaction with it does not expect them to be done without.
+        So they are not: until EXEC, DISCARD, or a command that was sent after MULTI's answer.
+        """
+        verb = name.upper()
+        refused = find(name)
+        if verb in (b"EXEC", b"DISCARD"):
+            self._in_multi = False
+        elif self._in_multi:
+            refused = ErrorReply("NOTSUPPORTED", "not done: it follows MULTI, and there are no transactions")
+        elif verb == b"MULTI":
+            self._in_multi = True
+        assert isinstance(refused, ErrorReply), f"{name!r} is in the table"
+        self._reply(refused)
 
     def _dispatch_many(self, calls: Calls) -> bool:
         keys = [request.key for request in calls.requests]
@@ -316,6 +268,8 @@ class Session(asyncio.Protocol):
             self._claim(key, writes=calls.writes)
         slot = ManySlot(self, calls)
         self.slots.append(slot)
+        if not calls.writes:
+            self._reads += 1
         slot.ask()
         return True
 
@@ -339,15 +293,22 @@ class Session(asyncio.Protocol):
             del self._active[key]
 
     def _reply(self, value: Value) -> None:
-        self.slots.append(encode(value, resp3=self.resp3))
+        reply = encode(value, resp3=self.resp3)
+        self._ready += len(reply)
+        self.slots.append(reply)
 
     # Replies out -------------------------------------------------------------------------------------------
+
+    def measured(self, size: int) -> None:
+        """A read's reply is so long: expect about as much of the others."""
+        self._reads -= 1
+        expected = self._expected
+        self._expected = size if size > expected else (3 * expected + size) >> 2
 
     def completed(self, slot: Slot | ManySlot) -> None:
         """A reply is ready; it goes out when it is the first, with all that follow it, once a turn of the loop."""
         assert slot.reply is not None, "completed without a reply"
-        size, expected = len(slot.reply), self._expected
-        self._expected = size if size > expected else (3 * expected + size) >> 2
+        self._ready += len(slot.reply)
         if not self._marked and (self._paused or (self.slots and self.slots[0] is slot)):
             self._mark()
 
@@ -371,7 +332,9 @@ class Session(asyncio.Protocol):
             ready.append(reply)
             slots.popleft()
         if ready:
-            transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+            data = ready[0] if len(ready) == 1 else b"".join(ready)
+            self._ready -= len(data)
+            transport.write(data)
             unread = transport.get_write_buffer_size()
             if unread > (OUTPUT_BYTES_MAX if self.authenticated else PREAUTH_OUTPUT_BYTES_MAX):
                 self.listener.overflowed += 1
@@ -415,6 +378,7 @@ class Session(asyncio.Protocol):
         """RESET: as if just connected."""
         self.name = ""
         self.resp3 = False
+        self._in_multi = False
         if self.listener.password is not None:
             self.authenticated = False
             self.reader.limits = PREAUTH

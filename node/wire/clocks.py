@@ -1,8 +1,8 @@
 """Clocks as people read them: node names for dot epochs, `{n3:2, n1:1}`.
 
-A node may appear in one clock under several births (it lost and regained the row, or its store). Then the earliest keeps the plain
-name and the later ones are `n3/2`, `n3/3`; the numbering holds for all clocks of one answer. An epoch that no member
-claims shows as its first 8 hex digits.
+A node may appear in one clock under several births (it lost and regained the row, or its store). Then the earliest
+keeps the plain name and the later ones are `n3/2`, `n3/3`; the numbering holds for all clocks of one answer. An epoch
+that no member claims shows as its first 8 hex digits.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ _STAR: Final = ord("*")
 _DOLLAR: Final = ord("$")
 _MARK: Final = b":0\r\n"
 _LONG_ARRAY: Final = re.compile(rb"\*(?:0|\d{4})")
+_OTHER_TEXT: Final = re.compile(rb"\n[+=(]")  # hiredis takes other kinds of text for bulk strings
 _SHORT_BULK: Final = re.compile(rb"\$(0|[1-9]\d{0,3})\r\n")
 _NUMBER: Final = re.compile(rb"0|-?[1-9]\d{0,17}")
 _HEADER_BYTES_MAX: Final = 24
@@ -124,7 +125,7 @@ class RequestReader:
         if len(self._buffer) > self.limits.kept_bytes:
             return None
         data = self._buffer if isinstance(self._buffer, bytes) else bytes(self._buffer)
-        if b">" in data or b"~" in data or _LONG_ARRAY.search(data) is not None:
+        if b">" in data or b"~" in data or _LONG_ARRAY.search(data) is not None or _OTHER_TEXT.search(data) is not None:
             return None
         if data.endswith(b"\r\n"):
             items = self._parse(data, mark=_MARK)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from queue import Queue
+from threading import Thread
 from typing import TYPE_CHECKING
+
+import uvloop
 
 from node.core.cluster import Secret
 from node.core.context import BadContext, open_token, seal
 from node.core.limits import KEY_BYTES_MAX, SIBLINGS_MAX, VALUE_BYTES_MAX
 from node.core.version import EMPTY, Actor, Row, advance
+from node.runtime.auth import Password
 from node.runtime.clients import ClientListener
 from node.wire.requests import (
     Ack,
@@ -29,7 +34,7 @@ from node.wire.requests import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 CLUSTER = "c" * 32
 SECRETS = (Secret(1, b"s" * 32),)
@@ -207,8 +212,24 @@ async def serving(listener: ClientListener | None = None, store: FakeStore | Non
         await listener.stop()
 
 
-async def until(condition: Callable[[], bool], within_s: float = 10) -> None:
-    """Wait for a condition, looking again every few milliseconds."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - a condition of the server's, which sets no event
-            await asyncio.sleep(0.002)
+@contextmanager
+def serving_blocking_clients(password: Password | None = None) -> Iterator[Port]:
+    """The same on a thread of its own, for clients that block."""
+    started: Queue[tuple[Port, asyncio.AbstractEventLoop, asyncio.Event]] = Queue()
+
+    async def serve() -> None:
+        store = FakeStore()
+        listener = ClientListener(store.submit, store.flush, store, password=password)
+        async with serving(listener, store) as port:
+            end = asyncio.Event()
+            started.put((port, asyncio.get_running_loop(), end))
+            await end.wait()
+
+    thread = Thread(target=uvloop.run, args=(serve(),))
+    thread.start()
+    port, loop, end = started.get(timeout=10)
+    try:
+        yield port
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join(10)
