@@ -10,7 +10,7 @@ import hiredis
 import pytest
 
 from node.core.limits import AUTH_ATTEMPTS_MAX, PREAUTH_OUTPUT_BYTES_MAX
-from node.runtime.auth import Password, is_loopback
+from node.runtime.auth import Password, delay_s, is_loopback
 from node.runtime.clients import ClientListener
 from node.wire.table import TABLE, shape_of
 from tests.helpers.fake_store import Client, FakeStore, serving
@@ -122,17 +122,27 @@ def test_reset_forgets_the_password(run: Run) -> None:
     run(main())
 
 
-def test_guessing_is_slow_and_short(run: Run) -> None:
+def test_guessing_is_slow_and_short(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each refusal waits twice as long as the one before, what follows waits behind it, and after a few it is over."""
+    waits = []
+
+    def shortened(attempts: int) -> float:
+        waits.append(delay_s(attempts))
+        return waits[-1] / 20
+
+    monkeypatch.setattr("node.runtime.session.delay_s", shortened)
+
     async def main() -> None:
         async with serving(*guarded()) as port:
             client = await port.connect()
             began = asyncio.get_running_loop().time()
             await client.send(pack("AUTH", "guess") * 100)
             assert await client.ended() == WRONG * AUTH_ATTEMPTS_MAX
-            assert asyncio.get_running_loop().time() - began > 2.0
+            assert asyncio.get_running_loop().time() - began > sum(waits) / 20
             assert port.listener.refused_passwords == AUTH_ATTEMPTS_MAX
 
     run(main())
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6]
 
 
 @pytest.mark.parametrize(
