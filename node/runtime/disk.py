@@ -21,7 +21,11 @@ Ticketed = tuple[int, Write]
 
 
 class DiskThread:
-    """One thread that owns the writing half of a store. `persisted` and `stopped` are called on the loop's thread."""
+    """One thread that owns the writing half of a store. `persisted` and `stopped` are called on the loop's thread.
+
+    Every write is answered, once: after the disk failed, or a defect ended the work, with Refused(STOPPED). `stopped`
+    is called once with the reason. `stop` ends the thread; the store stays open, for its owner to close.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,8 @@ class DiskThread:
         self._wake = threading.Condition()
         self._ending = False
         self._failed: str | None = None
-        self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
+        self._group: list[Ticketed] = []
         self._groups = self._writes = self._largest = 0
         self._commit_s = self._commit_s_max = 0.0
 
@@ -65,23 +70,36 @@ class DiskThread:
         return len(self._queue)
 
     def figures(self) -> dict[str, object]:
-        """Measured so far: groups, writes, the largest group, times in milliseconds, checkpoints."""
+        """Measured so far: the queue, groups and writes, times of commits in milliseconds, and the store's own."""
         groups = self._groups
         return {
+            "queued": len(self._queue),
             "groups": groups,
             "writes": self._writes,
             "group_largest": self._largest,
             "commit_ms_mean": round(self._commit_s / groups * 1000, 3) if groups else None,
+            "group_mean": round(self._writes / groups, 1) if groups else None,
             "commit_ms_max": round(self._commit_s_max * 1000, 3),
             "failed": self._failed,
         } | self._storage.figures()
 
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self._fail(f"a defect ended the storage thread: {error!r}")
+            group, self._group = self._group, []
+            if group:
+                self._tell(group, self._do([write for _, write in group]))
+            self._work()
+            raise
+
     def _work(self) -> None:
-        while True:
-            group = self._take()
-            if not group:
-                return
-            self._tell(group, self._do([write for _, write in group]))
+        while group := self._take():
+            self._group = group
+            outcomes = self._do([write for _, write in group])
+            self._group = []
+            self._tell(group, outcomes)
             if self._failed is None and self._storage.checkpoint_due:
                 self._checkpoint()
 
@@ -100,9 +118,8 @@ class DiskThread:
             return group
 
     def _do(self, writes: list[Write]) -> list[Outcome]:
-        refused = Refused(Refusal.STOPPED, self._failed or "")
         if self._failed is not None:
-            return [refused] * len(writes)
+            return [Refused(Refusal.STOPPED, self._failed)] * len(writes)
         begun = time.monotonic()
         try:
             outcomes = self._storage.apply(writes)

@@ -18,8 +18,8 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, SCAN_PAGE_BYTES
@@ -171,18 +171,23 @@ class SqliteStorage:
         return row
 
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
-        """Return a page of the readable rows of one partition. Raises sqlite3.Error if the file cannot be read."""
+        """Return a page of the readable rows of one partition. Raises StorageStopped if the file cannot be read."""
         first, last = (partition << 64) // partitions, ((partition + 1) << 64) // partitions - 1
         if after:
             first = max(first, int.from_bytes(after, "big") + 1)
+        try:
+            with closing(tables.read_range(self._reader, first, last)) as lines:
+                return self._page(lines, limit)
+        except sqlite3.Error as error:
+            raise StorageStopped(f"{self.path}: {error}") from error
+
+    def _page(self, lines: Iterable[tables.Line], limit: int) -> Page:
+        """Take lines until the page is full and a position ends."""
         items: list[tuple[bytes, bytes]] = []
         page_bytes = 0
-        previous = None
-        lines = tables.read_range(self._reader, first, last)
+        previous: int | None = None
         for seen, (position, key, row, birth, kept) in enumerate(lines):
-            if (seen >= limit or page_bytes >= SCAN_PAGE_BYTES) and position != previous:
-                lines.close()
-                assert previous is not None, "a page of no rows went on"
+            if previous is not None and position != previous and (seen >= limit or page_bytes >= SCAN_PAGE_BYTES):
                 return Page(tuple(items), (previous + tables.FLIP).to_bytes(8, "big"))
             if tables.row_checksum(key, row, birth) == kept:
                 items.append((key, row))

@@ -43,6 +43,10 @@ FLIP = 1 << 63
 """Between an unsigned position and SQLite's signed integer."""
 
 
+Line = tuple[int, bytes, bytes, int | None, int]
+"""Position, key, row, birth, checksum: one line of `rows`."""
+
+
 def position_of(key: bytes) -> int:
     """Return where the key stands in the B-tree."""
     return int.from_bytes(scan_position(key), "big") - FLIP
@@ -80,7 +84,7 @@ def read_batch(
 
 def write_batch(connection: sqlite3.Connection, records: Mapping[bytes, Record]) -> None:
     """Put records in the place of what their keys had."""
-    lines: list[tuple[int, bytes, bytes, int | None, int]] = []
+    lines: list[Line] = []
     for key, record in records.items():
         data, birth = record.data, record.birth
         lines.append((position_of(key), key, data, birth, row_checksum(key, data, birth)))

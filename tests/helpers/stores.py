@@ -5,11 +5,11 @@ A handle can do to its store what the world does: kill it, damage or drop a row,
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from random import Random
 from typing import Protocol
 
 from node.core.version import Clock, Dot, Row
@@ -20,6 +20,9 @@ from node.wire.rows import decode_row
 
 EPOCH = 7
 """The ring epoch of tests."""
+
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
+"""Where temporary directories cost no fsync."""
 
 
 class Handle(Protocol):
@@ -67,10 +70,10 @@ class SimHandle:
 class SqliteHandle:
     """The real store. Damage is done through a connection of its own, as nobody should."""
 
-    def __init__(self, directory: Path, seed: int = 1, durability: str = "full") -> None:
+    def __init__(self, directory: Path, durability: str = "full", entropy: Callable[[int], bytes] = os.urandom) -> None:
         self.directory = directory
         self.durability = durability
-        self._entropy = Random(seed).randbytes
+        self._entropy = entropy
         self.store = self.open()
 
     def open(self) -> SqliteStorage:

@@ -1,0 +1,192 @@
+"""The storage thread: groups, order, refusal for ever after a failure, and nothing left unanswered at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from node.core.limits import GROUP_BYTES_MAX, GROUP_WRITES_MAX
+from node.runtime.disk import DiskThread
+from node.storage.port import Advanced, Outcome, Refusal, Refused, Saved, SaveState, StorageStopped, Write
+from node.storage.sqlite import SqliteStorage
+from tests.helpers.stores import EPOCH, write
+
+Told = list[tuple[int, Outcome]]
+
+
+class Desk:
+    """A disk thread, and what it said."""
+
+    def __init__(self, storage: SqliteStorage) -> None:
+        self.storage = storage
+        self.groups: list[Told] = []
+        self.stops: list[str] = []
+        self.disk = DiskThread(storage, asyncio.get_running_loop(), self._persisted, self.stops.append)
+        self._changed = asyncio.Event()
+
+    def _persisted(self, told: Told) -> None:
+        self.groups.append(told)
+        self._changed.set()
+
+    @property
+    def told(self) -> Told:
+        return [one for group in self.groups for one in group]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[SqliteStorage]:
+    storage = SqliteStorage.open(tmp_path / "data")
+    yield storage
+    storage.close()
+
+
+def advances(count: int, start: int = 1, size: int = 1) -> list[tuple[int, Write]]:
+    return [(ticket, write(b"k%d" % ticket, b"v" * size)) for ticket in range(start, start + count)]
+
+
+def test_every_write_is_answered_once_in_order_and_only_when_durable(storage: SqliteStorage) -> None:
+    async def main() -> None:
+        desk = Desk(storage)
+        desk.disk.start()
+        desk.disk.submit([(0, SaveState("ring", b"", EPOCH))])
+        for start in range(1, 1001, 10):
+            desk.disk.submit(advances(10, start))
+        await desk.until(lambda: len(desk.told) == 1001)
+        assert [ticket for ticket, _ in desk.told] == list(range(1001))
+        assert isinstance(desk.told[0][1], Saved)
+        for ticket, outcome in desk.told[1:]:
+            assert isinstance(outcome, Advanced)
+            assert storage.fetch(b"k%d" % ticket) == outcome.row
+        figures = desk.disk.figures()
+        assert figures["writes"] == 1001
+        assert figures["queued"] == 0
+        assert figures["groups"] == len(desk.groups)
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
+
+
+def test_what_waits_becomes_one_group(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    apply = storage.apply
+
+    def counted(writes: Sequence[Write]) -> list[Outcome]:
+        sizes.append(len(writes))
+        return apply(writes)
+
+    monkeypatch.setattr(storage, "apply", counted)
+
+    async def main() -> None:
+        desk = Desk(storage)
+        desk.disk.submit([(0, SaveState("ring", b"", EPOCH)), *advances(GROUP_WRITES_MAX + 9)])
+        desk.disk.start()
+        desk.disk.stop()
+        await desk.until(lambda: len(desk.told) == GROUP_WRITES_MAX + 10)
+        assert sizes == [GROUP_WRITES_MAX, 10]
+
+    asyncio.run(main())
+
+
+def test_a_group_is_bounded_in_bytes(storage: SqliteStorage) -> None:
+    async def main() -> None:
+        desk = Desk(storage)
+        big = GROUP_BYTES_MAX // 2 - 1000
+        desk.disk.submit([(0, SaveState("ring", b"", EPOCH)), *advances(7, size=big)])
+        desk.disk.start()
+        desk.disk.stop()
+        await desk.until(lambda: len(desk.told) == 8)
+        assert [len(group) for group in desk.groups] == [4, 3, 1]
+
+    asyncio.run(main())
+
+
+def test_stop_drains_the_queue(storage: SqliteStorage) -> None:
+    async def main() -> None:
+        desk = Desk(storage)
+        desk.disk.submit([(0, SaveState("ring", b"", EPOCH)), *advances(2000)])
+        desk.disk.start()
+        desk.disk.stop()
+        await desk.until(lambda: len(desk.told) == 2001)
+        assert storage.totals().rows == 2000
+
+    asyncio.run(main())
+
+
+def test_a_failed_disk_is_told_once_and_takes_nothing_any_more(
+    storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(writes: Sequence[Write]) -> list[Outcome]:
+        raise StorageStopped("disk I/O error")
+
+    async def main() -> None:
+        desk = Desk(storage)
+        monkeypatch.setattr(storage, "apply", failing)
+        desk.disk.start()
+        desk.disk.submit(advances(3))
+        await desk.until(lambda: len(desk.told) == 3)
+        monkeypatch.undo()  # the disk seems well again: it is not believed
+        desk.disk.submit(advances(2, start=4))
+        await desk.until(lambda: len(desk.told) == 5)
+        assert [outcome for _, outcome in desk.told] == [Refused(Refusal.STOPPED, "disk I/O error")] * 5
+        assert desk.stops == ["disk I/O error"]
+        assert desk.disk.figures()["failed"] == "disk I/O error"
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
+
+
+def test_a_defect_leaves_nobody_waiting(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: raised.append(str(args.exc_value)))
+
+    def defective(writes: Sequence[Write]) -> list[Outcome]:
+        raise AssertionError("tally added twice")
+
+    async def main() -> None:
+        desk = Desk(storage)
+        monkeypatch.setattr(storage, "apply", defective)
+        desk.disk.start()
+        desk.disk.submit(advances(3))
+        await desk.until(lambda: len(desk.told) == 3)
+        desk.disk.submit(advances(2, start=4))
+        await desk.until(lambda: len(desk.told) == 5)
+        assert {outcome.why for _, outcome in desk.told if isinstance(outcome, Refused)} == {Refusal.STOPPED}
+        assert len(desk.stops) == 1
+        assert "tally added twice" in desk.stops[0]
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
+    assert raised == ["tally added twice"]
+
+
+def test_the_log_is_folded_between_groups(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.storage.sqlite.CHECKPOINT_BYTES", 100_000)
+
+    async def main() -> None:
+        desk = Desk(storage)
+        desk.disk.start()
+        desk.disk.submit([(0, SaveState("ring", b"", EPOCH))])
+        for at in range(10):
+            desk.disk.submit(advances(20, start=1 + 20 * at, size=2000))
+            await desk.until(lambda at=at: len(desk.told) == 21 + 20 * at)
+        await asyncio.to_thread(desk.disk.stop)
+        figures = desk.disk.figures()
+        checkpoints, stall_ms = figures["checkpoints"], figures["checkpoint_ms_max"]
+        assert isinstance(checkpoints, int)
+        assert checkpoints >= 3
+        assert isinstance(stall_ms, float)
+        assert stall_ms > 0
+
+    asyncio.run(main())
+    log = storage.path.with_name(storage.path.name + "-wal")
+    assert log.stat().st_size < 400_000, "a folded log is written from its beginning again"
