@@ -190,9 +190,18 @@ class Environment:
         """The label that our writes carry: DYN_WRITER, or user@host."""
         label = self.environ.get("DYN_WRITER")
         if not label:
-            label = f"{self.environ.get('USER') or self.environ.get('LOGNAME') or os.getuid()}@{socket.gethostname()}"
+            label = f"{self.environ.get('USER') or _account()}@{socket.gethostname()}"
         return "".join(c for c in label if "!" <= c <= "~")[:WRITER_BYTES_MAX] or "dyn"
 
     def now_s(self) -> float:
         """Seconds on a clock that never goes back: for showing how long something took."""
         return time.perf_counter()
+
+
+def _account() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

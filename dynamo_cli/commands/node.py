@@ -159,11 +159,11 @@ def banner(settings: NodeSettings, ready: Ready) -> str:
         ("peers", ready.peer, "found as", f"N/R/W {n}/{r}/{w}, {settings.partitions} partitions"),
     )
     lines = [f"dyn {__version__}", ""]
-    lines += [f"  {a:<8}{show(b):<32}{c:<9}{show(d)}" for a, b, c, d in facts]
+    lines += [f"  {a:<8}{show(b):<28}{c:<9}{show(d)}" for a, b, c, d in facts]
     lines += [f"  {'data':<8}{show(ready.data_dir)}", ""]
     notes = []
     if settings.durability != "full":
-        notes.append(f"! durability {settings.durability}: an acknowledged write may be lost when this machine fails")
+        notes.append(f"! durability {settings.durability}: a crash may lose acknowledged writes")
     if ready.members < n:
         counted = min(ready.members, n)
         acts = f"{counted}/{min(r, counted)}/{min(w, counted)}"

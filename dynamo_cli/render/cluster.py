@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import show
-from dynamo_cli.render.rows import duration_text, size_text
+from dynamo_cli.render.rows import by_name, duration_text, size_text
 
 Document = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ def node_table(document: Document, *, wide: bool = False) -> Table:
         table.add_column(name, no_wrap=not wide, overflow="fold" if wide else "ellipsis")
     for name in ("OWNS", *(("PARTITIONS", "HINTS") if wide else ()), "KEYS", "DISK", "P99", "UP", "SEEN"):
         table.add_column(name, justify="right", no_wrap=True)
-    for node in nodes:
+    for node in by_name(nodes):
         owned, size, uptime_s = node["partitions"], node["bytes"], node["uptime_s"]
         table.add_row(
             Text(show(node["state"]), style=STATE_STYLES.get(node["state"], "bad")),

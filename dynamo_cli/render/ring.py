@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import decode, exact, show
+from dynamo_cli.render.rows import by_name
 
 Document = Mapping[str, Any]
 
@@ -41,13 +42,13 @@ def ring_screen(document: Document, *, wide: bool = False) -> RenderableType:
 
 def letters(document: Document) -> dict[str, str]:
     """A letter for each member, in the order of the document; none when there are more members than letters."""
-    names = [member["name"] for member in document["members"]]
+    names = [member["name"] for member in by_name(document["members"])]
     return dict(zip(names, LETTERS, strict=False)) if len(names) <= len(LETTERS) else {}
 
 
 def color_of(document: Document) -> dict[str, str]:
     """A colour for each member. It repeats; the letter says who it is."""
-    return {member["name"]: COLORS[i % len(COLORS)] for i, member in enumerate(document["members"])}
+    return {member["name"]: COLORS[i % len(COLORS)] for i, member in enumerate(by_name(document["members"]))}
 
 
 def strip(document: Document, *, wide: bool = False) -> list[Text]:
@@ -81,7 +82,7 @@ def shares(document: Document) -> Table:
     for name in ("", "NODE", "ADDRESS", *(["ZONE"] if zones else []), "PRIMARY", "REPLICAS", "LOAD"):
         right = name in ("PRIMARY", "REPLICAS")
         table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
-    for member in document["members"]:
+    for member in by_name(document["members"]):
         name = member["name"]
         held = replicas[name]
         state = "" if member["state"] == "up" else f"  {show(member['state'])}"

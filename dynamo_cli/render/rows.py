@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dynamo_cli.render.plain import clock_text, decode, exact, show
 
 Document = Mapping[str, Any]
 Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def by_name(members: Iterable[Document]) -> list[Document]:
+    """Members or nodes in the order of their names, n2 before n10."""
+    return sorted(
+        members, key=lambda m: [(not part.isdigit(), part.zfill(20)) for part in re.split(r"(\d+)", m["name"])]
+    )
 
 
 def reading_values(document: Document) -> list[bytes]:
@@ -42,7 +50,7 @@ def status_rows(document: Document) -> Rows:
         "p99_ms",
         "uptime_s",
     )
-    return names, [tuple(_cell(node.get(name)) for name in names) for node in document["nodes"]]
+    return names, [tuple(_cell(node.get(name)) for name in names) for node in by_name(document["nodes"])]
 
 
 def ring_rows(document: Document) -> Rows:

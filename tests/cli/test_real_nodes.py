@@ -1,0 +1,87 @@
+"""The command line against real nodes: a conflict from its making to its end, and a node started in a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.helpers.cli import dyn
+from tests.helpers.cluster import Cluster, free_ports
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Three nodes, as the environment that leads to them."""
+    with Cluster(3, tmp_path_factory.mktemp("cluster")) as cluster:
+        yield {"DYN_NODES": ",".join(f"127.0.0.1:{cluster[i].port}" for i in range(3))}
+
+
+def test_a_conflict_from_its_making_to_its_end(nodes: dict[str, str]) -> None:
+    assert dyn("put", "cart", '["milk"]', environ=nodes).status == 0
+    context = json.loads(dyn("get", "cart", "--json", environ=nodes).out)["context"]
+    for value in ('["milk","eggs"]', '["milk","beer"]'):
+        assert dyn("put", "cart", value, "--ctx", context, environ=nodes).status == 0
+    assert dyn("get", "cart", environ=nodes).status == 4
+    assert dyn("put", "cart", "[]", environ=nodes).status == 4
+    assert dyn("keys", "--siblings", environ=nodes).out == "cart\n"
+    assert dyn("key", "explain", "cart", environ=nodes).status == 4
+    shown = dyn("get", "cart", "--color", "never", environ=nodes, terminal=True)
+    assert shown.status == 0
+    assert "eggs" in shown.out
+    assert "beer" in shown.out
+    assert dyn("merge", "cart", "--union", environ=nodes).status == 0
+    assert sorted(json.loads(dyn("get", "cart", environ=nodes).out)) == ["beer", "eggs", "milk"]
+    assert dyn("del", "cart", environ=nodes).status == 0
+    assert "it was deleted" in dyn("get", "cart", environ=nodes).err
+
+
+def test_what_a_forger_and_a_dreamer_get(nodes: dict[str, str]) -> None:
+    assert dyn("put", "k", "v", "--ctx", "forged", environ=nodes).status == 9
+    assert dyn("get", "k", "-r", "4", environ=nodes).status == 1
+    assert dyn("get", "", environ=nodes).status == 1
+    assert dyn("put", "k", "-", stdin=b"x" * (2 << 20), environ=nodes).status == 9
+
+
+def test_bytes_come_back_as_they_went(nodes: dict[str, str]) -> None:
+    value = bytes(range(256)) * 10
+    key = os.fsdecode(b"\xff\x00"[:1] + b"\n\x1b")
+    assert dyn("put", key, "-", stdin=value, environ=nodes).status == 0
+    assert dyn("get", key, "-o", "value", environ=nodes).raw == value
+
+
+def test_the_screens_of_a_real_cluster(nodes: dict[str, str]) -> None:
+    assert dyn("cluster", "status", "--wait", "healthy", "--for", "20", environ=nodes).status == 0
+    for argv in (("cluster", "status"), ("ring", "show"), ("ring", "owner", "k"), ("key", "explain", "nothing"), ()):
+        result = dyn(*argv, "--color", "never", environ=nodes, terminal=True)
+        assert result.status in (0, 3), result.err
+        assert max(map(len, result.out.splitlines())) <= 80
+    ring = json.loads(dyn("ring", "show", "--json", environ=nodes).out)
+    [place] = json.loads(dyn("ring", "owner", "k", "--json", environ=nodes).out)["keys"]
+    explained = json.loads(dyn("key", "explain", "k", "--json", environ=nodes).out)
+    assert place["partition"] == explained["partition"]
+    assert [*place["owners"], *place["stand_ins"]] == explained["preference"] == ring["preference"][place["partition"]]
+
+
+def test_a_node_in_a_terminal(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": "", "XDG_CONFIG_HOME": "", "PYTHONPATH": str(ROOT)}
+    argv = ["-m", "dynamo_cli", "node", "start", "--port", str(port), "--discover", "none"]
+    child = pexpect.spawn(sys.executable, argv, env=environ, cwd=str(tmp_path), dimensions=(40, 80), timeout=20)
+    child.expect(rb"N/R/W act as 1/1/1 until more join")
+    child.expect(rb"ready in \d+\.\d\d s")
+    child.expect(rb"dyn node start --port %d" % (port + 1))
+    taken = dyn("node", "start", "--port", str(port), "--discover", "none", environ=environ)
+    assert taken.status == 1
+    assert f"port {port} is used by pid" in taken.err
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 0
