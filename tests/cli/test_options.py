@@ -124,7 +124,7 @@ def test_what_is_no_address(text: str) -> None:
 
 def test_ctrl_c_is_130() -> None:
     class Impatient(Environment):
-        def client(self, options: object) -> None:  # type: ignore[override]
+        def client(self, options: object) -> None:  # type: ignore[override]  # never returns
             raise KeyboardInterrupt
 
     made, _, _ = environment()
