@@ -112,7 +112,8 @@ def _form(world: World) -> bool:
     world.form()
     if options.formation != "ready":
         if options.formation == "discover":
-            world.network.change(options.network._replace(loss=0.0, duplicate=0.0))  # a lost Welcome makes two clusters
+            # Two clusters of several members never become one: a Welcome that is lost, or seconds late, makes them.
+            world.network.change(options.network._replace(loss=0.0, duplicate=0.0, slow=0.0))
         for fault in draw_formation_faults(options, FORMATION_CHAOS_S):
             world.agenda.at(fault.at, world.strike, fault)
         if options.formation == "join" and options.early:

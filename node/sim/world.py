@@ -115,7 +115,7 @@ class World:
 
     def _announce(self, host: Host, other: Host) -> None:
         """`host` hears that there is somebody at the address of `other`, and hears it again after a while."""
-        if host.node is not None and other.node is not None and not host.node.view().seated:
+        if host.node is not None and other.node is not None:
             host.give(Candidate(other.address))
         if self.agenda.now < ANNOUNCED_S:
             self.agenda.after(ANNOUNCE_S, self._announce, host, other)
