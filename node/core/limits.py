@@ -151,6 +151,12 @@ COMMAND_BYTES_MAX = 64 * MIB
 """What one client command may keep in memory while it arrives: an MSET of some sixty values of default size. The rest
 of a longer one is thrown away as it comes, and the answer is -TOOBIG."""
 
+INPUT_BYTES_MAX = 256 * MIB
+"""What all clients' half commands may keep together; above it the client that adds to it is sent away with -BUSY."""
+
+COMMAND_S_MAX = 60.0
+"""How long a command of more than an inline one's length may take to arrive: else a few slow ones keep all the room."""
+
 BULK_BYTES_MAX = 512 * MIB
 """Longest argument that is thrown away so; a longer one is a protocol error (Redis' proto-max-bulk-len)."""
 
@@ -259,4 +265,5 @@ assert SUSPECT_AFTER_S < DOWN_AFTER_S
 assert SIBLINGS_WARN < SIBLINGS_MAX
 assert KEY_BYTES_MAX <= PREAUTH_BULK_BYTES_MAX
 assert VALUE_BYTES_CEILING < COMMAND_BYTES_MAX <= BULK_BYTES_MAX < 2**31
+assert COMMAND_BYTES_MAX < INPUT_BYTES_MAX
 assert AUTH_DELAY_S * 2**AUTH_ATTEMPTS_MAX < PREAUTH_S_MAX, "the last refusal comes before the deadline"

@@ -11,11 +11,12 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 
-from node.core.limits import CLIENTS_MAX, OUTPUT_S_MAX, PREAUTH_S_MAX
+from node.core.limits import CLIENTS_MAX, COMMAND_S_MAX, INPUT_BYTES_MAX, OUTPUT_S_MAX, PREAUTH_S_MAX
 from node.runtime.auth import Password, is_loopback
 from node.runtime.facts import ServerFacts
 from node.runtime.housekeeping import REDIS_VERSION
-from node.runtime.session import Session, Submit
+from node.runtime.session import Session
+from node.runtime.slots import Submit
 
 __all__ = ["ClientListener", "Submit"]
 
@@ -33,6 +34,8 @@ class ClientListener:
         clients_max: int = CLIENTS_MAX,
         preauth_s: float = PREAUTH_S_MAX,
         output_s: float = OUTPUT_S_MAX,
+        command_s: float = COMMAND_S_MAX,
+        input_bytes_max: int = INPUT_BYTES_MAX,
     ) -> None:
         self.submit = submit
         self.flush = flush
@@ -41,6 +44,9 @@ class ClientListener:
         self.clients_max = clients_max
         self.preauth_s = preauth_s
         self.output_s = output_s
+        self.command_s = command_s
+        self.input_bytes_max = input_bytes_max
+        self.held_bytes = 0
         self.sessions: dict[int, Session] = {}
         self.accepted = 0
         self.rejected = 0
@@ -108,8 +114,16 @@ class ClientListener:
 
     def gone(self, session: Session) -> None:
         """A connection ended."""
+        self.hold(session, 0)
         if self.sessions.pop(session.id, None) is not None:
             self._commands_of_gone += session.commands
+
+    def hold(self, session: Session, held_bytes: int) -> bool:
+        """A session keeps so many bytes of a half command; False if that is too much, all of them together."""
+        more = held_bytes - session.held_bytes
+        self.held_bytes += more
+        session.held_bytes = held_bytes
+        return more <= 0 or self.held_bytes <= self.input_bytes_max
 
     def mark(self, session: Session) -> None:
         """A session has something to write: all that have write at the end of this turn of the loop."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from node.core.limits import WRITER_BYTES_MAX
-from node.runtime.auth import USER
+from node.core.limits import AUTH_ATTEMPTS_MAX, WRITER_BYTES_MAX
+from node.runtime.auth import USER, delay_s
 from node.wire import catalog
 from node.wire.commands import Entry, wrong_arity
 from node.wire.glob import matcher
 from node.wire.replies import OK, ErrorReply, Status, Value, Verbatim
+from node.wire.resp import OPEN, PREAUTH
 from node.wire.table import TABLE
 
 if TYPE_CHECKING:
@@ -53,7 +54,13 @@ def _quit(session: Session, words: Words) -> Value:
 
 
 def _reset(session: Session, words: Words) -> Value:
-    session.forget()
+    session.name = ""
+    session.resp3 = False
+    session.in_multi = False
+    if session.listener.password is not None:
+        session.authenticated = False
+        session.reader.limits = PREAUTH
+        session.start_deadline(session.listener.preauth_s)
     return Status("RESET")
 
 
@@ -67,7 +74,31 @@ def _auth(session: Session, words: Words) -> Value:
     if session.listener.password is None:
         return ErrorReply("ERR", "AUTH called without any password configured: this node was started without one")
     user, secret = (USER, words[1]) if len(words) == 2 else (words[1], words[2])
-    return OK if session.admit_with(user, secret) else LATER
+    return OK if admit(session, user, secret) else LATER
+
+
+def admit(session: Session, user: bytes, secret: bytes) -> bool:
+    """Try a password. True: authenticated. False: the refusal comes later, and further commands wait for it."""
+    password = session.listener.password
+    if password is None or password.matches(user, secret):
+        session.authenticated = True
+        session.reader.limits = OPEN
+        session.stop_deadline()
+        return True
+    session.attempts += 1
+    session.waits = True
+    session.listener.refused_passwords += 1
+    session.listener.loop.call_later(delay_s(session.attempts), _refuse_password, session)
+    return False
+
+
+def _refuse_password(session: Session) -> None:
+    session.waits = False
+    session.reply(ErrorReply("WRONGPASS", "invalid username-password pair or user is disabled."))
+    if session.attempts >= AUTH_ATTEMPTS_MAX:
+        session.close()
+    else:
+        session.pump()
 
 
 def _hello(session: Session, words: Words) -> Value:
@@ -90,7 +121,7 @@ def _hello(session: Session, words: Words) -> Value:
         else:
             return ErrorReply("ERR", f"Syntax error in HELLO option '{word[:32].decode(errors='replace')}'")
     if secret is not None and session.listener.password is not None:
-        if not session.admit_with(user, secret):
+        if not admit(session, user, secret):
             return LATER
     elif not session.authenticated:
         return ErrorReply("NOAUTH", "HELLO must be called with the client already authenticated, or with AUTH")

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from node.core.limits import (
-    AUTH_ATTEMPTS_MAX,
+    INLINE_BYTES_MAX,
     OUTPUT_BYTES_MAX,
     OUTPUT_PAUSE_BYTES,
     PIPELINE_MAX,
@@ -26,18 +25,13 @@ from node.core.limits import (
     VALUE_BYTES_MAX,
 )
 from node.runtime import housekeeping
-from node.runtime.auth import delay_s
 from node.runtime.slots import ManySlot, Slot
 from node.wire.commands import ENTRIES, Call, Calls, find, parse
 from node.wire.replies import ErrorReply, Value, encode, encode_error
-from node.wire.requests import Request, Result
 from node.wire.resp import HTTP, OPEN, PREAUTH, Item, Oversized, RequestReader
 
 if TYPE_CHECKING:
     from node.runtime.clients import ClientListener
-
-Deliver = Callable[[Result], None]
-Submit = Callable[[Request, Deliver], None]
 
 _UNREAD_MAX: Final = OUTPUT_BYTES_MAX // 2
 
@@ -46,9 +40,9 @@ class Session(asyncio.Protocol):
     """The server's side of one client connection."""
 
     __slots__ = (
-        "address", "authenticated", "attempts", "commands", "id", "last_command", "library", "listener", "name",
-        "opened_at", "reader", "resp3", "slots", "transport", "_active", "_at", "_batch", "_closing", "_deadline",
-        "_ended", "_expected", "_held", "_in_multi", "_marked", "_paused", "_pumping", "_reads", "_ready", "_unread",
+        "address", "attempts", "authenticated", "commands", "held_bytes", "id", "in_multi", "last_command", "library",
+        "listener", "name", "opened_at", "reader", "resp3", "slots", "transport", "waits", "_active", "_at", "_batch",
+        "_closing", "_deadline", "_ended", "_expected", "_marked", "_paused", "_pumping", "_reads", "_ready", "_unread",
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener, number: int) -> None:
@@ -61,6 +55,7 @@ class Session(asyncio.Protocol):
         self.authenticated = listener.password is None
         self.attempts = 0
         self.commands = 0
+        self.held_bytes = 0
         self.last_command = ""
         self.opened_at = listener.loop.time()
         self.reader = RequestReader(OPEN if self.authenticated else PREAUTH)
@@ -72,8 +67,8 @@ class Session(asyncio.Protocol):
         self._expected = VALUE_BYTES_MAX
         self._closing = False
         self._ended = False
-        self._held = False
-        self._in_multi = False
+        self.waits = False
+        self.in_multi = False
         self._marked = False
         self._paused = False
         self._pumping = False
@@ -94,7 +89,7 @@ class Session(asyncio.Protocol):
             transport.write(encode_error(*refusal))
             transport.close()
         elif not self.authenticated:
-            self._deadline = self.listener.loop.call_later(self.listener.preauth_s, self.abort)
+            self.start_deadline(self.listener.preauth_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone; results still to come find nobody."""
@@ -103,19 +98,21 @@ class Session(asyncio.Protocol):
         self.slots.clear()
         self._batch = []
         self._at = 0
-        self._stop_deadline()
+        self.stop_deadline()
         self.listener.gone(self)
 
     def data_received(self, data: bytes) -> None:
         """Read commands, and pass on as many as may go."""
         if not self._closing:
-            if self._in_multi and not self.slots and not self.reader.held_bytes:
-                self._in_multi = False
+            if self.in_multi and not self.slots and not self.reader.held_bytes:
+                self.in_multi = False
             self.reader.feed(data)
             self.pump()
 
     def eof_received(self) -> bool:
         """The client said its last word: it still gets its replies."""
+        if self._closing and not self.slots:
+            return False
         self._ended = True
         self.pump()
         return self._closing or bool(self.slots) or self._at < len(self._batch)
@@ -124,13 +121,13 @@ class Session(asyncio.Protocol):
         """The client does not read: neither do we, and not for ever."""
         self._unread = True
         if self._deadline is None:
-            self._deadline = self.listener.loop.call_later(self.listener.output_s, self.abort)
+            self.start_deadline(self.listener.output_s)
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self._unread = False
         if self.authenticated:
-            self._stop_deadline()
+            self.stop_deadline()
         self.pump()
 
     def abort(self) -> None:
@@ -146,7 +143,13 @@ class Session(asyncio.Protocol):
         self._at = 0
         self._mark()
 
-    def _stop_deadline(self) -> None:
+    def start_deadline(self, seconds: float) -> None:
+        """End the connection at that time, unless `stop_deadline` comes first."""
+        self.stop_deadline()
+        self._deadline = self.listener.loop.call_later(seconds, self.abort)
+
+    def stop_deadline(self) -> None:
+        """Whatever had to happen did."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -179,10 +182,13 @@ class Session(asyncio.Protocol):
                 self._at = 0
                 self._batch = self.reader.take()
                 if not self._batch:
+                    held_bytes = self.reader.held_bytes
+                    if held_bytes != self.held_bytes:
+                        self._hold(held_bytes)
                     return False
             if (
                 self._unread
-                or self._held
+                or self.waits
                 or len(slots) >= PIPELINE_MAX
                 or self._ready + self._reads * self._expected > bound
                 or not self._dispatch(self._batch[self._at])
@@ -190,6 +196,17 @@ class Session(asyncio.Protocol):
                 return True
             self._at += 1
         return False
+
+    def _hold(self, held_bytes: int) -> None:
+        """Half a command waits in memory: not too much of it, all clients counted, and not for ever."""
+        fits = self.listener.hold(self, held_bytes)
+        if not fits:
+            self.reply(ErrorReply("BUSY", "too many long commands are arriving at once; send it again in a moment"))
+            self.close()
+        elif held_bytes > INLINE_BYTES_MAX and self._deadline is None:
+            self.start_deadline(self.listener.command_s)
+        elif not held_bytes and self.authenticated and not self._unread:
+            self.stop_deadline()
 
     def _pause(self, waits: bool) -> None:
         """Leave further commands in the socket, or fetch them again."""
@@ -204,28 +221,28 @@ class Session(asyncio.Protocol):
             self.abort()
             return
         if error is not None:
-            self._reply(ErrorReply("ERR", f"Protocol error: {error}"))
+            self.reply(ErrorReply("ERR", f"Protocol error: {error}"))
         self.close()
 
     def _dispatch(self, item: Item) -> bool:
         """Start one command; False if it has to wait."""
         if type(item) is Oversized:
-            self._reply(ErrorReply("TOOBIG", f"the command has {item.bytes} bytes of arguments"))
+            self.reply(ErrorReply("TOOBIG", f"the command has {item.bytes} bytes of arguments"))
             return True
         assert type(item) is list, "the reader gives lists"
         entry = ENTRIES.get(item[0].upper())
         if not self.authenticated and (entry is None or "no_auth" not in entry.command.flags):
-            self._reply(ErrorReply("NOAUTH", "Authentication required."))
+            self.reply(ErrorReply("NOAUTH", "Authentication required."))
             return True
         self.commands += 1
-        if entry is None or (self._in_multi and entry.parse is not None):
+        if entry is None or (self.in_multi and entry.parse is not None):
             self._refuse(item[0])
             return True
         self.last_command = entry.command.name
         if entry.parse is None:
             reply = housekeeping.answer(self, entry, item)
             if reply is not housekeeping.LATER:
-                self._reply(reply)
+                self.reply(reply)
             return True
         parsed = parse(entry, item, self.name)
         if type(parsed) is Call:
@@ -240,7 +257,7 @@ class Session(asyncio.Protocol):
         elif type(parsed) is Calls:
             return self._dispatch_many(parsed)
         elif type(parsed) is ErrorReply:
-            self._reply(parsed)
+            self.reply(parsed)
         return True
 
     def _refuse(self, name: bytes) -> None:
@@ -252,13 +269,13 @@ class Session(asyncio.Protocol):
         verb = name.upper()
         refused = find(name)
         if verb in (b"EXEC", b"DISCARD"):
-            self._in_multi = False
-        elif self._in_multi:
+            self.in_multi = False
+        elif self.in_multi:
             refused = ErrorReply("NOTSUPPORTED", "not done: it follows MULTI, and there are no transactions")
         elif verb == b"MULTI":
-            self._in_multi = True
+            self.in_multi = True
         assert isinstance(refused, ErrorReply), f"{name!r} is in the table"
-        self._reply(refused)
+        self.reply(refused)
 
     def _dispatch_many(self, calls: Calls) -> bool:
         keys = [request.key for request in calls.requests]
@@ -292,7 +309,8 @@ class Session(asyncio.Protocol):
         else:
             del self._active[key]
 
-    def _reply(self, value: Value) -> None:
+    def reply(self, value: Value) -> None:
+        """The reply of a command that asks nothing of the store: the next in order."""
         reply = encode(value, resp3=self.resp3)
         self._ready += len(reply)
         self.slots.append(reply)
@@ -341,46 +359,16 @@ class Session(asyncio.Protocol):
                 self.abort()
                 return
         if self._closing and not slots:
-            transport.close()
-            if transport.get_write_buffer_size() and self._deadline is None:
-                self._deadline = self.listener.loop.call_later(self.listener.preauth_s, self.abort)
+            self._hang_up(transport)
         elif self._paused or self._at < len(self._batch):
             self.pump()
 
-    # Authentication ----------------------------------------------------------------------------------------
-
-    def admit_with(self, user: bytes, secret: bytes) -> bool:
-        """Try a password. True: authenticated. False: the refusal comes later, and further commands wait for it."""
-        password = self.listener.password
-        if password is None or password.matches(user, secret):
-            self.authenticated = True
-            self.reader.limits = OPEN
-            self._stop_deadline()
-            return True
-        self.attempts += 1
-        self._held = True
-        self.listener.refused_passwords += 1
-        self.listener.loop.call_later(delay_s(self.attempts), self._refuse_password)
-        return False
-
-    def _refuse_password(self) -> None:
-        self._held = False
-        if self._closing:
-            return
-        self._reply(ErrorReply("WRONGPASS", "invalid username-password pair or user is disabled."))
-        if self.attempts >= AUTH_ATTEMPTS_MAX:
-            self.close()
-        else:
-            self._mark()
-            self.pump()
-
-    def forget(self) -> None:
-        """RESET: as if just connected."""
-        self.name = ""
-        self.resp3 = False
-        self._in_multi = False
-        if self.listener.password is not None:
-            self.authenticated = False
-            self.reader.limits = PREAUTH
-            self._stop_deadline()
-            self._deadline = self.listener.loop.call_later(self.listener.preauth_s, self.abort)
+    def _hang_up(self, transport: asyncio.Transport) -> None:
+        """All is said. Who is still sending shall hear it: to close on unread bytes would reset the connection."""
+        if self._ended or not transport.can_write_eof():
+            transport.close()
+        elif not transport.is_closing():
+            transport.write_eof()
+            if self._paused:
+                transport.resume_reading()
+        self.start_deadline(self.listener.preauth_s)

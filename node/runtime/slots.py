@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from node.core.limits import OUTPUT_BYTES_MAX, PIPELINE_MAX
 from node.wire.commands import Call, Calls
 from node.wire.replies import ErrorReply, Value, encode
-from node.wire.requests import Found, Result
+from node.wire.requests import Found, Request, Result
 
 if TYPE_CHECKING:
     from node.runtime.session import Session
+
+Deliver = Callable[[Result], None]
+Submit = Callable[[Request, Deliver], None]
 
 
 class Slot:

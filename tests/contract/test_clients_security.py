@@ -6,23 +6,18 @@ import asyncio
 import socket
 from itertools import product
 
-import hiredis
 import pytest
 
 from node.core.limits import AUTH_ATTEMPTS_MAX, PREAUTH_OUTPUT_BYTES_MAX
 from node.runtime.auth import Password, delay_s, is_loopback
 from node.runtime.clients import ClientListener
 from node.wire.table import TABLE, shape_of
-from tests.helpers.fake_store import Client, FakeStore, serving
+from tests.helpers.fake_store import Client, FakeStore, pack, serving
 from tests.helpers.peers import Run, until
 
 SECRET = "correct horse"
 NOAUTH = b"-NOAUTH Authentication required.\r\n"
 WRONG = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
-
-
-def pack(*words: bytes | str) -> bytes:
-    return hiredis.pack_command(words)  # type: ignore[arg-type]  # bytes and str
 
 
 def guarded(**limits: float) -> tuple[ClientListener, FakeStore]:
@@ -130,7 +125,7 @@ def test_guessing_is_slow_and_short(run: Run, monkeypatch: pytest.MonkeyPatch) -
         waits.append(delay_s(attempts))
         return waits[-1] / 20
 
-    monkeypatch.setattr("node.runtime.session.delay_s", shortened)
+    monkeypatch.setattr("node.runtime.housekeeping.delay_s", shortened)
 
     async def main() -> None:
         async with serving(*guarded()) as port:

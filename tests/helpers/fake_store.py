@@ -10,6 +10,7 @@ from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import hiredis
 import uvloop
 
 from node.core.cluster import Secret
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 CLUSTER = "c" * 32
 SECRETS = (Secret(1, b"s" * 32),)
 EPOCH = 0xA1B2C3D4E5F60718
+
+
+def pack(*words: bytes | str) -> bytes:
+    """The bytes of a command."""
+    return hiredis.pack_command(words)  # type: ignore[arg-type]  # bytes and str
 
 
 class FakeStore:
