@@ -1,0 +1,183 @@
+"""What the client port keeps in memory, whatever clients do: many commands, large replies, half commands, deaf ears."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from node.core.limits import MIB, OUTPUT_PAUSE_BYTES, PIPELINE_MAX
+from node.core.version import Dot, Row, Version
+from node.runtime.clients import ClientListener
+from tests.helpers.fake_store import FakeStore, Port, pack, serving
+from tests.helpers.peers import Run, until
+
+
+def test_commands_in_flight_are_bounded(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as port:
+            port.store.hold = True
+            client = await port.connect()
+            await client.send(b"".join(pack("SET", f"k{n}", "v") for n in range(3 * PIPELINE_MAX)))
+            step = PIPELINE_MAX // 4
+            for left in range(3 * PIPELINE_MAX, 0, -step):
+                await until(lambda n=left: len(port.store.held) == min(n, PIPELINE_MAX))
+                for _ in range(step):
+                    port.store.release()
+            await client.expect(b"+OK\r\n" * 3 * PIPELINE_MAX)
+
+    run(main())
+
+
+def test_a_command_of_many_keys(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as port:
+            client = await port.connect()
+            count = 5000
+            await client.send(pack("MSET", *(word for n in range(count) for word in (f"k{n}", str(n)))))
+            await client.expect(b"+OK\r\n")
+            await client.send(pack("MGET", *(f"k{n}" for n in range(count))))
+            await client.expect(
+                b"*%d\r\n" % count + b"".join(b"$%d\r\n%d\r\n" % (len(str(n)), n) for n in range(count))
+            )
+            port.store.hold = True
+            await client.send(pack("DEL", *(f"k{n}" for n in range(count))))
+            for _ in range(count):
+                await until(lambda: port.store.held)
+                assert len(port.store.held) <= PIPELINE_MAX
+                port.store.release()
+            await client.expect(b":%d\r\n" % count)
+
+    run(main())
+
+
+def big_row(size: int) -> Row:
+    dot = Dot(1, 1, 1)
+    return Row((dot,), (Version(dot, (), bytes(size), 0, ""),))
+
+
+def test_one_reply_of_many_values_is_bounded(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as port:
+            port.store.rows = {b"k%d" % n: big_row(MIB) for n in range(60)}
+            client = await port.connect()
+            await client.send(pack("MGET", *(f"k{n}" for n in range(60))))
+            assert (await client.line()).startswith(b"-TOOBIG these keys hold more than")
+            await client.send(pack("MGET", "k1"))
+            await client.expect(b"*1\r\n$1048576\r\n" + bytes(MIB) + b"\r\n")
+
+    run(main())
+
+
+def test_a_client_that_reads_late_gets_everything(run: Run) -> None:
+    """A pipeline of large replies is not an attack: commands wait until the replies are read."""
+
+    async def main() -> None:
+        async with serving() as port:
+            port.store.rows = {b"k": big_row(MIB)}
+            client = await port.connect()
+            sending = asyncio.create_task(client.send(pack("GET", "k") * 100))
+            (session,) = port.listener.sessions.values()
+            await until(lambda: session.transport is not None and session.transport.get_write_buffer_size() > MIB)
+            for _ in range(100):
+                await client.expect(b"$1048576\r\n" + bytes(MIB) + b"\r\n")
+            await sending
+
+    run(main())
+
+
+class Deaf:
+    """A client that sends and never reads, through a small window."""
+
+    def __init__(self, port: Port) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.connect(("127.0.0.1", port.number))
+        self.socket.setblocking(False)
+
+    def shout(self, data: bytes) -> None:
+        try:
+            self.socket.send(data)
+        except BlockingIOError:
+            pass
+
+
+def test_a_client_that_never_reads(run: Run) -> None:
+    async def main() -> None:
+        store = FakeStore()
+        listener = ClientListener(store.submit, store.flush, store, output_s=0.3)
+        async with serving(listener, store) as port:
+            store.rows = {b"k": big_row(100_000)}
+            client = await port.connect()
+            deaf = Deaf(port)
+            await until(lambda: len(listener.sessions) == 2)
+            session = list(listener.sessions.values())[-1]
+            most = 0
+            while session.transport is not None:
+                deaf.shout(pack("GET", "k") * 100)
+                if session.transport is not None:
+                    most = max(most, session.transport.get_write_buffer_size())
+                await client.send(pack("PING"))
+                await client.expect(b"+PONG\r\n")
+            deaf.socket.close()
+            assert OUTPUT_PAUSE_BYTES < most < 20 * OUTPUT_PAUSE_BYTES
+            assert len(listener.sessions) == 1
+
+    run(main())
+
+
+def test_a_client_that_is_far_too_slow(run: Run) -> None:
+    """A byte now and a byte then: nothing happens until the command is there."""
+
+    async def main() -> None:
+        async with serving() as port:
+            client = await port.connect()
+            for byte in pack("SET", "k", "v"):
+                await client.send(bytes([byte]))
+                await asyncio.sleep(0)
+            await client.expect(b"+OK\r\n")
+            assert len(port.store.requests) == 1
+
+    run(main())
+
+
+def test_half_commands_are_bounded_all_together(run: Run) -> None:
+    async def main() -> None:
+        store = FakeStore()
+        listener = ClientListener(store.submit, store.flush, store, input_bytes_max=3 * MIB)
+        async with serving(listener, store) as port:
+            half = b"*2\r\n$4\r\nECHO\r\n$2000000\r\n" + bytes(1_500_000)
+            first, second, third = await port.connect(), await port.connect(), await port.connect()
+            await first.send(half)
+            await until(lambda: listener.held_bytes > 1_400_000)
+            await second.send(half)
+            await until(lambda: listener.held_bytes > 2_900_000)
+            await third.send(half)
+            assert (await third.ended()).startswith(b"-BUSY too many long commands")
+            await third.close()
+            await until(lambda: len(listener.sessions) == 2)
+            await second.close()
+            await until(lambda: len(listener.sessions) == 1)
+            assert listener.held_bytes < 1_600_000
+            await first.send(bytes(500_000) + b"\r\n")
+            await first.expect(b"$2000000\r\n" + bytes(2_000_000) + b"\r\n")
+            assert listener.held_bytes == 0
+
+    run(main())
+
+
+def test_a_long_command_arrives_in_time(run: Run) -> None:
+    async def main() -> None:
+        store = FakeStore()
+        listener = ClientListener(store.submit, store.flush, store, command_s=0.2)
+        async with serving(listener, store) as port:
+            slow, small, quick = await port.connect(), await port.connect(), await port.connect()
+            await slow.send(b"*2\r\n$4\r\nECHO\r\n$200000\r\n" + bytes(100_000))
+            await small.send(b"*2\r\n$4\r\nECHO\r\n$5\r\nab")
+            await quick.send(pack("ECHO", bytes(200_000)))
+            await quick.expect(b"$200000\r\n" + bytes(200_000) + b"\r\n")
+            assert await slow.ended() == b""
+            await until(lambda: len(listener.sessions) == 2)
+            await small.send(b"cde\r\n")
+            await small.expect(b"$5\r\nabcde\r\n")
+
+    run(main())
