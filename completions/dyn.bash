@@ -4,7 +4,7 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="shell get put del merge keys bench help version completion cluster ring node key" ;;
+        "") list="demo shell get put del merge keys bench help version completion cluster ring node key" ;;
         "cluster") list="status" ;;
         "ring") list="show owner" ;;
         "node") list="start" ;;
@@ -15,6 +15,7 @@ _dyn_subcommands() {
 _dyn_value() {
     list=""
     case "$1" in
+        "demo:--keep") list="files" ;;
         "shell:-f"|"shell:--file") list="files" ;;
         "put:--ctx") list="last none" ;;
         "del:--ctx") list="last" ;;
@@ -44,7 +45,7 @@ _dyn_arguments() {
         "del") list="keys*" ;;
         "merge") list="keys" ;;
         "keys") list="keys" ;;
-        "help") list="shell,get,put,del,merge,keys,bench,help,version,completion,cluster,ring,node,key,ctx,formats,environment,exit-codes*" ;;
+        "help") list="demo,shell,get,put,del,merge,keys,bench,help,version,completion,cluster,ring,node,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
         "ring owner") list="keys*" ;;
         "key explain") list="keys" ;;
@@ -54,6 +55,7 @@ _dyn_arguments() {
 _dyn_options() {
     list=""
     case "$1" in
+        "demo") list="--nodes --base-port --keep" ;;
         "shell") list="-e --exec -f --file --read-only --keep-going" ;;
         "get") list="-r --strict --one --ctx" ;;
         "put") list="-w --strict --ctx" ;;
@@ -70,7 +72,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color) return 0 ;;
-        "shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format") return 0 ;;
     esac
     return 1
 }

@@ -4,7 +4,7 @@
 function __dyn_subcommands
     switch $argv[1]
         case ''
-            string split ' ' 'shell get put del merge keys bench help version completion cluster ring node key'
+            string split ' ' 'demo shell get put del merge keys bench help version completion cluster ring node key'
         case 'cluster'
             string split ' ' 'status'
         case 'ring'
@@ -25,7 +25,7 @@ function __dyn_where
     for word in $tokens[2..]
         if test -n "$previous"
             set previous ""
-        else if contains -- "$path:$word" 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format'; or contains -- $word -n --node -o --output --timeout --color
+        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format'; or contains -- $word -n --node -o --output --timeout --color
             set previous $word
         else if string match -q -- '-*' $word
             continue
@@ -76,6 +76,7 @@ function __dyn_files
 end
 
 complete -c dyn -f
+complete -c dyn -n "__dyn_at '' 1" -a demo -d 'Start a cluster of real node processes on this machine, and open a shell on it'
 complete -c dyn -n "__dyn_at '' 1" -a shell -d 'Open a shell: the same commands without `dyn`, with completion and history, over one connection'
 complete -c dyn -n "__dyn_at '' 1" -a get -d 'Read keys'
 complete -c dyn -n "__dyn_at '' 1" -a put -d 'Write a value'
@@ -99,6 +100,9 @@ complete -c dyn -s y -l yes -d 'Confirm what would be asked'
 complete -c dyn -l color -x -a 'auto always never' -d 'Colour; default auto'
 complete -c dyn -l no-header -d 'No header line in plain and csv'
 complete -c dyn -l help -s h -d 'Show this page'
+complete -c dyn -n "__dyn_in 'demo'" -l nodes -x -d 'How many; default 5'
+complete -c dyn -n "__dyn_in 'demo'" -l base-port -x -d 'Node i has client port P+i, peer port P+100+i, HTTP port P+200+i; default 7700'
+complete -c dyn -n "__dyn_in 'demo'" -l keep -r -F -d 'Data and logs go there, and stay'
 complete -c dyn -n "__dyn_in 'shell'" -s e -l exec -x -d 'Run this; several: in order'
 complete -c dyn -n "__dyn_in 'shell'" -s f -l file -r -F -d 'Run a script; - is standard input'
 complete -c dyn -n "__dyn_in 'shell'" -l read-only -d 'Refuse what writes'
@@ -137,7 +141,7 @@ complete -c dyn -n "__dyn_in 'bench'" -l duration -x -d 'How long to measure'
 complete -c dyn -n "__dyn_in 'bench'" -l count -x -d 'How many requests, instead'
 complete -c dyn -n "__dyn_in 'bench'" -l seed -x -d 'Of the keys drawn'
 complete -c dyn -n "__dyn_in 'bench'" -l fill -d 'Write every key once before gets are measured'
-complete -c dyn -n "__dyn_at 'help' 1+" -a 'shell get put del merge keys bench help version completion cluster ring node key ctx formats environment exit-codes'
+complete -c dyn -n "__dyn_at 'help' 1+" -a 'demo shell get put del merge keys bench help version completion cluster ring node key ctx formats environment exit-codes'
 complete -c dyn -n "__dyn_at 'completion' 1" -a 'bash zsh fish'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a status -d 'Health, nodes and views of the cluster'
 complete -c dyn -n "__dyn_in 'cluster status'" -l check -d 'Exit 8 unless the cluster is healthy'

@@ -6,7 +6,8 @@ question to the cluster with a short deadline: a Tab never scans, and never wait
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -14,6 +15,7 @@ from prompt_toolkit.document import Document
 
 from dynamo_cli.catalog import CommandSpec, ParameterSpec, catalog, find
 from dynamo_cli.repl.parse import ELSEWHERE, path_of
+from dynamo_cli.repl.session import Word
 
 SHOWN_MAX = 50
 """More words than this help nobody to choose."""
@@ -31,10 +33,13 @@ class Sources(NamedTuple):
 
     keys: Callable[[str], Iterable[str]]
     nodes: Callable[[], Iterable[str]]
+    words: Mapping[str, Word] = MappingProxyType({})
 
 
 def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestion]:
     """What may complete `word` after the complete `words` before it."""
+    if (words or [word])[0].startswith("\\"):
+        return [suggestion for suggestion in _extra(words, sources.words) if suggestion.word.startswith(word)]
     path = path_of(words)
     spec = find(path) if path else None
     if spec is None or (spec.subcommands and len(path) == len(words)):
@@ -42,6 +47,14 @@ def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestio
     else:
         found = list(_arguments(spec, words[len(path) :], word, sources))
     return [suggestion for suggestion in found if suggestion.word.startswith(word)][:SHOWN_MAX]
+
+
+def _extra(before: Sequence[str], words: Mapping[str, Word]) -> Iterator[Suggestion]:
+    """The shell's own words, and what may follow one."""
+    if not before:
+        yield from (Suggestion(name, word.meaning) for name, word in words.items())
+    elif len(before) == 1 and before[0] in words:
+        yield from (Suggestion(choice, words[before[0]].metavar) for choice in words[before[0]].completes())
 
 
 def _commands(before: tuple[str, ...]) -> Iterator[Suggestion]:
@@ -94,7 +107,7 @@ class ShellCompleter(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         """The completions at the cursor."""
         line = document.current_line_before_cursor
-        if any(quote in line for quote in "'\"\\"):
+        if any(quote in line.lstrip()[1:] for quote in "'\"\\"):
             return
         *words, word = line.split(" ")
         given = [w for w in words if w]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -16,19 +16,22 @@ _TOKENS = re.compile(r"\s+|'[^']*'?|\"(?:\\.|[^\"\\])*\"?|[^\s'\"]+")
 
 
 class ShellLexer(Lexer):
-    """Styles for prompt_toolkit, line by line."""
+    """Styles for prompt_toolkit, line by line. `extra`: the shell's words beside the commands."""
+
+    def __init__(self, extra: Collection[str] = ()) -> None:
+        self._extra = extra
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return what styles a line by its number."""
         lines = document.lines
-        return lambda number: styled(lines[number]) if number == 0 else [("", lines[number])]
+        return lambda number: styled(lines[number], self._extra) if number == 0 else [("", lines[number])]
 
 
-def styled(line: str) -> StyleAndTextTuples:
+def styled(line: str, extra: Collection[str] = ()) -> StyleAndTextTuples:
     """The line in pieces of one style each; together they are the line."""
     words = line.split()
     path = path_of([REDIS.get(words[0], words[0]), *words[1:]]) if words else ()
-    begins = not words or bool(path) or words[0] in (*LEAVE, "dyn", "clear", "?") or _begins(words[0])
+    begins = not words or bool(path) or words[0] in (*LEAVE, "dyn", "clear", "?") or _begins(words[0], extra)
     pieces: StyleAndTextTuples = []
     seen = 0
     for match in _TOKENS.finditer(line):
@@ -51,5 +54,7 @@ def styled(line: str) -> StyleAndTextTuples:
     return pieces
 
 
-def _begins(word: str) -> bool:
-    return any(spec.path and spec.path[0].startswith(word) for spec in catalog())
+def _begins(word: str, extra: Collection[str]) -> bool:
+    return any(spec.path and spec.path[0].startswith(word) for spec in catalog()) or any(
+        name.startswith(word) for name in extra
+    )

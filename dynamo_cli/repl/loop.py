@@ -45,14 +45,14 @@ class Terminal:
         self.session = session
         self.env = session.env
         self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._redraw)
-        sources = Sources(self._keys, lambda: self.watcher.state.addresses)
+        sources = Sources(self._keys, lambda: self.watcher.state.addresses, session.words)
         self.prompts: PromptSession[str] = PromptSession(
             self._prompt,
             completer=ThreadedCompleter(ShellCompleter(sources)),
             complete_while_typing=True,
             auto_suggest=CarefulSuggest(),
             history=open_history(history),
-            lexer=ShellLexer(),
+            lexer=ShellLexer(session.words),
             bottom_toolbar=self._toolbar,
             multiline=Condition(lambda: is_open(get_app().current_buffer.text)),
             prompt_continuation="... ",

@@ -25,9 +25,15 @@ WRITES = ("put", "del", "merge", "bench")
 
 
 def split(line: str) -> list[str]:
-    """The words of a line; raises a usage error for an open quote. A comment begins with # at a word's start."""
+    """The words of a line; raises a usage error for an open quote. A comment begins with # at a word's start.
+
+    A backslash that begins the line belongs to its first word, as in `\\q`.
+    """
+    line = line.lstrip()
+    slash = line[:1] == "\\"
     try:
-        return shlex.split(line, comments=True)
+        words = shlex.split(line[slash:], comments=True)
+        return ["\\" + (words or [""])[0], *words[1:]] if slash else words
     except ValueError as error:
         raise usage(f"{error}".lower(), "Close the quote, or escape it with \\") from None
 
@@ -35,7 +41,7 @@ def split(line: str) -> list[str]:
 def is_open(text: str) -> bool:
     """Whether a line ends within quotes or after a backslash, so that the next one belongs to it."""
     try:
-        shlex.split(text, comments=True)
+        shlex.split(text.lstrip().removeprefix("\\"), comments=True)
     except ValueError:
         return True
     return False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from dynamo_cli.app import run
 from dynamo_cli.client import Client
 from dynamo_cli.environment import Environment
-from dynamo_cli.errors import CliError
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
 from dynamo_cli.repl.parse import LEAVE, arguments, split
@@ -50,12 +51,27 @@ class ShellEnvironment(Environment):
         self._clients.clear()
 
 
+class Word(NamedTuple):
+    """A word that a shell understands beside the commands; its name begins with a backslash, as the demo's `\\kill`.
+
+    `run` takes the words after it; `completes` says what the first of these may be.
+    """
+
+    run: Callable[[Sequence[str]], int]
+    metavar: str
+    meaning: str
+    completes: Callable[[], Iterable[str]] = tuple
+
+
 class Session:
     """Runs lines. `left` is set by `exit`."""
 
-    def __init__(self, env: ShellEnvironment, *, read_only: bool = False) -> None:
+    def __init__(
+        self, env: ShellEnvironment, *, read_only: bool = False, words: Mapping[str, Word] | None = None
+    ) -> None:
         self.env = env
         self.read_only = read_only
+        self.words = words or {}
         self.left = False
 
     def run(self, line: str) -> int:
@@ -70,6 +86,8 @@ class Session:
             if words == ["clear"]:
                 self.env.write("\x1b[H\x1b[2J" if self.env.stdout_is_terminal else "")
                 return ExitStatus.OK
+            if words[0].startswith("\\"):
+                return self._extra(words[0]).run(words[1:])
             if words[0] == "?":
                 words[0] = "help"
             return run(arguments(words, read_only=self.read_only), self.env)
@@ -79,3 +97,12 @@ class Session:
         except KeyboardInterrupt:
             self.env.write("\n", error=True)
             return ExitStatus.INTERRUPTED
+
+    def _extra(self, name: str) -> Word:
+        """The word of this name; raises a usage error."""
+        if name in self.words:
+            return self.words[name]
+        there = ", ".join(" ".join(filter(None, (known, word.metavar))) for known, word in self.words.items())
+        raise usage(
+            f"no word {name}", f"There are {there}" if there else "Words with a backslash are those of dyn demo"
+        )

@@ -43,6 +43,7 @@ OURS: dict[str, list[str]] = {
     "node.sim": [CORE, WIRE, ENGINE, "node.storage.port", "node.storage.records", "node.sim"],
     "dynamo_cli": ["node.core.limits", "node.core.ring", "node.wire.requests", "node.wire.errors", "dynamo_cli"],
     "dynamo_cli.commands.node": ["node.core", "node.wire", "node.runtime", "dynamo_cli"],
+    "dynamo_cli.demo": ["node.runtime.config", "node.runtime.ports", "dynamo_cli"],
     "dynamo_cli.render": ["node.core.limits", "dynamo_cli.render"],
 }
 
@@ -84,6 +85,7 @@ FORBIDDEN: dict[str, list[str]] = {
     "node.storage": ["asyncio", "socket", "uvloop"],
     "node.sim": ["asyncio", "socket", "threading", "sqlite3", "uvloop", "zeroconf", "subprocess", "secrets", "uuid"],
     "dynamo_cli": ["asyncio", "uvloop", "sqlite3", "pickle", "marshal", "shelve"],
+    "dynamo_cli.demo": ["node.runtime.config", "node.runtime.ports", "dynamo_cli"],
     "dynamo_cli.render": ["socket", "time", "os", "sys", "subprocess", "prompt_toolkit"],
 }
 
