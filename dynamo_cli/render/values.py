@@ -53,9 +53,22 @@ def sibling_lines(document: Document, *, wide: bool = False) -> list[RenderableT
     lines: list[RenderableType] = [heading, table]
     past = common_past(values)
     if past is not None:
-        follow = f"all follow {clock_text(past)}" if past else "they have no common past"
-        lines.append(Text(follow if len(values) > 2 or not past else follow.replace("all", "both"), style="quiet"))
+        who = "all" if len(values) > 2 else "both"
+        follow = f"{who} follow {clock_text(past)}" if past else "they have no common past"
+        lines.append(Text(follow + events_text(values), style="quiet"))
     return lines
+
+
+EVENTS_SHOWN_MAX = 5
+"""Siblings whose events fit a line."""
+
+
+def events_text(values: Sequence[Document]) -> str:
+    """Each sibling's own event. Without it, {n3:2} would seem to have seen {n3:1}: two writes through one node."""
+    dots = [value.get("dot") for value in values]
+    if len(dots) > EVENTS_SHOWN_MAX or not all(isinstance(dot, str) for dot in dots):
+        return ""
+    return ":  " + ", ".join(f"{sibling_label(i)} is event {show(str(dot))}" for i, dot in enumerate(dots))
 
 
 def common_past(values: Sequence[Document]) -> dict[str, int] | None:

@@ -155,6 +155,7 @@ def _clock_json(version: Version, namer: Namer) -> bytes:
         {
             "dot": namer.dot(version.dot),
             "clock": namer.clock(version.clock),
+            "past": namer.clock(version.past),
             "written_at": as_time(version.written_at_ms),
             "writer": version.writer,
             "deleted": version.value is None,

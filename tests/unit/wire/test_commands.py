@@ -224,9 +224,11 @@ def test_clocks() -> None:
     assert isinstance(reply, list)
     assert reply[:2] == [b"ctx", [b"v"]]
     assert [json.loads(text) for text in reply[2]] == [
-        {"dot": "n3:2", "clock": {"n3": 2}, "written_at": "1970-01-01T00:00:02.000Z", "writer": "me", "deleted": False},
-        {"dot": "n3:1", "clock": {"n3": 1}, "written_at": "1970-01-01T00:00:01.000Z", "writer": "me", "deleted": True},
-    ]
+        {"dot": "n3:2", "clock": {"n3": 2}, "past": {}, "written_at": "1970-01-01T00:00:02.000Z", "writer": "me",
+         "deleted": False},
+        {"dot": "n3:1", "clock": {"n3": 1}, "past": {}, "written_at": "1970-01-01T00:00:01.000Z", "writer": "me",
+         "deleted": True},
+    ]  # fmt: skip
 
 
 def test_receipt() -> None:
