@@ -70,7 +70,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     """Walk the whole file. Raises BrokenStore if its structure is damaged."""
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
-        raise BrokenStore(f"{path} is damaged ({verdict})", REBUILD)
+        raise BrokenStore(f"{path} is damaged ({' '.join(verdict.split())})", REBUILD)
 
 
 def is_full(error: sqlite3.Error) -> bool:

@@ -237,7 +237,9 @@ class SqliteStorage:
             if not opening.is_full(error):
                 raise self._stop(error) from error
             self.near_full = True
-        self._log_pages = 0
+            self._log_pages //= 2
+        else:
+            self._log_pages = 0
         self._checkpoints += 1
         self._stall_ms_last = (time.perf_counter() - began) * 1000
         self._stall_ms_max = max(self._stall_ms_max, self._stall_ms_last)

@@ -1,0 +1,171 @@
+"""When a file must not go on under its dot epoch: each way in which it may have forgotten commits, or have a twin."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from node.storage import identity as identities
+from node.storage.errors import BrokenStore, ForeignStore
+from node.storage.sqlite import FILE, SqliteStorage
+from tests.helpers.stores import Scribe, SqliteHandle
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def minted(handle: SqliteHandle) -> tuple[int, ...]:
+    """Write a row, and return the epochs."""
+    Scribe(handle).advance(b"k", b"v", cover=True)
+    return handle.store.identity.epochs
+
+
+def check(home: Path, befall: Callable[[SqliteHandle], None], why: str, durability: str = "full") -> None:
+    """Let something befall a store between two runs, and expect a new epoch for the reason `why`, or none for ""."""
+    handle = SqliteHandle(home, durability)
+    before = minted(handle)
+    befall(handle)
+    assert why in handle.store.redrawn
+    assert bool(why) == bool(handle.store.redrawn)
+    after = minted(handle)
+    assert after[: len(before)] == before
+    assert len(after) - len(before) == bool(why)
+    handle.close()
+
+
+@pytest.mark.parametrize("durability", ["full", "normal", "memory"])
+def test_a_clean_stop_keeps_the_epoch(home: Path, durability: str) -> None:
+    check(home, SqliteHandle.reopen, "", durability)
+
+
+@pytest.mark.parametrize(("durability", "why"), [("full", ""), ("normal", "unclean"), ("memory", "unclean")])
+def test_an_unclean_stop_keeps_it_only_if_everything_was_synced(home: Path, durability: str, why: str) -> None:
+    check(home, SqliteHandle.crash, why, durability)
+
+
+def test_it_is_the_durability_of_the_run_that_ended_uncleanly_which_counts(home: Path) -> None:
+    def befall(handle: SqliteHandle) -> None:
+        handle.durability = "full"
+        handle.crash()
+
+    check(home, befall, "unclean", "normal")
+
+
+def test_a_copied_directory_is_another_file(home: Path) -> None:
+    def befall(handle: SqliteHandle) -> None:
+        handle.close()
+        shutil.copytree(home, home.with_name("copy"))
+        handle.directory = home.with_name("copy")
+        handle.store = handle.open()
+
+    check(home, befall, "copy")
+
+
+def test_a_file_moved_within_its_file_system_is_the_same(home: Path) -> None:
+    def befall(handle: SqliteHandle) -> None:
+        handle.close()
+        handle.directory = home.rename(home.with_name("elsewhere"))
+        handle.store = handle.open()
+
+    check(home, befall, "")
+
+
+def test_a_file_that_was_put_back_in_place_is_seen(home: Path) -> None:
+    """`cp backup node.db` keeps the inode: only the token beside it tells."""
+
+    def befall(handle: SqliteHandle) -> None:
+        handle.close()
+        backup = (home / FILE).read_bytes()
+        handle.store = handle.open()
+        minted(handle)
+        handle.close()
+        inode = os.stat(home / FILE).st_ino
+        (home / FILE).write_bytes(backup)
+        assert os.stat(home / FILE).st_ino == inode
+        handle.store = handle.open()
+
+    check(home, befall, "put back")
+
+
+def test_another_machine_is_seen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def befall(handle: SqliteHandle) -> None:
+        handle.close()
+        monkeypatch.setattr(identities, "_machine_id", lambda: "another")
+        handle.store = handle.open()
+
+    check(home, befall, "moved")
+
+
+def test_a_log_that_was_deleted_is_seen(home: Path) -> None:
+    def befall(handle: SqliteHandle) -> None:
+        handle.reopen()
+        minted(handle)
+        kept = (home / FILE).read_bytes()  # nothing was folded into it in this run
+        handle.abandon()
+        (home / FILE).write_bytes(kept)
+        handle.store = handle.open()
+
+    check(home, befall, "put back")
+
+
+def test_a_redraw_is_durable_before_anything_is_minted_under_it(home: Path) -> None:
+    handle = SqliteHandle(home, "normal")
+    minted(handle)
+    handle.crash()
+    epochs = handle.store.identity.epochs
+    assert len(epochs) == 2
+    copy = home.with_name("image")  # what a power cut leaves at least: what was synced, and so is in the files
+    shutil.copytree(home, copy)
+    handle.close()
+    image = SqliteHandle(copy)
+    assert image.store.identity.epochs[:2] == epochs
+    image.close()
+
+
+def test_the_lifetime_of_an_identity(home: Path) -> None:
+    store = SqliteStorage.open(home, node_id="a" * 32)
+    identity = store.identity
+    assert identity.node_id == "a" * 32
+    assert len(identity.storage_id) == 32
+    store.close()
+    store = SqliteStorage.open(home)
+    assert store.identity == identity
+    store.close()
+    with pytest.raises(ForeignStore, match=rf"{FILE} belongs to node a{{32}}, and this is node b{{32}}$"):
+        SqliteStorage.open(home, node_id="b" * 32)
+    SqliteStorage.open(home, node_id="a" * 32).close()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("identity", "storage_id", "x"),
+        ("identity", "epochs", "[5]"),
+        ("identity", "clean", 1),
+        ("counters", "births", 0),
+        ("counters", "ring_epoch", 8),
+        ("state", "data", b"other"),
+    ],
+)
+def test_damage_to_what_dots_hang_on_is_not_believed(home: Path, table: str, column: str, value: object) -> None:
+    handle = SqliteHandle(home)
+    minted(handle)
+    handle.execute(f"UPDATE {table} SET {column} = ?", (value,))
+    handle.abandon()
+    with pytest.raises(BrokenStore, match=r"is damaged: .* not match (its|their) checksum$"):
+        handle.open()
+
+
+def test_only_so_many_epochs_are_remembered(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "EPOCHS_MAX", 3)
+    handle = SqliteHandle(home, "memory")
+    for _ in range(5):
+        handle.crash()
+    assert len(handle.store.identity.epochs) == 3
+    handle.close()
