@@ -60,14 +60,18 @@ def demo(
     """
     from dynamo_cli.demo.processes import DemoCluster, NodeFailed, check_ports, make_folder, places
 
+    if not is_for_people(call.env):
+        from dynamo_cli.demo.tour import check_enough
+
+        check_enough(nodes)
     wanted = places(nodes, base_port)
     check_ports(wanted)
     with signals_raised():
         folder, temporary = make_folder(keep)
         cluster = DemoCluster(folder, wanted, call.env.environ, temporary=temporary)
         try:
-            lasting = "temporary" if temporary else "kept"
-            call.note(f"dyn demo: {nodes} real node processes on this machine, data in {show(str(folder))} ({lasting})")
+            lasting = "temporary data" if temporary else "data"
+            call.note(f"dyn demo: {nodes} real node processes, {lasting} in {show(str(folder))}")
             took_s = cluster.start(Progress(call))
             status = play(call, cluster, took_s)
         except NodeFailed as error:
@@ -77,9 +81,15 @@ def demo(
         finally:
             cluster.close()
     if status is None:
-        gone = f"removed {show(str(folder))}. Keep it next time: dyn demo --keep DIR" if temporary else "data kept"
-        call.note(f"stopped {nodes} nodes, {gone}")
+        call.note(f"stopped {nodes} nodes, {'removed' if temporary else 'kept'} {show(str(folder))}")
+        if temporary:
+            call.note("keep it next time:  dyn demo --keep DIR")
     return status or ExitStatus.OK
+
+
+def is_for_people(env: Environment) -> bool:
+    """Whether there is a terminal to open a shell on."""
+    return env.stdin.isatty() and env.stdout_is_terminal
 
 
 def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
@@ -93,7 +103,7 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     outer = call.env
     environ = {name: value for name, value in outer.environ.items() if name not in OURS}
     env = Environment(stdin=outer.stdin, stdout=outer.stdout, stderr=outer.stderr, environ=environ)
-    if not (outer.stdin.isatty() and outer.stdout_is_terminal):
+    if not is_for_people(outer):
         call.note(f"{len(cluster)} nodes ready in {took_s:.1f} s")
         return Tour(cluster, env).run()
     env.write(banner(cluster, took_s, outer.columns()))

@@ -15,15 +15,23 @@ KEYS = 20
 
 
 class Request(NamedTuple):
-    """How one request went: when it began and ended (`time.monotonic`), and "" or why it failed."""
+    """How one request went: when it began and ended (`time.monotonic`), and the answer.
+
+    `code` is OK, or the error's; `UNKNOWN` is what a write is told whose node died with it: it may take effect.
+    """
 
     begun: float
     ended: float
-    error: str
+    code: str = "OK"
+    words: str = ""
 
 
 class Load(threading.Thread):
-    """One client that reads and writes keys of its own in turn at R=W=2, going round `addresses`, until `stop`."""
+    """One client that reads and writes keys of its own in turn at R=W=2, going round `addresses`, until `stop`.
+
+    `written` holds the value of each key that was acknowledged last. A key whose last write is UNKNOWN is left alone
+    from then on: it may have that value or the one before.
+    """
 
     def __init__(self, name: str, addresses: Sequence[str], timeout_s: float) -> None:
         super().__init__(name=name, daemon=True)
@@ -38,8 +46,8 @@ class Load(threading.Thread):
         """Ask and ask."""
         try:
             turn = 0
-            while not self._halt.is_set():
-                key = self.keys[turn % KEYS]
+            while not self._halt.is_set() and self.keys:
+                key = self.keys[turn % len(self.keys)]
                 reader, writer = (self._clients[(turn + i) % len(self._clients)] for i in (0, 1))
                 self._read_then_write(reader, writer, key, str(turn).encode())
                 turn += 1
@@ -54,17 +62,19 @@ class Load(threading.Thread):
         try:
             reading = store.get(reader, key, r=2)
         except CliError as error:
-            self.requests.append(Request(begun, time.monotonic(), f"get: {error.code} {error.message}"))
+            self.requests.append(Request(begun, time.monotonic(), error.code, f"get: {error.message}"))
             return
         middle = time.monotonic()
-        self.requests.append(Request(begun, middle, ""))
+        self.requests.append(Request(begun, middle))
         try:
             store.put(writer, key, reading.context, value, w=2)
-            self.written[key] = value
-            self.requests.append(Request(middle, time.monotonic(), ""))
         except CliError as error:
-            self.written.pop(key, None)  # it may be there or not
-            self.requests.append(Request(middle, time.monotonic(), f"put: {error.code} {error.message}"))
+            self.requests.append(Request(middle, time.monotonic(), error.code, f"put: {error.message}"))
+            self.written.pop(key, None)
+            self.keys.remove(key)
+        else:
+            self.requests.append(Request(middle, time.monotonic()))
+            self.written[key] = value
 
     def stop(self) -> list[Request]:
         """Ask no more; how all requests went."""

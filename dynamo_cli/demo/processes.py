@@ -209,11 +209,11 @@ class DemoCluster:
         self.folder = folder
         self.temporary = temporary
         self._environ = child_environ(environ)
+        make_key(folder / KEY_FILE)
         self._keeper = subprocess.Popen(
             program("dynamo_cli.demo.keeper", *([str(folder)] if temporary else [])), cwd=folder, env=self._environ,
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
-        make_key(folder / KEY_FILE)
         first = wanted[0]
         self.nodes = [
             DemoNode(

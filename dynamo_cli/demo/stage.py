@@ -27,6 +27,7 @@ class Stage:
 
     def __init__(self, outer: Environment, environ: Mapping[str, str]) -> None:
         terminal = outer.stdout_is_terminal
+        self._person = outer.stdin.isatty() and terminal
         self.environ = {
             **outer.environ,
             **environ,
@@ -63,6 +64,14 @@ class Stage:
         self.env.write(("\n" if self._gap else "") + line + "\n")
         self._gap = False
 
+    def goes_on(self) -> bool:
+        """Let a person read: whether there shall be another scene. A pipe goes on at once."""
+        if not self._person:
+            return True
+        self.env.write("\n[Enter] goes on, q leaves the tour ")
+        answer = self.outer.stdin.readline()
+        return bool(answer) and answer.strip().lower() not in ("q", "quit", "exit", "n", "no")
+
     def say(self, words: str) -> None:
         """Say something about what comes."""
         self.show(textwrap.fill(words, COLUMNS - 2, break_on_hyphens=False) + "\n")
@@ -74,6 +83,10 @@ class Stage:
             raise CheckFailed(f"expected: {expected}" + (f"; found: {show(str(found))}" if found != "" else ""))
         self.env.write(f"  ok  {expected}\n")
         self._gap = True
+
+    def note(self, words: str) -> None:
+        """Add something to a check."""
+        self.env.write(textwrap.fill(words, COLUMNS - 2, initial_indent="      ", subsequent_indent="      ") + "\n")
 
     # Commands --------------------------------------------------------------------------------------------
 

@@ -11,23 +11,29 @@ from typing import Any
 
 from dynamo_cli import store
 from dynamo_cli.commands.ring import placement
-from dynamo_cli.demo.load import Load
+from dynamo_cli.demo.load import Load, Request
 from dynamo_cli.demo.processes import CLUSTER, DemoCluster, DemoNode, NodeFailed
 from dynamo_cli.demo.stage import TIMEOUT_S, CheckFailed, Stage
 from dynamo_cli.environment import Environment
-from dynamo_cli.errors import CliError
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 
 CART = b"cart:42"
 MEMBERS = {b"user:ada": b"Ada Lovelace", b"user:bob": b"Bob Kahn", b"user:cyd": b"Cyd Charisse"}
-NODES_MIN = 4
-"""With N=3 and one node dead, three others must be there for the tour to show a cluster that goes on as before."""
+NODES_MIN = 3
+"""With one of three dead, R=W=2 can still be had."""
 LOAD_REQUESTS = 100
 """Requests before the kill, and at least as many after it."""
 LOAD_S = 10.0
 """How long these may take on a busy machine."""
 POLL_S = 0.02
 AGREE_S = 10.0
+
+
+def check_enough(count: int) -> None:
+    """Raise a usage error if there are too few nodes for the tour."""
+    if count < NODES_MIN:
+        raise usage(f"the tour needs {NODES_MIN} nodes, not {count}", "Leave --nodes away, or use a terminal")
 
 
 class Tour:
@@ -52,10 +58,11 @@ class Tour:
             self.return_, self.end,
         )  # fmt: skip
         try:
-            if len(self.cluster) < NODES_MIN:
-                raise CheckFailed(f"the tour needs {NODES_MIN} nodes, there are {len(self.cluster)}")
+            check_enough(len(self.cluster))
             self._clean()
             for scene in scenes:
+                if stage.scenes and not stage.goes_on():
+                    return ExitStatus.OK
                 scene()
         except (CheckFailed, CliError) as error:
             lines = error.lines if isinstance(error, NodeFailed) else []
@@ -210,20 +217,30 @@ class Tour:
             requests = [request for load in loads for request in load.stop()]
         self.stage.say(f"After {noticed_s:.2f} s the others call it down:")
         self.stage.dyn("cluster status")
-        after = [request for request in requests if request.ended > killed]
-        slowest_ms = max(request.ended - request.begun for request in after) * 1000
-        wrong = [request.error for request in requests if request.error]
-        self.stage.check(
-            not wrong,
-            f"all {len(requests)} requests were answered, {len(after)} of them after the kill",
-            f"{len(wrong)} were not, such as {wrong[:1]}",
-        )
-        in_time = slowest_ms < TIMEOUT_S * 1000
-        self.stage.check(in_time, f"the slowest took {slowest_ms:.0f} ms, within its deadline")
+        self._judge(victim, requests, killed, killed + noticed_s)
         for load in loads:
             self.values |= load.written
         self.stage.dyn(f"get {CART.decode()}")
         self._everywhere(CART, [self.values[CART]])
+
+    def _judge(self, victim: DemoNode, requests: list[Request], killed: float, noticed: float) -> None:
+        """Check the answers: OK, or the truth about a write that was under way through the node that died."""
+        after = [request for request in requests if request.ended > killed]
+        unclear = [request for request in after if request.code == "UNKNOWN" and request.begun < noticed]
+        wrong = [request for request in requests if request.code != "OK" and request not in unclear]
+        self.stage.check(
+            not wrong,
+            f"all {len(requests)} requests were answered, {len(after)} of them after the kill",
+            f"{len(wrong)} failed, such as {wrong[:1]}",
+        )
+        if unclear:
+            self.stage.note(
+                f'{len(unclear)} of them with "outcome unknown": under way through {victim.name} as it died, which is '
+                "the truth, and what a client has to know"
+            )
+        slowest_ms = max(request.ended - request.begun for request in after) * 1000
+        in_time = slowest_ms < TIMEOUT_S * 1000
+        self.stage.check(in_time, f"the slowest took {slowest_ms:.0f} ms, within its deadline")
 
     def return_(self) -> None:
         """The same command again."""

@@ -70,7 +70,7 @@ class DemoWords:
         except NodeFailed as error:
             self.env.write("".join(f"{line}\n" for line in error.lines), error=True)
             raise
-        self.env.write(f"{node.name} ready after {took_s:.1f} s (pid {node.pid}), with its {keys_of(node)} keys\n")
+        self.env.write(f"{node.name} ready after {took_s:.1f} s (pid {node.pid}), keys: {keys_of(node)}\n")
         return ExitStatus.OK
 
     def nodes(self, words: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -107,13 +108,16 @@ class Terminal:
         return toolbar(self.watcher.state, self.env.contexts, self.env.now_s(), size.columns)
 
     def _keys(self, word: str) -> list[str]:
-        """Keys seen in this shell, then a page of the cluster's: what begins with `word` and needs no quotes."""
+        """Keys seen in this shell, then the cluster's: what begins with `word` and needs no quotes."""
         seen = [key.decode("utf-8", "replace") for key in reversed(self.env.contexts.keys())]
         found = [key for key in seen if key.startswith(word) and _TYPABLE.fullmatch(key)]
         client = self.env.fresh_client(KEYS_S)
+        deadline = time.monotonic() + KEYS_S
         try:
-            page = next(iter(store.keys(client, word.encode(), page=KEYS_MAX)), [])
-            found += [name for key in page if _TYPABLE.fullmatch(name := key.decode("utf-8", "replace"))]
+            for page in store.keys(client, word.encode(), page=KEYS_MAX):  # a page may be empty and not the last
+                found += [name for key in page if _TYPABLE.fullmatch(name := key.decode("utf-8", "replace"))]
+                if len(found) >= KEYS_MAX or time.monotonic() > deadline:
+                    break
         except CliError:
             pass  # no node answers in time: what was seen must do
         finally:
