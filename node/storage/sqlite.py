@@ -72,6 +72,7 @@ class SqliteStorage:
         self._unlooked_bytes = 0
         self._log_pages = 0
         self._checkpoints = 0
+        self._folded_pages = 0
         self._stall_ms_last = 0.0
         self._stall_ms_max = 0.0
 
@@ -232,7 +233,7 @@ class SqliteStorage:
             raise StorageStopped(self._stopped)
         began = time.perf_counter()
         try:
-            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            _, pages, _ = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             if not opening.is_full(error):
                 raise self._stop(error) from error
@@ -240,6 +241,7 @@ class SqliteStorage:
             self._log_pages //= 2
         else:
             self._log_pages = 0
+            self._folded_pages += pages
         self._checkpoints += 1
         self._stall_ms_last = (time.perf_counter() - began) * 1000
         self._stall_ms_max = max(self._stall_ms_max, self._stall_ms_last)
@@ -251,6 +253,7 @@ class SqliteStorage:
             "stopped": self._stopped,
             "log_pages": self._log_pages,
             "checkpoints": self._checkpoints,
+            "folded_pages": self._folded_pages,
             "checkpoint_ms_last": round(self._stall_ms_last, 3),
             "checkpoint_ms_max": round(self._stall_ms_max, 3),
         }

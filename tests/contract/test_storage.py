@@ -164,6 +164,11 @@ def test_the_epoch_changes_between_two_writes_of_a_batch(scribe: Scribe) -> None
     assert outcomes[1] == Saved()
 
 
+def test_the_epoch_survives_a_crash(scribe: Scribe) -> None:
+    scribe.handle.crash()
+    scribe.advance(b"k", b"v")
+
+
 def test_state_is_kept_by_name(scribe: Scribe) -> None:
     scribe.apply(SaveState("members", b"1"), SaveState("members", b"2"), SaveState("other", b""))
     assert scribe.handle.store.load_state() == {"ring": b"ring", "members": b"2", "other": b""}
@@ -213,8 +218,10 @@ def test_the_row_limit_binds_clients_and_not_replication(scribe: Scribe, monkeyp
     (refused,) = scribe.apply(write(b"k", b"y" * 500))
     assert isinstance(refused, Refused)
     assert refused.why is Refusal.ROW_TOO_BIG
-    scribe.merge(b"k", peer_row(b"z" * 900))
-    assert len(scribe.values(b"k")) == 2
+    scribe.merge(b"k", peer_row(b"z" * 900, b"z" * 900))
+    assert len(scribe.values(b"k")) == 3
+    own = next(version for version in scribe.row(b"k").versions if version.value == b"x" * 500)
+    scribe.advance(b"k", b"smaller than before, if still too big", own.clock)
     scribe.advance(b"k", b"the way out", cover=True)
     assert scribe.values(b"k") == [b"the way out"]
 
@@ -305,6 +312,13 @@ def test_a_birth_outlives_merges(scribe: Scribe) -> None:
     assert scribe.advance(b"k", b"2").dot == first.dot._replace(n=2)
 
 
+def test_a_birth_outlives_a_row_that_replaces_all_we_had(scribe: Scribe) -> None:
+    first = scribe.advance(b"k", b"1")
+    newer, _ = advance(decode_row(first.row), first.clock, PEER, b"p", written_at_ms=1, writer="peer")
+    assert scribe.merge(b"k", encode_row(newer)) == Merged(encode_row(newer), more=False)
+    assert scribe.advance(b"k", b"2", cover=True).dot == first.dot._replace(n=2)
+
+
 def test_a_row_that_was_dropped_and_is_written_again_gets_new_dots(scribe: Scribe) -> None:
     first = scribe.advance(b"k", b"1")
     scribe.handle.drop(b"k")
@@ -390,6 +404,27 @@ def test_a_stray_dot_in_one_write_counts_for_the_next_of_the_batch(scribe: Scrib
     scribe.minted[b"k", stray] = b"stray"
     outcomes = scribe.apply(Merge(b"k", row, EPOCH), write(b"k", b"v"), write(b"j", b"v"))
     assert all(isinstance(done, Advanced) and done.dot.epoch != stray.epoch for done in outcomes[1:])
+
+
+def test_a_redraw_that_was_rolled_back_is_made_again(scribe: Scribe) -> None:
+    scribe.advance(b"k", b"1")
+    stray = present(scribe, 1, 9)
+    epochs = scribe.handle.store.identity.epochs
+    scribe.handle.fill()
+    refused = scribe.apply(write(b"k", b"2", (stray,)), write(b"j", b"v" * 100_000))
+    assert refusals(list(refused)) == [Refusal.DISK_FULL] * 2
+    assert scribe.handle.store.identity.epochs == epochs
+    scribe.handle.free()
+    done = scribe.advance(b"k", b"2", (stray,))
+    scribe.handle.crash()
+    assert scribe.handle.store.identity.epochs == (*epochs, done.dot.epoch)
+
+
+def test_only_so_many_epochs_are_kept(scribe: Scribe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "EPOCHS_MAX", 2)
+    for at in range(4):
+        scribe.advance(b"k", b"%d" % at, (present(scribe, 1000, 1),))
+    assert len(scribe.handle.store.identity.epochs) == 2
 
 
 # Damage ----------------------------------------------------------------------------------------------------

@@ -93,6 +93,18 @@ def test_a_file_that_was_put_back_in_place_is_seen(home: Path) -> None:
     check(home, befall, "put back")
 
 
+def test_a_copy_of_the_running_file_that_was_put_back_is_seen(home: Path) -> None:
+    def befall(handle: SqliteHandle) -> None:
+        handle.store.checkpoint()
+        backup = (home / FILE).read_bytes()
+        minted(handle)
+        handle.close()
+        (home / FILE).write_bytes(backup)
+        handle.store = handle.open()
+
+    check(home, befall, "put back")
+
+
 def test_another_machine_is_seen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def befall(handle: SqliteHandle) -> None:
         handle.close()
