@@ -145,6 +145,12 @@ class Cluster:
         self.silent.discard(peer)
         return self.links.pop(peer, None)
 
+    def note_seat(self, peer: NodeId, seated: bool) -> None:
+        """`peer` showed whether it has a seat."""
+        link = self.links.get(peer)
+        if link is not None:
+            link.seated = seated
+
     def heard(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """A message came from `peer`."""
         link = self.links.get(peer)

@@ -3,8 +3,8 @@
 This node answers for itself if it is an owner. Owners that stay silent are not waited for: after HEDGE_MS the others
 are asked too. Rows are compared as bytes; only rows that differ are decoded and merged.
 
-A STRICT read whose owners differ answers only once the merged row is durable on N−R+1 owners: no later STRICT read can
-then miss it (monotonic reads).
+A STRICT read answers only once what it tells is durable on N−R+1 owners, R being the cluster's: no later STRICT read
+can then miss it (monotonic reads). With 2R > N that costs something only when the owners differ.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class GetOperation(Operation):
         except RemoteWireError:
             self._lost_malformed(now, out)
             return
-        if self.strict and any(row != rows[0] for row in rows):
+        if self.strict and self.merged.clock and not self._is_safe():
             self._write_back(out)
         else:
             self._found(out)
@@ -177,10 +177,19 @@ class GetOperation(Operation):
 
     # STRICT: make what was read durable before telling it ------------------------------------------------
 
+    def _safe_count(self) -> int:
+        """How many owners must hold a row so that every read of the cluster's R owners meets one of them."""
+        owners = len(self.tally.nodes)
+        return owners - min(self.shared.cluster.state.quorums.r, owners) + 1
+
+    def _is_safe(self) -> bool:
+        row = encode_row(self.merged)
+        return sum(held == row for held in self.rows.values()) >= self._safe_count()
+
     def _write_back(self, out: Outbox) -> None:
         owners = self.tally.nodes
         row = encode_row(self.merged)
-        self.written_back = Tally(len(owners) - self.tally.need + 1, owners)
+        self.written_back = Tally(self._safe_count(), owners)
         for owner in owners:
             if self.rows.get(owner) == row:
                 self.written_back.yes(owner)

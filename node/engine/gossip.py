@@ -12,7 +12,7 @@ from node.core.cluster import Member
 from node.core.ids import Instant, NodeId
 from node.core.limits import DOWN_AFTER_S, GOSSIP_INTERVAL_S, MEMBERS_MAX
 from node.engine.cluster import Cluster, Link, address_of
-from node.engine.events import PeerUp
+from node.engine.events import PeerUp, Stranger
 from node.engine.outbox import Outbox
 from node.engine.seats import Seats
 from node.wire.messages import Gossip, Join, Ping
@@ -73,6 +73,7 @@ class Gossiper:
     def gossiped(self, peer: NodeId, message: Gossip, now: Instant, out: Outbox) -> None:
         """Take over what is newer, and give back what the sender lacks."""
         cluster, seats, theirs = self.cluster, self.seats, message.ring
+        cluster.note_seat(peer, True)
         if not cluster.seated:
             named = any(member.id == cluster.me.id for member in message.members)
             if theirs is None or not named:
@@ -81,11 +82,9 @@ class Gossiper:
             self._learn(message.members, now, out)
             seats.tell_all(out)
             return
-        if theirs is not None and theirs.cluster_id != cluster.cluster_id:
+        if message.cluster_id != cluster.cluster_id:
+            self._stranger(peer, message, now, out)
             return
-        link = cluster.links.get(peer)
-        if link is not None:
-            link.seated = True
         self._learn(message.members, now, out)
         mine = (cluster.state.epoch, cluster.state.sealed)
         if theirs is not None and (theirs.epoch, theirs.sealed) > mine:
@@ -95,6 +94,13 @@ class Gossiper:
         differ = message.members != tuple(cluster.members.values())
         if told != mine or (message.reply and differ):
             out.send(peer, seats.gossip(ring=told < mine, reply=told > mine))
+
+    def _stranger(self, peer: NodeId, message: Gossip, now: Instant, out: Outbox) -> None:
+        """A link from before either had a seat: the peer sits in another cluster. Nothing it says is taken over."""
+        link = self.cluster.links.get(peer)
+        if link is not None:
+            event = Stranger(peer, link.name, message.cluster_id, link.address, len(message.members), message.sealed)
+            self.seats.stranger(event, now, out)
 
     def compare(self, peer: NodeId, out: Outbox) -> None:
         """A message came under another epoch: whoever is behind shall learn."""

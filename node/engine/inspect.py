@@ -15,6 +15,7 @@ from node.engine.listing import KeysOperation
 from node.engine.operation import Asker, Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.survey import Answers, AnswerStatus, RowSurvey, Survey
+from node.engine.unsealed import QUESTION, Sealed
 from node.wire import requests
 from node.wire.messages import Answer, Ask
 from node.wire.requests import Failed, Inspect, Keys
@@ -71,8 +72,18 @@ class Inspector:
         """A peer's question; an unknown one is answered with nothing, so that a newer peer does not wait."""
         if message.what == "status":
             out.measure(AnswerStatus(self.shared, peer, message.rid).ticket)
+        elif message.what == QUESTION:
+            self._tell_whether_sealed(peer, message.rid, out)
         else:
             out.send(peer, Answer(message.rid, b"{}"))
+
+    def _tell_whether_sealed(self, peer: NodeId, rid: int, out: Outbox) -> None:
+        """To a member that may have missed the news: the ring first, then the answer."""
+        ring = self.shared.cluster.ring
+        sealed = ring is not None and ring.sealed
+        if sealed:
+            out.send(peer, self.intake.seats.gossip(ring=True, reply=False))
+        out.send(peer, Answer(rid, msgspec.json.encode(Sealed(sealed))))
 
     # Documents ---------------------------------------------------------------------------------------------
 

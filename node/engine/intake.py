@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node.core.context import BadContext, open_token
 from node.core.ids import Instant, NodeId
-from node.core.limits import HOPS_MAX, KEY_BYTES_MAX, OPERATIONS_MAX, TIMEOUT_MS_MAX
+from node.core.limits import HOPS_MAX, KEY_BYTES_MAX, OPERATIONS_MAX, TIMEOUT_MS_MAX, WRITER_BYTES_MAX
 from node.core.version import Clock
 from node.engine.forward import ForwardOperation
 from node.engine.get import GetOperation
@@ -12,6 +12,7 @@ from node.engine.operation import Asker, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.engine.put import PutOperation
 from node.engine.seats import Parked, Seats
+from node.engine.unsealed import UnsealedRead
 from node.engine.write import Write
 from node.wire.messages import Forward, Forwarded
 from node.wire.requests import Failed, Found, Get, Put, Result, Written
@@ -44,22 +45,37 @@ class Intake:
 
     def get(self, request: Get, asker: Asker, now: Instant, out: Outbox) -> None:
         """Coordinate a read: any node may."""
-        failed = self.refusal(request.key, request.timeout_ms)
-        quorums = self.shared.cluster.state.quorums if failed is None else None
-        if quorums is not None and request.r is not None and not 1 <= request.r <= quorums.n:
-            failed = Failed("ERR", f"R must be 1 to {quorums.n}, the cluster's N")
-        if failed is not None or quorums is None:
-            asker.answer(failed or unavailable("no ring"), out)
+        failed = self.refusal(request.key, request.timeout_ms) or self._bad_r(request)
+        if failed is not None:
+            asker.answer(failed, out)
             return
+        deadline = now + request.timeout_ms / 1000
+        if self.shared.cluster.state.sealed:
+            self._read(request, asker, deadline, now, out)
+            return
+
+        def read(then: Instant, effects: Outbox) -> None:
+            self._read(request, asker, deadline, then, effects)
+
+        UnsealedRead(self.shared, asker, deadline, read).start(now, out)
+
+    def _bad_r(self, request: Get) -> Failed | None:
+        n = self.shared.cluster.state.quorums.n
+        if request.r is not None and not 1 <= request.r <= n:
+            return Failed("ERR", f"R must be 1 to {n}, the cluster's N")
+        return None
+
+    def _read(self, request: Get, asker: Asker, deadline: Instant, now: Instant, out: Outbox) -> None:
+        cluster = self.shared.cluster
         GetOperation(
             self.shared,
             request.key,
-            r=quorums.r if request.r is None else request.r,
+            r=cluster.state.quorums.r if request.r is None else request.r,
             strict=request.strict,
             wants_context=request.context,
-            deadline=now + request.timeout_ms / 1000,
+            deadline=deadline,
             asker=asker,
-            owners=self.shared.cluster.owners(request.key),
+            owners=cluster.owners(request.key),
         ).start(now, out)
 
     def put(self, request: Put, asker: Asker, now: Instant, out: Outbox) -> None:
@@ -104,7 +120,7 @@ class Intake:
             w=self.shared.cluster.state.quorums.w if request.w is None else request.w,
             strict=request.strict,
             deadline=now + request.timeout_ms / 1000,
-            writer=request.writer,
+            writer=writer_label(request.writer),
         )
 
     def _delete_what_is_there(self, request: Put, asker: Asker, now: Instant, out: Outbox) -> None:
@@ -166,3 +182,10 @@ class Intake:
             writer=message.writer,
         )
         PutOperation(self.shared, write, Asker(message.rid, peer), owners).start(now, out)
+
+
+def writer_label(label: str) -> str:
+    """As much of a client's name as a version keeps: WRITER_BYTES_MAX of UTF-8, cut between characters."""
+    if len(label) * 4 <= WRITER_BYTES_MAX:
+        return label
+    return label.encode("utf-8", "replace")[:WRITER_BYTES_MAX].decode("utf-8", "ignore")

@@ -45,7 +45,6 @@ from node.wire.messages import (
     Forwarded,
     Gossip,
     Join,
-    Message,
     Ping,
     Pong,
     Replicate,
@@ -57,7 +56,8 @@ from node.wire.messages import (
 )
 from node.wire.requests import Get, Inspect, Keys, Put
 
-Handler = Callable[[NodeId, Message, Instant, Outbox], None]
+TICKET_BITS = 48
+"""Of the first ticket: two lives of one node do not meet by chance, and a ticket still fits a 64-bit integer."""
 
 
 class NodeView(NamedTuple):
@@ -94,6 +94,7 @@ class Node:
             durable=config.durable,
             value_bytes_max=config.value_bytes_max,
             wall_offset_s=wall_offset_s,
+            first_ticket=rng.getrandbits(TICKET_BITS),
         )
         self.seats = Seats(self.cluster, entropy)
         self.gossiper = Gossiper(self.cluster, self.seats, rng)
@@ -256,7 +257,7 @@ class Node:
         self.seats.join_asked(peer, message.member, now, out)
 
     def _wait(self, peer: NodeId, message: Wait, now: Instant, out: Outbox) -> None:
-        self.seats.told_to_wait(message, now, out)
+        self.seats.told_to_wait(peer, message, now, out)
 
     def _seal(self, peer: NodeId, message: Seal, now: Instant, out: Outbox) -> None:
         self.seats.seal_told(peer, out)

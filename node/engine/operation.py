@@ -49,12 +49,24 @@ class Asker:
 
 
 class Shared:
-    """What all operations of one node use: its table of operations, its timers, its view of the cluster."""
+    """What all operations of one node use: its table of operations, its timers, its view of the cluster.
+
+    Tickets go out as `rid`s. They begin at `first_ticket`, drawn anew at every start, so that a late answer to a former
+    life of this node is never taken for one to this.
+    """
 
     __slots__ = ("cluster", "durable", "me", "pending", "timers", "value_bytes_max", "wall_offset_s", "_last_ticket")
 
     def __init__(
-        self, me: NodeId, cluster: Cluster, timers: Timers, *, durable: bool, value_bytes_max: int, wall_offset_s: float
+        self,
+        me: NodeId,
+        cluster: Cluster,
+        timers: Timers,
+        *,
+        durable: bool,
+        value_bytes_max: int,
+        wall_offset_s: float,
+        first_ticket: int,
     ) -> None:
         self.me = me
         self.cluster = cluster
@@ -63,7 +75,7 @@ class Shared:
         self.value_bytes_max = value_bytes_max
         self.wall_offset_s = wall_offset_s
         self.pending: dict[int, Operation] = {}
-        self._last_ticket = 0
+        self._last_ticket = first_ticket
 
     def enter(self, operation: Operation) -> int:
         """Put an operation into the table and return its ticket."""

@@ -72,7 +72,7 @@ class Seats:
     def next_deadline(self) -> Instant | None:
         """When `tick` wants to run next."""
         if self.cluster.seated:
-            return self._retry_at if self.parked else None
+            return min(self._retry_at, *(parked.deadline for parked in self.parked)) if self.parked else None
         return self._retry_at if self._found_at is None else min(self._retry_at, self._found_at)
 
     def tick(self, now: Instant, out: Outbox) -> None:
@@ -83,9 +83,11 @@ class Seats:
             elif now >= self._retry_at:
                 self._retry_at = now + JOIN_RETRY_S
                 self._ask_for_seat(out)
-        elif self.parked and now >= self._retry_at:
-            self._retry_at = now + JOIN_RETRY_S
-            self._retry_seal(now, out)
+        elif self.parked:
+            self._give_up_late(now, out)
+            if self.parked and now >= self._retry_at:
+                self._retry_at = now + JOIN_RETRY_S
+                self.seal_asked(out)
 
     # Finding and founding ----------------------------------------------------------------------------------
 
@@ -118,18 +120,20 @@ class Seats:
         self.cluster.note(now, out, "founded", cluster=self.config.cluster, cluster_id=founded.cluster_id)
         self.cluster.save_members(out)
         self.adopt(founded, now, out)
+        for peer in links:  # who was about to found, too, shall rather join
+            out.send(peer, self.gossip(ring=False, reply=False))
 
     def _ask_for_seat(self, out: Outbox) -> None:
-        """Ask one linked peer after the other, those with a seat first."""
-        links = self.cluster.links
-        peers = [node for node, link in links.items() if link.seated] or list(links)
+        """Ask one linked peer after the other: who had no seat when the link opened may have one by now."""
+        peers = list(self.cluster.links)
         if peers:
             self._turn += 1
             out.send(peers[self._turn % len(peers)], Join(self.cluster.me))
 
-    def told_to_wait(self, message: Wait, now: Instant, out: Outbox) -> None:
+    def told_to_wait(self, peer: NodeId, message: Wait, now: Instant, out: Outbox) -> None:
         """No seat yet, and why; perhaps others to ask."""
         cluster = self.cluster
+        cluster.note_seat(peer, message.seated)
         if cluster.seated:
             return
         if message.why != cluster.waiting_because:
@@ -164,7 +168,7 @@ class Seats:
         """A node asks for a seat: the decider gives one while nothing was written; later anybody admits a member."""
         why = self._why_not(peer, joiner)
         if why is not None:
-            out.send(peer, Wait(why, ()))
+            out.send(peer, Wait(self.cluster.seated, why, ()))
             return
         cluster = self.cluster
         state = cluster.state
@@ -173,7 +177,8 @@ class Seats:
         elif state.decider != self.config.id:
             decider = cluster.members.get(state.decider)
             candidates = (address_of(decider),) if decider is not None else ()
-            out.send(peer, Wait(f"{cluster.name(state.decider)}, who founded the cluster, gives the seats", candidates))
+            text = f"{cluster.name(state.decider)}, who founded the cluster, gives the seats"
+            out.send(peer, Wait(True, text, candidates))
         elif self._deciding is None:
             self._take_in(joiner, now, out)
             seats, owners = ring.join(state.seats, state.owners, _seat(joiner), state.quorums.n)
@@ -243,13 +248,11 @@ class Seats:
                 self._retry_at = now + JOIN_RETRY_S
                 self.seal_asked(out)
 
-    def _retry_seal(self, now: Instant, out: Outbox) -> None:
+    def _give_up_late(self, now: Instant, out: Outbox) -> None:
         late = [parked for parked in self.parked if now >= parked.deadline]
         self.parked = [parked for parked in self.parked if now < parked.deadline]
         for parked in late:
             parked.give_up(f"{self.cluster.name(self.cluster.state.decider)} did not seal the ring in time", out)
-        if self.parked:
-            self.seal_asked(out)
 
     def seal_asked(self, out: Outbox) -> None:
         """Freeze the placement: ourselves if we decide, else by asking who does."""
@@ -291,7 +294,8 @@ class Seats:
     def gossip(self, *, ring: bool, reply: bool) -> Gossip:
         """What we know, as a message; with the ring itself for a receiver that is behind."""
         state = self.cluster.state
-        return Gossip(state.epoch, state.sealed, tuple(self.cluster.members.values()), state if ring else None, reply)
+        members = tuple(self.cluster.members.values())
+        return Gossip(state.cluster_id, state.epoch, state.sealed, members, state if ring else None, reply)
 
     def tell_all(self, out: Outbox) -> None:
         """Give everybody the ring."""

@@ -126,8 +126,12 @@ class Join(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=12):
-    """No seat yet, and why, in words for the joiner's log; `candidates` are host:port of nodes to ask instead."""
+    """No seat yet, and why, in words for the joiner's log; `candidates` are host:port of nodes to ask instead.
 
+    `seated` tells whether the sender has a seat itself, so that the joiner does not found a second cluster beside it.
+    """
+
+    seated: bool
     why: str
     candidates: tuple[str, ...]
 
@@ -135,6 +139,7 @@ class Wait(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=12):
 class Gossip(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
     """Push-pull of what the sender knows (paper, section 4.8.1). `ring` only when the receiver may not have it."""
 
+    cluster_id: str
     epoch: int
     sealed: bool
     members: tuple[Member, ...]

@@ -69,8 +69,8 @@ EVERY: list[Message] = [
     Forwarded(1, "", Found(ROW)), Forwarded(1, "", Document(b"{}")), Forwarded(1, "", KeyPage(b"0", (b"k",))),
     Forwarded(1, "", Failed("UNKNOWN", "why")), Forwarded(1, "EPOCH", None),
     Ask(1, "status", b""), Answer(1, b"{}"), Scan(1, 2, 255, b"", 100), Scanned(1, ((b"k", b"r"),), True, ""),
-    Join(MEMBER), Wait("not yet", ("127.0.0.1:7800",)), Gossip(4, True, (MEMBER,), RING, False),
-    Gossip(0, False, (), None, True), Seal(3), Ping(1), Pong(1),
+    Join(MEMBER), Wait(False, "not yet", ("127.0.0.1:7800",)), Gossip("c1", 4, True, (MEMBER,), RING, False),
+    Gossip("", 0, False, (), None, True), Seal(3), Ping(1), Pong(1),
 ]  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def member(**changes: Any) -> Join:
 
 
 def ring(**changes: Any) -> Gossip:
-    return Gossip(4, True, (), RING._replace(**changes), False)
+    return Gossip("c1", 4, True, (), RING._replace(**changes), False)
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def ring(**changes: Any) -> Gossip:
         (Scan(1, 1, 0, b"", 0), "limit"),
         (Scanned(1, ((b"k", b""),) * (SCAN_LIMIT_MAX + 1), False, ""), "page"),
         (Scanned(1, ((LONG, b""),), False, ""), "key of 4097"),
-        (Wait("w" * (WORDS_BYTES_MAX + 1), ()), "reason"),
-        (Wait("", ("a:1",) * (CANDIDATES_MAX + 1)), "candidates"),
-        (Wait("", ("a\n:1",)), "address"),
+        (Wait(True, "w" * (WORDS_BYTES_MAX + 1), ()), "reason"),
+        (Wait(True, "", ("a:1",) * (CANDIDATES_MAX + 1)), "candidates"),
+        (Wait(True, "", ("a\n:1",)), "address"),
         (member(id=NodeId("0" * 31)), "node id"),
         (member(id=NodeId("A" * 32)), "node id"),
         (member(name=""), "node name"),
@@ -176,7 +176,7 @@ def ring(**changes: Any) -> Gossip:
         (member(incarnation=-1), "incarnation"),
         (member(epochs=(0,) * (EPOCHS_MAX + 1)), "epochs"),
         (member(epochs=(-1,)), "dot epoch"),
-        (Gossip(1, True, (MEMBER,) * (MEMBERS_MAX + 1), None, False), "members"),
+        (Gossip("c1", 1, True, (MEMBER,) * (MEMBERS_MAX + 1), None, False), "members"),
         (ring(cluster_id=""), "cluster id"),
         (ring(epoch=-1), "ring epoch"),
         (ring(quorums=Quorums(0, 1, 1)), "N of 0"),

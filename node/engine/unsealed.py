@@ -1,0 +1,94 @@
+"""Reads before the first write: an unsealed ring holds nothing, if it is unsealed still where that is decided.
+
+A node that missed the news of a later ring would ask owners of old and take their silence for absence. So while its
+ring is unsealed it asks the decider: still unsealed there means that nobody ever wrote, which is the answer; else
+the decider's ring comes along, and the read begins under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from node.core.ids import Instant, NodeId
+from node.core.limits import HEDGE_MS
+from node.core.version import EMPTY
+from node.engine.operation import Asker, Operation, Shared, unavailable
+from node.engine.outbox import Outbox
+from node.wire.messages import Answer, Ask
+from node.wire.requests import Found
+
+QUESTION = "sealed"
+
+
+class Sealed(msgspec.Struct):
+    """The decider's answer."""
+
+    sealed: bool
+
+
+class UnsealedRead(Operation):
+    """One read that waits for the decider's word. `read` begins the real one."""
+
+    __slots__ = ("asker", "deadline", "decider", "read")
+
+    def __init__(
+        self, shared: Shared, asker: Asker, deadline: Instant, read: Callable[[Instant, Outbox], None]
+    ) -> None:
+        super().__init__(shared)
+        self.asker = asker
+        self.deadline = deadline
+        self.decider: NodeId = shared.cluster.state.decider
+        self.read = read
+
+    def start(self, now: Instant, out: Outbox) -> None:
+        """Answer at once if we decide, else ask."""
+        cluster = self.shared.cluster
+        if self.decider == self.shared.me:
+            self._nothing_there(out)
+        elif cluster.is_up(self.decider):
+            self.shared.timers.set(self.deadline, self.ticket)
+            out.send(self.decider, Ask(self.ticket, QUESTION, b""))
+        else:
+            self._nobody(out)
+
+    def answered(self, peer: NodeId, message: Answer, now: Instant, out: Outbox) -> None:
+        """The decider's word. If its ring is on the way still, it is asked again a moment later."""
+        try:
+            sealed = msgspec.json.decode(message.json, type=Sealed).sealed
+        except msgspec.MsgspecError:
+            return
+        if peer != self.decider:
+            return
+        if not sealed:
+            self._nothing_there(out)
+        elif self.shared.cluster.state.sealed:
+            self.end()
+            self.read(now, out)
+        else:
+            self.shared.timers.set(now + HEDGE_MS / 1000, self.ticket)
+
+    def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """The decider is gone."""
+        if peer == self.decider:
+            self._nobody(out)
+
+    def reached(self, now: Instant, out: Outbox) -> None:
+        """The deadline, or time to look again."""
+        if now >= self.deadline:
+            self._nobody(out)
+        elif self.shared.cluster.state.sealed:
+            self.end()
+            self.read(now, out)
+        else:
+            out.send(self.decider, Ask(self.ticket, QUESTION, b""))
+
+    def _nothing_there(self, out: Outbox) -> None:
+        self.end()
+        self.asker.answer(Found(EMPTY), out)
+
+    def _nobody(self, out: Outbox) -> None:
+        self.end()
+        name = self.shared.cluster.name(self.decider)
+        self.asker.answer(unavailable(f"before the first write reads need {name}, who founded the cluster"), out)
