@@ -2,74 +2,17 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
 
 from node.core.cluster import Member
 from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S
-from node.core.version import EMPTY
-from node.engine.config import NodeConfig
-from node.engine.events import Asked, Candidate, PeerUp, Persisted, Reached, Received, Stranger
-from node.engine.node import Node
-from node.engine.operation import Operation
-from node.engine.outbox import Outbox
+from node.engine.events import Asked, Candidate, Persisted, Received, Stranger
 from node.engine.seats import DECISION_TICKET
-from node.storage.port import Advance, Identity, Refusal, Refused, Saved, SaveState
-from node.wire.messages import Answer, Ask, Gossip, Join, Message, Seal, Wait
-from node.wire.requests import Failed, Found, Get, Put
+from node.storage.port import Advance, Refusal, Refused, SaveState
+from node.wire.messages import Gossip, Join, Seal, Wait
+from node.wire.requests import Failed, Put
 from tests.helpers.engine import member, node_id
-
-
-class Newcomer:
-    """A node that starts with nothing."""
-
-    def __init__(self, name: str = "n1", *, join: tuple[str, ...] = (), discover: bool = False) -> None:
-        config = NodeConfig(node_id(name), name, "dyn", join=join, discover=discover)
-        identity = Identity(f"store-{name}", node_id(name), (int(name[1:]),))
-        self.node = Node(config, identity, {}, rng=Random(1), entropy=Random(2).randbytes, wall_offset_s=0.0)
-        self.now = 10.0
-        self.out = Outbox()
-        self.node.start(self.now, self.out)
-
-    def step(self, event: object) -> None:
-        """Let something happen; only its effects remain in `out`."""
-        self.out = Outbox()
-        self.node.step(event, self.now, self.out)  # type: ignore[arg-type]  # tests pass events
-
-    def receive(self, name: str, message: Message) -> None:
-        """A peer says something."""
-        self.step(Received(node_id(name), message))
-
-    def link(self, name: str, cluster_id: str = "") -> None:
-        """A link to `name` opens."""
-        self.step(PeerUp(node_id(name), name, cluster_id, f"127.0.0.1:{7800 + int(name[1:])}"))
-
-    def wait(self, seconds: float) -> None:
-        """Time passes."""
-        self.now += seconds
-        self.step(Reached())
-
-    def decided(self) -> SaveState:
-        """The decision that waits for the disk."""
-        ((_, write),) = [entry for entry in self.out.persists if entry[0] == DECISION_TICKET]
-        assert isinstance(write, SaveState)
-        return write
-
-    def stored(self) -> None:
-        """The decision is durable."""
-        self.step(Persisted([(DECISION_TICKET, Saved())]))
-
-    def sent(self, name: str) -> list[Message]:
-        """What was said to a peer by the last event."""
-        return self.out.sends.get(node_id(name), [])
-
-    def joined_by(self, *names: str) -> None:
-        """These join, one after the other."""
-        for name in names:
-            self.link(name)
-            self.receive(name, Join(member(name)))
-            self.stored()
+from tests.helpers.newcomer import Newcomer, seated_member
 
 
 def test_without_discovery_and_seeds_a_node_founds_at_once() -> None:
@@ -190,17 +133,6 @@ def test_a_seal_wanted_during_a_join_comes_after_it() -> None:
     assert founder.node.cluster.epoch == 2
 
 
-def seated_member() -> Newcomer:
-    """n2, a member of n1's cluster of three, unsealed."""
-    founder = Newcomer("n1")
-    founder.joined_by("n2", "n3")
-    newcomer = Newcomer("n2", join=("127.0.0.1:7801",))
-    newcomer.link("n1", founder.node.cluster.cluster_id)
-    newcomer.receive("n1", founder.node.seats.gossip(ring=True, reply=False))
-    assert newcomer.node.view().seated
-    return newcomer
-
-
 def test_a_member_asks_the_founder_for_the_seal() -> None:
     """… and writes when it has come."""
     newcomer = seated_member()
@@ -311,107 +243,3 @@ def test_candidates_are_bounded() -> None:
         newcomer.step(Candidate(f"127.0.0.1:{number}"))
         dialled += len(newcomer.out.dials)
     assert dialled == CANDIDATES_MAX
-
-
-def test_a_read_before_the_first_write_asks_the_founder() -> None:
-    """A member that missed the later ring must not take old owners' silence for absence (found by simulation)."""
-    newcomer = seated_member()
-    newcomer.step(Asked(1, Get(b"k")))
-    (ask,) = newcomer.sent("n1")
-    assert isinstance(ask, Ask)
-    assert not newcomer.out.replies
-    newcomer.receive("n1", Answer(ask.rid, b'{"sealed":false}'))
-    assert newcomer.out.replies == [(1, Found(EMPTY))]
-
-
-def test_a_read_goes_on_under_the_ring_that_the_founder_sends() -> None:
-    """Sealed there: the ring comes first, then the read begins."""
-    newcomer = seated_member()
-    newcomer.step(Asked(1, Get(b"k")))
-    (ask,) = newcomer.sent("n1")
-    assert isinstance(ask, Ask)
-    sealed = newcomer.node.cluster.state._replace(sealed=True)
-    members = tuple(newcomer.node.cluster.members.values())
-    newcomer.receive("n1", Gossip(sealed.cluster_id, 3, True, members, sealed, False))
-    newcomer.link("n3")
-    newcomer.receive("n1", Answer(ask.rid, b'{"sealed":true}'))
-    assert not newcomer.out.replies
-    assert newcomer.out.loads or newcomer.out.sends
-
-
-def test_the_founder_answers_from_what_it_has_decided() -> None:
-    """Before the seal: nothing was ever written, for sure. After it: the ring, and then the word."""
-    founder = Newcomer()
-    founder.joined_by("n2")
-    founder.step(Asked(1, Get(b"k")))
-    assert founder.out.replies == [(1, Found(EMPTY))]
-    founder.receive("n2", Ask(5, "sealed", b""))
-    assert founder.sent("n2") == [Answer(5, b'{"sealed":false}')]
-    founder.step(Asked(2, Put(b"k", b"v", cover=True)))
-    founder.stored()
-    founder.receive("n2", Ask(6, "sealed", b""))
-    gossip, answer = founder.sent("n2")
-    assert isinstance(gossip, Gossip)
-    assert answer == Answer(6, b'{"sealed":true}')
-
-
-def test_two_lives_of_a_node_share_no_ticket() -> None:
-    """A late answer to the former life must not count for this one (found by simulation)."""
-    rids = []
-    for seed in (1, 2):
-        node = Newcomer().node
-        fresh = Node(node.config, Identity("s", node.config.id, (1,)), {}, rng=Random(seed),
-                     entropy=Random(3).randbytes, wall_offset_s=0.0)  # fmt: skip
-        rids.append(fresh.shared.enter(Operation(fresh.shared)))
-    assert abs(rids[0] - rids[1]) > 1000
-
-
-def test_a_first_write_ends_at_its_own_deadline() -> None:
-    """Not at the next time the seal is asked for (found by simulation)."""
-    newcomer = seated_member()
-    newcomer.step(Asked(1, Put(b"k", b"v", cover=True, timeout_ms=100)))
-    deadline = newcomer.node.seats.next_deadline()
-    assert deadline is not None
-    assert deadline <= newcomer.now + 0.1
-    newcomer.wait(0.1)
-    assert [ticket for ticket, _ in newcomer.out.replies] == [1]
-
-
-def test_gossip_of_another_cluster_is_not_taken_over() -> None:
-    """Two clusters that an old link joins keep their members apart (found by simulation)."""
-    founder = Newcomer()
-    founder.step(Asked(1, Put(b"k", b"v", cover=True)))
-    founder.stored()
-    founder.link("n2")
-    founder.receive("n2", Gossip("other", 9, True, (member("n2"), member("n3")), None, True))
-    assert list(founder.node.cluster.members) == [node_id("n1")]
-    assert "other" in founder.node.cluster.strangers
-
-
-def test_whoever_founds_tells_the_linked() -> None:
-    """Who was about to found too shall rather join (found by simulation)."""
-    newcomer = Newcomer(discover=True)
-    newcomer.link("n2")
-    newcomer.wait(FOUND_AFTER_S)
-    assert [type(message) for message in newcomer.sent("n2")][:1] == [Gossip]
-
-
-def test_a_node_that_was_told_of_a_founder_does_not_found() -> None:
-    """A Wait from a seated node, or its gossip, is a cluster seen (found by simulation)."""
-    newcomer = Newcomer(discover=True)
-    newcomer.link("n2")
-    newcomer.receive("n2", Wait(True, "n3, who founded the cluster, gives the seats", ("127.0.0.1:7803",)))
-    newcomer.wait(FOUND_AFTER_S)
-    assert not newcomer.node.view().seated
-
-
-def test_a_joiner_asks_whoever_it_is_linked_to() -> None:
-    """A peer without a seat when the link opened may have founded since (found by simulation)."""
-    newcomer = Newcomer("n5", join=("127.0.0.1:7801",))
-    newcomer.link("n1")
-    newcomer.link("n2", "c1")
-    asked = set()
-    for _ in range(4):
-        newcomer.wait(JOIN_RETRY_S)
-        asked |= {peer for peer, sent in newcomer.out.sends.items() if any(isinstance(m, Join) for m in sent)}
-    assert asked == {node_id("n1"), node_id("n2")}
