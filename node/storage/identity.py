@@ -130,7 +130,7 @@ def _why_redraw(found: FileIdentity, place: Place, token: str) -> str:
     if place != found.place:
         return "the file is a copy, or was moved to another disk or machine"
     if token != found.token:
-        return "the file was put back from a copy"
+        return "the file, or the lock beside it, was put back from a copy"
     if not found.clean and found.durability != FULL:
         return f"the last stop was unclean, under durability {found.durability}"
     return ""

@@ -80,8 +80,8 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether the disk had no room."""
-    return code_of(error) & 0xFF == sqlite3.SQLITE_FULL
+    """Whether the disk had no room: for the file or its log, or for the index of the log, which no data hangs on."""
+    return code_of(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 def code_of(error: sqlite3.Error) -> int:

@@ -124,6 +124,7 @@ class SqliteStorage:
         self._ring_epoch = ring_epoch
         self._counts = Counts(totals)
         self._totals = totals
+        self._any_aside = totals.quarantined > 0
         self._page_bytes = int(writer.execute("PRAGMA page_size").fetchone()[0])
         self.near_full = directories.nearly_full(self.path.parent)
         self._reader = opening.open_reader(self.path)
@@ -162,8 +163,10 @@ class SqliteStorage:
         """Return the row of `key`."""
         try:
             row, intact = tables.read_one(self._reader, key)
-            if row is None and self._totals.quarantined and tables.is_aside(self._reader, key):
-                return Unreadable("the row is in quarantine: it did not match its checksum")
+            if row is None and self._any_aside:
+                if tables.is_aside(self._reader, key):
+                    return Unreadable("the row is in quarantine: it did not match its checksum")
+                row, intact = tables.read_one(self._reader, key)  # it may have come back between the two looks
         except sqlite3.Error as error:
             return Unreadable(f"{self.path}: {error}")
         if not intact:
@@ -308,6 +311,7 @@ class SqliteStorage:
             return {}
         records, damaged = tables.read_batch(self._writer, keys)
         if damaged:
+            self._any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
             tables.set_aside(self._writer, damaged)
             for record in damaged.values():
                 self._counts.set_aside(record)

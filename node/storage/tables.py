@@ -70,15 +70,13 @@ def read_one(connection: sqlite3.Connection, key: bytes) -> tuple[bytes | None, 
 def read_batch(
     connection: sqlite3.Connection, keys: Iterable[bytes]
 ) -> tuple[dict[bytes, Record], dict[bytes, Record]]:
-    """Return the records of those `keys` that have one, and apart those that are not what was written."""
-    wanted = {key: position_of(key) for key in keys}
+    """Return the records of `keys`, and apart those that are not what was written. (Others of their positions, too.)"""
+    positions = sorted({position_of(key) for key in keys})
     intact: dict[bytes, Record] = {}
     damaged: dict[bytes, Record] = {}
-    positions = _json.encode(sorted(set(wanted.values()))).decode()
-    for key, row, birth, kept in connection.execute(_BATCH, (positions,)).fetchall():
-        if key in wanted:  # else another one at the same position
-            found = intact if row_checksum(key, row, birth) == kept else damaged
-            found[key] = Record(row, birth)
+    for key, row, birth, kept in connection.execute(_BATCH, (_json.encode(positions).decode(),)).fetchall():
+        found = intact if row_checksum(key, row, birth) == kept else damaged
+        found[key] = Record(row, birth)
     return intact, damaged
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from node.core.limits import VALUE_BYTES_MAX
 from node.storage import directory as directories
+from node.storage import opening, tables
 from node.storage.port import Advanced, Merge, Merged, Refusal, Refused, SaveState, StorageStopped, Totals, Unreadable
 from node.storage.sqlite import FILE, SqliteStorage
 from node.wire.rows import decode_row
@@ -103,6 +104,53 @@ def test_a_damaged_page_is_unreadable_and_not_absent(scribe: Scribe, handle: Sql
         handle.store.apply([write(b"k1", b"v")])
 
 
+def test_a_row_that_comes_back_while_it_is_looked_for_is_found(
+    scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader looks for the row, then in quarantine: between the two the writer may have brought it back."""
+    scribe.advance(b"k", b"1")
+    handle.corrupt(b"k")
+    handle.store.fetch(b"k")
+    scribe.apply(SaveState("x", b""))
+    is_aside = tables.is_aside
+
+    def late(connection: sqlite3.Connection, key: bytes) -> bool:
+        scribe.advance(b"k", b"2")
+        return is_aside(connection, key)
+
+    monkeypatch.setattr(tables, "is_aside", late)
+    assert isinstance(handle.store.fetch(b"k"), bytes)
+
+
+def test_no_reader_finds_a_row_gone_before_it_is_known_to_be_aside(
+    scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the commit and the moment when the totals tell of it."""
+    scribe.advance(b"k", b"1")
+    handle.corrupt(b"k")
+    handle.store.fetch(b"k")
+    seen: list[object] = []
+
+    class Watched:
+        """The writing connection, and a reader who looks right after each commit."""
+
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._connection, name)
+
+        def execute(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+            cursor = self._connection.execute(sql, values)
+            if sql == "COMMIT":
+                seen.append(handle.store.fetch(b"k"))
+            return cursor
+
+    monkeypatch.setattr(handle.store, "_writer", Watched(handle.store._writer))
+    scribe.apply(SaveState("x", b""))
+    assert [type(row) for row in seen] == [Unreadable]
+
+
 # Space -----------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +183,22 @@ def test_free_space_is_looked_at_as_it_is_used(
         scribe.advance(b"k%d" % at, b"v" * 50_000)
     assert 4 <= len(looks) <= 6
     assert not handle.store.near_full
+
+
+@pytest.mark.parametrize(
+    ("code", "full"),
+    [
+        (sqlite3.SQLITE_FULL, True),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, True),
+        (sqlite3.SQLITE_IOERR_WRITE, False),
+        (sqlite3.SQLITE_IOERR_FSYNC, False),
+        (sqlite3.SQLITE_CORRUPT, False),
+    ],
+)
+def test_what_counts_as_a_full_disk(code: int, full: bool) -> None:
+    error = sqlite3.OperationalError()
+    error.sqlite_errorcode = code
+    assert opening.is_full(error) is full
 
 
 def test_a_checkpoint_without_space_waits_for_some(scribe: Scribe, handle: SqliteHandle) -> None:
