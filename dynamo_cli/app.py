@@ -16,7 +16,7 @@ import typer
 
 from dynamo_cli.arguments import choice, parse_by_ourselves, seconds, text
 from dynamo_cli.call import Call
-from dynamo_cli.environment import Environment
+from dynamo_cli.environment import Environment, ReaderGone
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Options
@@ -126,7 +126,7 @@ def run(argv: Sequence[str], env: Environment) -> int:
             if wants_json(argv):
                 line.call.options = Options(output="json")
             raise _usage(error) from None
-        except BrokenPipeError:
+        except ReaderGone:
             return _closed_pipe(env)
         except OSError as error:
             raise CliError(ExitStatus.FAILURE, f"{error.strerror or error}") from None

@@ -31,6 +31,10 @@ PIPE_COLUMNS = 2000
 """Width of a table that no terminal bounds: as wide as its content."""
 
 
+class ReaderGone(Exception):
+    """Who read our output has closed it. No OSError: typer would end the process by itself, with another status."""
+
+
 class Environment:
     """Streams, `environ` and factories of one run of `dyn`. `memory` is set by the shell: the contexts it has read."""
 
@@ -68,17 +72,23 @@ class Environment:
         return self.stdin.isatty() and self.stderr.isatty()
 
     def write(self, text: str, *, error: bool = False) -> None:
-        """Write text. What the stream's encoding lacks appears as an escape, never as an exception."""
+        """Write text; what the stream's encoding lacks as an escape. Raises ReaderGone."""
         stream = self.stderr if error else self.stdout
         encoding = getattr(stream, "encoding", None) or "utf-8"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        stream.flush()
+        try:
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            stream.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def write_bytes(self, data: bytes) -> None:
-        """Write bytes to standard output as they are."""
-        self.stdout.flush()
-        self.stdout.buffer.write(data)
-        self.stdout.buffer.flush()
+        """Write bytes to standard output as they are. Raises ReaderGone."""
+        try:
+            self.stdout.flush()
+            self.stdout.buffer.write(data)
+            self.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def read_bytes(self) -> bytes:
         """Everything on standard input."""

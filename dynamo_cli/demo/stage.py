@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import textwrap
 from collections.abc import Mapping
 
 from dynamo_cli.app import run
 from dynamo_cli.client import Client, Reply, Word, parse_address
-from dynamo_cli.environment import Environment
+from dynamo_cli.environment import Environment, ReaderGone
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
 from dynamo_cli.render.plain import show
 from dynamo_cli.repl.session import Session, ShellEnvironment
 
 COLUMNS = 80
+CLOSED_PIPE = 128 + signal.SIGPIPE
+"""How a command ends whose reader went away."""
 TIMEOUT_S = 3.0
 
 
@@ -100,6 +103,8 @@ class Stage:
         return Shell(self, writer, self._environment(DYN_WRITER=writer, DYN_NODES=address))
 
     def _ended(self, line: str, found: int, expected: ExitStatus) -> None:
+        if found == CLOSED_PIPE:
+            raise ReaderGone  # the command said it quietly, as commands do; the whole tour must end
         self.env.write("\n")
         if found != expected:
             raise CheckFailed(f"expected: {line} ends with exit code {int(expected)}; found: {int(found)}")

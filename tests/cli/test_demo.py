@@ -1,0 +1,257 @@
+"""The demo without its nodes: ports, folders, its words in the shell, and what a tour makes of a check that fails."""
+
+from __future__ import annotations
+
+import io
+import signal
+import socket
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dynamo_cli.commands.demo import banner, signals_raised
+from dynamo_cli.demo.processes import DemoCluster, NodeFailed, child_environ, make_folder, make_key, places, program
+from dynamo_cli.demo.stage import CheckFailed, Stage
+from dynamo_cli.demo.tour import Tour
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.options import Options
+from dynamo_cli.repl.complete import Sources, suggest
+from dynamo_cli.repl.highlight import styled
+from dynamo_cli.repl.parse import is_open, split
+from dynamo_cli.repl.session import Session, ShellEnvironment, Word
+from tests.helpers.cli import dyn, environment
+from tests.helpers.fake_node import FakeNode
+
+BASE = 26900
+"""Ports that nothing here listens on for long."""
+
+
+# Ports and folders ---------------------------------------------------------------------------------------
+
+
+def test_the_ports_are_the_documented_ones() -> None:
+    """Node i: 7700+i, 7800+i, 7900+i."""
+    found = places(5, 7700)
+    assert [tuple(place) for place in found[:2]] == [("n1", 7701, 7801, 7901), ("n2", 7702, 7802, 7902)]
+    assert found[4].address == "127.0.0.1:7705"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--nodes", "51"], "51 nodes are too many"),
+        (["--nodes", "0"], "not 1 or more"),
+        (["--nodes", "2"], "the tour needs 3 nodes, not 2"),
+        (["--base-port", "65400"], "leaves no room"),
+        (["--base-port", "x"], "not a whole number"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error(argv: list[str], words: str) -> None:
+    """Before anything is started."""
+    result = dyn("demo", *argv)
+    assert result.status == ExitStatus.USAGE
+    assert words in result.err
+    assert result.out == ""
+
+
+@pytest.mark.parametrize(("offset", "name"), [(1, "n1"), (102, "n2"), (203, "n3")])
+def test_a_taken_port_is_an_error_that_names_who_has_it(offset: int, name: str) -> None:
+    """And never another port: client, peer and HTTP ports alike."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", BASE + offset))
+        taken.listen()
+        result = dyn("demo", "--base-port", str(BASE))
+    assert result.status == ExitStatus.FAILURE
+    [line] = result.err.splitlines()
+    assert f"{name} cannot start: port {BASE + offset} is used by pid" in line
+    assert f"dyn demo --base-port {BASE + 1000}" in line
+
+
+def test_a_folder_to_keep_is_a_new_one_or_a_demos(tmp_path: Path) -> None:
+    """What is not ours is never touched."""
+    folder, temporary = make_folder(str(tmp_path / "new"))
+    assert not temporary
+    make_key(folder / "cluster.key")
+    assert make_folder(str(folder)) == (folder, False)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    with pytest.raises(CliError, match="holds other things than a demo"):
+        make_folder(str(tmp_path / "other"))
+    with pytest.raises(CliError, match="cannot use"):
+        make_folder(str(tmp_path / "other" / "thesis.tex"))
+
+
+def test_the_key_is_its_owners_alone_and_stays(tmp_path: Path) -> None:
+    """A second demo in the same folder must be the same cluster."""
+    path = tmp_path / "cluster.key"
+    make_key(path)
+    key = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(key.strip()) == 64
+    make_key(path)
+    assert path.read_text() == key
+
+
+def test_the_users_settings_do_not_reach_the_nodes() -> None:
+    """Neither variables of another cluster, nor a module that lies in the current directory."""
+    made = child_environ({"DYN_CLUSTER": "carts", "DYN_NRW": "1/1/1", "NOTIFY_SOCKET": "/run/x", "PATH": "/bin"})
+    assert {name for name in made if name.startswith(("DYN_", "NOTIFY"))} == set()
+    assert made["PATH"] == "/bin"
+    assert program("dynamo_cli")[1] == "-P"
+
+
+# Processes -----------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_dies_shows_its_last_words(tmp_path: Path) -> None:
+    """And where the rest is; the others are ended."""
+    (tmp_path / "n1").write_text("a file where its data directory should be")
+    cluster = DemoCluster(tmp_path, places(2, BASE), {}, temporary=False)
+    try:
+        with pytest.raises(NodeFailed) as caught:
+            cluster.start(lambda ready, count: None)
+    finally:
+        cluster.close()
+    assert caught.value.message == "node n1 ended with exit code 1"
+    assert str(tmp_path / "n1.log") in caught.value.hint
+    assert caught.value.lines[-1].startswith("  n1 | dyn: ")
+    assert all(node.ended for node in cluster)
+
+
+def test_a_signal_unwinds_the_stack() -> None:
+    """So that whatever is open is closed, with the exit code that a shell expects."""
+    with pytest.raises(SystemExit) as caught, signals_raised():
+        signal.raise_signal(signal.SIGTERM)
+    assert caught.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("count", [1, 5, 12])
+def test_the_banner_fits_a_terminal(tmp_path: Path, count: int) -> None:
+    """80 columns, whatever the number of nodes."""
+    cluster = DemoCluster(tmp_path, places(count, 7700), {}, temporary=False)
+    try:
+        text = banner(cluster, 1.94, 80)
+    finally:
+        cluster.close()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "n1 :7701" in text
+    assert "ready in 1.9 s" in text
+    assert f"\\kill n{count}" in text
+
+
+# Words ---------------------------------------------------------------------------------------------------
+
+TOLD: list[Sequence[str]] = []
+
+
+def tell(words: Sequence[str]) -> int:
+    TOLD.append(words)
+    return ExitStatus.OK
+
+
+WORDS = {"\\kill": Word(tell, "NODE", "End a node.", lambda: ["n1", "n2"]), "\\nodes": Word(tell, "", "The nodes.")}
+SOURCES = Sources(lambda word: ["cart:1"], list, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("\\kill n2", ["\\kill", "n2"]),
+        ("  \\kill 'n 2'", ["\\kill", "n 2"]),
+        ("\\q", ["\\q"]),
+        ("\\", ["\\"]),
+        ("get a\\ b", ["get", "a b"]),
+    ],
+)
+def test_a_backslash_begins_a_word(line: str, words: list[str]) -> None:
+    """Elsewhere it escapes, as in any shell."""
+    assert split(line) == words
+    assert not is_open(line)
+
+
+def test_a_word_is_run_with_what_follows_it() -> None:
+    """And an unknown one is told, with those that there are."""
+    outer, _, err = environment()
+    session = Session(ShellEnvironment(outer, Options()), words=WORDS)
+    assert session.run("\\kill n2") == ExitStatus.OK
+    assert TOLD[-1] == ["n2"]
+    assert session.run("\\foo") == ExitStatus.USAGE
+    assert "no word \\foo. There are \\kill NODE, \\nodes" in err.getvalue().decode()
+    session.run("\\q")
+    assert session.left
+
+
+def test_a_shell_without_words_says_so() -> None:
+    """They belong to the demo."""
+    outer, _, err = environment()
+    assert Session(ShellEnvironment(outer, Options())).run("\\kill n2") == ExitStatus.USAGE
+    assert "dyn demo" in err.getvalue().decode()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("\\", ["\\kill", "\\nodes"]), ("\\k", ["\\kill"]), ("\\kill ", ["n1", "n2"]), ("\\kill n1 ", []), ("\\x ", [])],
+)
+def test_words_are_completed(line: str, expected: list[str]) -> None:
+    """And so are their nodes."""
+    *given, word = line.split(" ")
+    assert [suggestion.word for suggestion in suggest([w for w in given if w], word, SOURCES)] == expected
+
+
+def test_a_word_is_not_red() -> None:
+    """Where it is known."""
+    assert styled("\\kill n2", WORDS)[0] == ("bold", "\\kill")
+    assert styled("\\kill n2")[0] == ("ansired", "\\kill")
+
+
+# The tour ------------------------------------------------------------------------------------------------
+
+
+def staged(**more: str) -> tuple[Stage, io.BytesIO]:
+    """A stage without a terminal, and what is written on it."""
+    outer, out, _ = environment(environ=more)
+    return Stage(outer, {}), out
+
+
+def test_a_check_is_shown_and_counted() -> None:
+    """And one that fails says what was expected, and what was found instead."""
+    stage, out = staged()
+    stage.check(True, "the sky is blue")
+    with pytest.raises(CheckFailed, match=r"^expected: two siblings; found: 3$"):
+        stage.check(False, "two siblings", 3)
+    assert stage.checks == 2
+    assert out.getvalue().decode() == "  ok  the sky is blue\n"
+
+
+def test_a_command_is_shown_before_it_runs_and_checked_by_its_exit_code() -> None:
+    """What is shown is what ran."""
+    node = FakeNode({"DYN.GET": [b"", [], []]})
+    try:
+        stage, out = staged(DYN_NODES=node.address)
+        stage.dyn("get k", ExitStatus.NOT_FOUND)
+        with pytest.raises(CheckFailed, match="dyn get k ends with exit code 0; found: 3"):
+            stage.dyn("get k")
+    finally:
+        node.close()
+    lines = out.getvalue().decode().splitlines()
+    assert lines[0] == "$ dyn get k"
+    assert lines[1].startswith('dyn: no key "k"')
+
+
+def test_a_tour_without_its_nodes_fails_in_one_sentence(tmp_path: Path) -> None:
+    """Exit status 1, no traceback, and a last line that says where."""
+    outer, out, _ = environment()
+    cluster = DemoCluster(tmp_path, places(5, BASE), {}, temporary=False)
+    try:
+        assert Tour(cluster, outer).run() == ExitStatus.FAILURE
+    finally:
+        cluster.close()
+    *_, sentence, empty, last = out.getvalue().decode().splitlines()
+    assert sentence.startswith(f"FAIL  cannot reach 127.0.0.1:{BASE + 1} (refused)")
+    assert empty == ""
+    assert last == "tour: failed in scene 0, check 0"
