@@ -21,6 +21,10 @@ BLOCK = 10
 RANDOM_S = scale(0, 90)
 
 
+RARE = (7680,)
+"""Seeds that reach what none of the fixed ones does: a write refused because its ring is of another epoch."""
+
+
 def words(outcome: Outcome) -> str:
     """What a failing seed says: the evidence, and how to see it again."""
     seed = outcome.options.seed
@@ -42,6 +46,13 @@ def test_fixed_seeds(first: int, reached: Counter[str]) -> None:
         outcome = run(seed, tail=0)
         reached.update(outcome.marks)
         assert not outcome.violated, words(outcome)
+
+
+@pytest.mark.parametrize("seed", RARE)
+def test_seeds_that_reach_the_rare(seed: int, reached: Counter[str]) -> None:
+    outcome = run(seed, tail=0)
+    reached.update(outcome.marks)
+    assert not outcome.violated, words(outcome)
 
 
 def test_the_campaign_reaches_every_mark(reached: Counter[str]) -> None:
