@@ -28,7 +28,7 @@ from node.wire.requests import Request, Result
 if TYPE_CHECKING:
     from node.runtime.measures import Measures
 
-STOPPED: Final = Unreadable("storage stopped")
+STOPPED: Final[bytes | Unreadable | None] = Unreadable("storage stopped")
 NO_PAGE: Final = Page((), None)
 
 Deliver = Callable[[Result], None]
@@ -37,8 +37,8 @@ Deliver = Callable[[Result], None]
 class Store(Protocol):
     """What the driver asks of the store. Reads are answered at once, outcomes come to `Driver.persisted`."""
 
-    def fetch(self, key: bytes) -> bytes | Unreadable | None:
-        """Return the row of `key`."""
+    def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | Unreadable | None]:
+        """Return the rows of `keys`, in order."""
 
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
         """Return a page of rows."""
@@ -174,17 +174,18 @@ class Driver:
 
     def _read(self, out: Outbox) -> None:
         """Answer what was asked of the local store, and of us; the steps may ask for more."""
-        step, fetch, now = self._step, self._store.fetch, monotonic()
+        step, now = self._step, monotonic()
         loads, out.loads = out.loads, []
-        for ticket, key in loads:
+        if loads:
             try:
-                row = fetch(key)
+                rows = self._store.fetch_many([key for _, key in loads])
             except StorageStopped:
-                row = STOPPED
-            if type(row) is Unreadable:
-                step(Loaded(ticket, None, False), now, out)
-            else:
-                step(Loaded(ticket, row, True), now, out)  # type: ignore[arg-type]  # not Unreadable
+                rows = [STOPPED] * len(loads)
+            for (ticket, _), row in zip(loads, rows, strict=True):
+                if type(row) is Unreadable:
+                    step(Loaded(ticket, None, False), now, out)
+                else:
+                    step(Loaded(ticket, row, True), now, out)  # type: ignore[arg-type]  # not Unreadable
         scans, out.scans = out.scans, []
         for ticket, partition, partitions, after, limit in scans:
             try:

@@ -176,6 +176,8 @@ class Server:
                 "client": self._at(settings.port), "peer": self._at(settings.peer_port), "data": settings.data_dir,
             },
         )  # fmt: skip
+        if self.store.redrawn:
+            self.log.fact("epoch-redrawn", {"why": self.store.redrawn})
         self.store.start(self.loop, self.driver.persisted, self._storage_stopped)
         self.driver.start()
         for port, listen in (

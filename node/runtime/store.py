@@ -7,7 +7,6 @@ start that means another node is refused, in a sentence that says which side is 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from secrets import token_bytes
 from typing import Final, NoReturn
@@ -17,7 +16,7 @@ import msgspec
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.disk import DiskThread
 from node.storage.errors import StorageError
-from node.storage.port import Identity, Outcome, Page, Refused, SaveState, StorageStopped, Totals, Write
+from node.storage.port import Identity, Outcome, Refused, SaveState, StorageStopped, Totals, Write
 from node.storage.sqlite import SqliteStorage
 
 OWNER: Final = "owner"
@@ -38,10 +37,11 @@ class Store:
         self.identity: Identity = storage.identity
         self.name = owner.name
         self.state = storage.load_state()
-        self.fetch = storage.fetch
+        self.redrawn = storage.redrawn
+        self.fetch_many = storage.fetch_many
+        self.scan = storage.scan
         self.totals: Callable[[], Totals] = storage.totals
         self._storage = storage
-        self._scan = storage.scan
         self._disk: DiskThread | None = None
 
     @classmethod
@@ -68,23 +68,16 @@ class Store:
         self.submit: Callable[[Sequence[tuple[int, Write]]], None] = self._disk.submit
         self._disk.start()
 
-    def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
-        """A page of rows, as the storage port has it. StorageStopped if the file cannot be read."""
-        try:
-            return self._scan(partition, partitions, after, limit)
-        except sqlite3.Error as error:
-            raise StorageStopped(str(error)) from error
-
     def distrust(self, why: str) -> None:
         """The disk failed: from here on nothing that it says counts as an answer."""
 
-        def fetch(key: bytes) -> NoReturn:
+        def fetch_many(keys: Sequence[bytes]) -> NoReturn:
             raise StorageStopped(why)
 
         def scan(partition: int, partitions: int, after: bytes, limit: int) -> NoReturn:
             raise StorageStopped(why)
 
-        self.fetch, self._scan = fetch, scan
+        self.fetch_many, self.scan = fetch_many, scan
 
     @property
     def queued(self) -> int:

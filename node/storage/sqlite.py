@@ -174,6 +174,20 @@ class SqliteStorage:
             return Unreadable("the row does not match its checksum")
         return row
 
+    def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | Unreadable | None]:
+        """Return the rows of `keys`, in order, as of one moment: cheaper than one by one (locks on the log)."""
+        if len(keys) < 3:
+            return [self.fetch(key) for key in keys]
+        execute = self._reader.execute
+        try:
+            execute("BEGIN")
+            try:
+                return [self.fetch(key) for key in keys]
+            finally:
+                execute("COMMIT")
+        except sqlite3.Error as error:
+            return [Unreadable(f"{self.path}: {error}")] * len(keys)
+
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
         """Return a page of the readable rows of one partition. Raises StorageStopped if the file cannot be read."""
         first, last = (partition << 64) // partitions, ((partition + 1) << 64) // partitions - 1

@@ -63,10 +63,11 @@ class World:
             lambda: self.did.append(("change", None)),
         )
 
-    def fetch(self, key: bytes) -> bytes | Unreadable | None:
+    def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | Unreadable | None]:
         if self.stopped:
             raise StorageStopped("EIO")
-        return self.rows.get(key)
+        self.did.append(("fetch", list(keys)))
+        return [self.rows.get(key) for key in keys]
 
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
         if self.stopped:
@@ -130,6 +131,7 @@ def test_a_local_read_and_what_follows_from_it_join_the_same_flush() -> None:
         await world.turns(1)
         await world.turns(1)
         assert answers == [FOUND] * 3
+        assert world.of("fetch") == [[b"k", b"bad", b"absent"]]
         assert world.driver.flushes == 1
         assert world.engine.events[3:] == [Loaded(1, b"row", True), Loaded(2, None, False), Loaded(3, None, True)]
 

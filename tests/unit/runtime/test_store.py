@@ -1,0 +1,80 @@
+"""The store as the runtime opens it: whose it is, reads in batches, and a disk that is not believed any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from node.runtime.config import NodeSettings, StartError
+from node.runtime.store import Store
+from node.storage.port import Advance, SaveState, StorageStopped, Unreadable
+from node.storage.sqlite import SqliteStorage
+
+
+@contextmanager
+def opened(folder: Path, *, name: str | None = None, cluster: str = "dyn", port: int = 7700) -> Iterator[Store]:
+    store = Store.open(NodeSettings(name=name, cluster=cluster, port=port, data_dir=folder))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def test_a_new_store_belongs_to_who_opened_it_first(tmp_path: Path) -> None:
+    with opened(tmp_path, port=7703) as store:
+        assert store.name == "n7703"
+        first = store.identity
+    with opened(tmp_path, port=7709) as store:
+        assert (store.name, store.identity.storage_id) == ("n7703", first.storage_id)
+    with opened(tmp_path, name="n7703") as store:
+        assert store.identity.node_id == first.node_id
+
+
+@pytest.mark.parametrize(("name", "cluster"), [("n2", "dyn"), (None, "shop"), ("n2", "shop")])
+def test_another_node_is_refused_and_both_are_named(tmp_path: Path, name: str | None, cluster: str) -> None:
+    with opened(tmp_path, name="n1"):
+        pass
+    with (
+        pytest.raises(StartError, match="belongs to node n1 of cluster dyn") as caught,
+        opened(tmp_path, name=name, cluster=cluster),
+    ):
+        pass
+    assert f"node {name or 'n1'} of cluster {cluster}" in caught.value.message
+    assert "--name n1 --cluster dyn" in caught.value.hint
+    with opened(tmp_path, name="n1"):
+        pass  # the refusal let go of the directory
+
+
+def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
+    with opened(tmp_path), pytest.raises(StartError, match=str(tmp_path)), opened(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 30])
+def test_many_rows_are_read_as_one_by_one(tmp_path: Path, count: int) -> None:
+    keys = [b"k%d" % number for number in range(count)]
+    storage = SqliteStorage.open(tmp_path)
+    try:
+        storage.apply([SaveState("ring", b"", 1), *(Advance(key, b"v", (), False, 1, 0, "") for key in keys[::2])])
+        if count > 2:
+            storage._writer.execute("UPDATE rows SET checksum = checksum + 1 WHERE key = ?", (keys[2],))
+        found = storage.fetch_many(keys)
+        assert found == [storage.fetch(key) for key in keys]
+        assert not storage._reader.in_transaction, "a snapshot that stays would keep the log from being folded"
+        if count > 2:
+            assert isinstance(found[2], Unreadable)
+    finally:
+        storage.close()
+
+
+def test_a_disk_that_failed_is_not_believed(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        assert store.fetch_many([b"k"]) == [None]
+        store.distrust("EIO")
+        with pytest.raises(StorageStopped, match="EIO"):
+            store.fetch_many([b"k"])
+        with pytest.raises(StorageStopped, match="EIO"):
+            store.scan(0, 1, b"", 10)
