@@ -19,9 +19,6 @@ of ours proves nothing new and harms nothing, as nothing is minted under it any 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-
-from msgspec import MsgspecError
 
 from node.core.limits import CLOCK_ENTRIES_MAX, EPOCHS_MAX, ROW_BYTES_MAX, SIBLINGS_MAX
 from node.core.version import EMPTY, Actor, Clock, Row, advance, covers, join, last_n, merge
@@ -115,13 +112,12 @@ class Counts:
             self.bytes += len(after.data)
             self.siblings += _conflicts(after.row)
 
-    def set_aside(self, record: Record) -> None:
-        """A damaged record went to quarantine. What it was counted as can only be guessed: for people, good enough."""
+    def set_aside(self, size: int, *, siblings: bool) -> None:
+        """A damaged record went to quarantine. What it was counted as is a guess: good enough for people."""
         self.quarantined += 1
         self.rows = max(self.rows - 1, 0)
-        self.bytes = max(self.bytes - len(record.data), 0)
-        with suppress(MsgspecError, UnicodeDecodeError):
-            self.siblings = max(self.siblings - _conflicts(record.row), 0)
+        self.bytes = max(self.bytes - size, 0)
+        self.siblings = max(self.siblings - siblings, 0)
 
     def totals(self) -> Totals:
         """The counts as a value."""

@@ -67,15 +67,8 @@ def m001_first(db: Database) -> None:
         ) STRICT
         """
     )
-    db.execute(
-        """
-        CREATE TABLE state (
-            name TEXT PRIMARY KEY,
-            data BLOB NOT NULL,
-            checksum INTEGER NOT NULL
-        ) WITHOUT ROWID, STRICT
-        """
-    )
+    columns = "name TEXT PRIMARY KEY, data BLOB NOT NULL, checksum INTEGER NOT NULL"
+    db.execute(f"CREATE TABLE state ({columns}) WITHOUT ROWID, STRICT")
     db.execute(
         """
         CREATE TABLE quarantine (

@@ -22,6 +22,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+import msgspec
+
 from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, SCAN_PAGE_BYTES
 from node.storage import directory as directories
 from node.storage import identity as identities
@@ -328,7 +330,7 @@ class SqliteStorage:
             self._any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
             tables.set_aside(self._writer, damaged)
             for record in damaged.values():
-                self._counts.set_aside(record)
+                self._counts.set_aside(len(record.data), siblings=_seems_in_conflict(record))
         return records
 
     def _refusal(self, write: Advance | Merge) -> Refused | None:
@@ -365,3 +367,11 @@ class SqliteStorage:
         with suppress(OSError):
             self._lock.write(self._identity.token, failed=True)
         return StorageStopped(self._stopped)
+
+
+def _seems_in_conflict(record: Record) -> bool:
+    """Whether a damaged record has several live values, as far as can be told."""
+    try:
+        return len(record.row.live) > 1
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False

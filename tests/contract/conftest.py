@@ -1,14 +1,16 @@
-"""Contract tests of sockets run under both event loops."""
+"""Contract tests run against every implementation: sockets under both event loops, storage real and simulated."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.peers import LOOPS, Run
+from tests.helpers.stores import Handle, Scribe, SimHandle, SqliteHandle
 
 
 @pytest.fixture(params=LOOPS)
@@ -18,3 +20,15 @@ def run(request: pytest.FixtureRequest) -> Run:
             loop.run(main)
 
     return runner
+
+
+@pytest.fixture(params=["sqlite", "sim"])
+def handle(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Handle]:
+    handle: Handle = SqliteHandle(tmp_path / "data") if request.param == "sqlite" else SimHandle()
+    yield handle
+    handle.close()
+
+
+@pytest.fixture
+def scribe(handle: Handle) -> Scribe:
+    return Scribe(handle)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from node.core.version import Clock, Dot, Row
+from node.core.version import EMPTY, Actor, Clock, Dot, Row, advance
 from node.sim.disk import SimStorage
-from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, SaveState, Storage, Write
+from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Refusal, Refused, SaveState, Storage, Write
 from node.storage.sqlite import FILE, SqliteStorage
-from node.wire.rows import decode_row
+from node.wire.rows import decode_row, encode_row
 
 EPOCH = 7
 """The ring epoch of tests."""
@@ -171,3 +171,19 @@ class Scribe:
 
 def write(key: bytes, value: bytes | None, context: Clock = (), *, cover: bool = False, epoch: int = EPOCH) -> Advance:
     return Advance(key, value, context, cover, epoch, 1_700_000_000_000, "test")
+
+
+PEER = Actor(0x2222, 1)
+
+
+def peer_row(*values: bytes, actor: Actor = PEER) -> bytes:
+    """A row as a peer made it: one sibling for each value."""
+    row = EMPTY
+    for value in values:
+        row, _ = advance(row, (), actor, value, written_at_ms=1, writer="peer")
+    return encode_row(row)
+
+
+def refusals(outcomes: Sequence[Outcome]) -> list[Refusal | None]:
+    """Why each write was refused, None if it was not."""
+    return [outcome.why if isinstance(outcome, Refused) else None for outcome in outcomes]

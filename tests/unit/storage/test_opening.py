@@ -11,6 +11,7 @@ import sqlite_utils
 
 from node.storage import schema
 from node.storage.errors import BrokenStore, NewerStore, StorageError, StoreInUse
+from node.storage.opening import PAGE_BYTES
 from node.storage.schema import NAMES, migrations
 from node.storage.sqlite import FILE, SqliteStorage
 from tests.helpers.stores import Scribe, SqliteHandle
@@ -151,14 +152,15 @@ def test_after_a_failed_disk_the_whole_file_is_checked(tmp_path: Path) -> None:
     handle = SqliteHandle(tmp_path)
     scribe = Scribe(handle)
     for at in range(200):
-        scribe.advance(b"k%d" % at, b"v" * 500)
+        scribe.advance(b"k%d" % at, b"v" * 100)
     token = handle.store._identity.token
     handle.store._lock.write(token, failed=True)
     handle.store._reader.close()
     handle.store._writer.close()
     handle.store._lock.release()
     data = bytearray((tmp_path / FILE).read_bytes())
-    data[20 * 4096 : 20 * 4096 + 2] = b"\x00\x00"
+    leaf = next(start for start in range(0, len(data), PAGE_BYTES) if b"v" * 50 in data[start : start + PAGE_BYTES])
+    data[leaf : leaf + 2] = b"\x00\x00"
     whole = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(data)
     refused(tmp_path, BrokenStore, r"is damaged \(")
