@@ -25,7 +25,7 @@ from dynamo_cli.repl.session import Session, ShellEnvironment, Word
 from tests.helpers.cli import dyn, environment
 from tests.helpers.fake_node import FakeNode
 
-BASE = 26900
+BASE = 26600
 """Ports that nothing here listens on for long."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.helpers.cluster import ROOT, eventually, is_free
 
-PORTS = range(26000, 26700, 10)
+PORTS = range(26000, 26100, 10)
 """Base ports: a demo of up to nine nodes uses the first of each hundred's ten."""
 
 
