@@ -18,7 +18,73 @@ if TYPE_CHECKING:
     from node.runtime.config import NodeSettings
     from node.runtime.server import Ready
 
+# The settings of a node; how they are called in a file or the environment is node.runtime.config's -------
+
 Text = str | None
+Name = Annotated[Text, typer.Option("--name", metavar="N", parser=text, help="Default nPORT.")]
+ClusterName = Annotated[
+    Text, typer.Option("--cluster", metavar="NAME", parser=text, help="Cluster to join or found; default dyn.")
+]
+Listen = Annotated[
+    Text, typer.Option("--listen", metavar="IP", parser=text, help="Address to bind; default 127.0.0.1.")
+]
+Port = Annotated[Text, typer.Option("--port", metavar="PORT", parser=text, help="For clients (RESP); default 7700.")]
+PeerPort = Annotated[
+    Text, typer.Option("--peer-port", metavar="PORT", parser=text, help="For nodes; default port + 100.")
+]
+HttpPort = Annotated[
+    Text, typer.Option("--http-port", metavar="PORT", parser=text, help="/health, /metrics; default port + 200.")
+]
+DataDir = Annotated[
+    Text,
+    typer.Option("--data-dir", metavar="DIR", parser=text, help="Default $XDG_DATA_HOME/dyn/CLUSTER/NAME."),
+]
+Join = Annotated[
+    list[str] | None,
+    typer.Option("--join", metavar="HOST:PEERPORT", parser=text, help="A node of the cluster; never found one."),
+]
+Discover = Annotated[
+    Text, typer.Option("--discover", metavar="mdns|none", parser=text, help="Look for nodes; default mdns.")
+]
+Zone = Annotated[Text, typer.Option("--zone", metavar="Z", parser=text, help="Replicas go to different zones first.")]
+Weight = Annotated[Text, typer.Option("--weight", metavar="W", parser=text, help="Share of the ring; default 1.")]
+Nrw = Annotated[
+    Text, typer.Option("--nrw", metavar="N/R/W", parser=text, help="Quorums of a new cluster; default 3/2/2.")
+]
+Partitions = Annotated[
+    Text, typer.Option("--partitions", metavar="Q", parser=text, help="Of a new cluster; default 256.")
+]
+Durability = Annotated[
+    Text,
+    typer.Option(
+        "--durability",
+        metavar="full|normal|memory",
+        parser=text,
+        help="full: an ack means fsynced; normal: a power cut may take the last writes; memory: so may a crash.",
+    ),
+]
+MaxValueBytes = Annotated[
+    Text, typer.Option("--max-value-bytes", metavar="N", parser=text, help="Largest value; default 1M.")
+]
+Config = Annotated[
+    Text,
+    typer.Option("--config", metavar="FILE", parser=text, help="Settings as TOML; default ./dyn.toml if there."),
+]
+KeyFile = Annotated[
+    Text, typer.Option("--key-file", metavar="FILE", parser=text, help="The cluster key, shared by its nodes.")
+]
+PasswordFile = Annotated[
+    Text, typer.Option("--password-file", metavar="FILE", parser=text, help="The password of clients.")
+]
+TlsCert = Annotated[Text, typer.Option("--tls-cert", metavar="FILE", parser=text, help="Certificate.")]
+TlsKey = Annotated[Text, typer.Option("--tls-key", metavar="FILE", parser=text, help="Its key.")]
+TlsCa = Annotated[Text, typer.Option("--tls-ca", metavar="FILE", parser=text, help="Who signs nodes.")]
+LogFormat = Annotated[
+    Text, typer.Option("--log-format", metavar="text|json", parser=text, help="Log lines on stderr; default text.")
+]
+AllowFaults = Annotated[
+    bool, typer.Option("--allow-faults", help="Take DYN.FAULT commands: for tests and demos, loopback only.")
+]
 
 
 @command(
@@ -46,76 +112,29 @@ Text = str | None
 )
 def node_start(
     call: Call,
-    name: Annotated[Text, typer.Option("--name", metavar="N", parser=text, help="Default nPORT.")] = None,
-    cluster: Annotated[
-        Text, typer.Option("--cluster", metavar="NAME", parser=text, help="Cluster to join or found; default dyn.")
-    ] = None,
-    listen: Annotated[
-        Text, typer.Option("--listen", metavar="IP", parser=text, help="Address to bind; default 127.0.0.1.")
-    ] = None,
-    port: Annotated[
-        Text, typer.Option("--port", metavar="PORT", parser=text, help="For clients (RESP); default 7700.")
-    ] = None,
-    peer_port: Annotated[
-        Text, typer.Option("--peer-port", metavar="PORT", parser=text, help="For nodes; default port + 100.")
-    ] = None,
-    http_port: Annotated[
-        Text, typer.Option("--http-port", metavar="PORT", parser=text, help="/health, /metrics; default port + 200.")
-    ] = None,
-    data_dir: Annotated[
-        Text,
-        typer.Option("--data-dir", metavar="DIR", parser=text, help="Default $XDG_DATA_HOME/dyn/CLUSTER/NAME."),
-    ] = None,
-    join: Annotated[
-        list[str] | None,
-        typer.Option("--join", metavar="HOST:PEERPORT", parser=text, help="A node of the cluster; never found one."),
-    ] = None,
-    discover: Annotated[
-        Text, typer.Option("--discover", metavar="mdns|none", parser=text, help="Look for nodes; default mdns.")
-    ] = None,
-    zone: Annotated[
-        Text, typer.Option("--zone", metavar="Z", parser=text, help="Replicas go to different zones first.")
-    ] = None,
-    weight: Annotated[
-        Text, typer.Option("--weight", metavar="W", parser=text, help="Share of the ring; default 1.")
-    ] = None,
-    nrw: Annotated[
-        Text, typer.Option("--nrw", metavar="N/R/W", parser=text, help="Quorums of a new cluster; default 3/2/2.")
-    ] = None,
-    partitions: Annotated[
-        Text, typer.Option("--partitions", metavar="Q", parser=text, help="Of a new cluster; default 256.")
-    ] = None,
-    durability: Annotated[
-        Text,
-        typer.Option(
-            "--durability",
-            metavar="full|normal|memory",
-            parser=text,
-            help="full: an ack means fsynced; normal: a power cut may take the last writes; memory: so may a crash.",
-        ),
-    ] = None,
-    max_value_bytes: Annotated[
-        Text, typer.Option("--max-value-bytes", metavar="N", parser=text, help="Largest value; default 1M.")
-    ] = None,
-    config: Annotated[
-        Text,
-        typer.Option("--config", metavar="FILE", parser=text, help="Settings as TOML; default ./dyn.toml if there."),
-    ] = None,
-    key_file: Annotated[
-        Text, typer.Option("--key-file", metavar="FILE", parser=text, help="The cluster key, shared by its nodes.")
-    ] = None,
-    password_file: Annotated[
-        Text, typer.Option("--password-file", metavar="FILE", parser=text, help="The password of clients.")
-    ] = None,
-    tls_cert: Annotated[Text, typer.Option("--tls-cert", metavar="FILE", parser=text, help="Certificate.")] = None,
-    tls_key: Annotated[Text, typer.Option("--tls-key", metavar="FILE", parser=text, help="Its key.")] = None,
-    tls_ca: Annotated[Text, typer.Option("--tls-ca", metavar="FILE", parser=text, help="Who signs nodes.")] = None,
-    log_format: Annotated[
-        Text, typer.Option("--log-format", metavar="text|json", parser=text, help="Log lines on stderr; default text.")
-    ] = None,
-    allow_faults: Annotated[
-        bool, typer.Option("--allow-faults", help="Take DYN.FAULT commands: for tests and demos, loopback only.")
-    ] = False,
+    name: Name = None,
+    cluster: ClusterName = None,
+    listen: Listen = None,
+    port: Port = None,
+    peer_port: PeerPort = None,
+    http_port: HttpPort = None,
+    data_dir: DataDir = None,
+    join: Join = None,
+    discover: Discover = None,
+    zone: Zone = None,
+    weight: Weight = None,
+    nrw: Nrw = None,
+    partitions: Partitions = None,
+    durability: Durability = None,
+    max_value_bytes: MaxValueBytes = None,
+    config: Config = None,
+    key_file: KeyFile = None,
+    password_file: PasswordFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
+    log_format: LogFormat = None,
+    allow_faults: AllowFaults = False,
 ) -> ExitStatus:
     """Run a node in the foreground. It finds its cluster, or founds it; Ctrl-C or SIGTERM stops it cleanly."""
     from node.runtime.config import SettingError, StartError, load_settings

@@ -28,7 +28,7 @@ def told(grown: Grown, partitions: int) -> str:
 def check_goals(partitions: int, n: int, to: int) -> None:
     for grown in grow(partitions, n, to):
         line = told(grown, partitions)
-        print(line)  # noqa: T201 the numbers are the point
+        print(line)
         primaries, per_node = grown.balance.primaries.values(), partitions / len(grown.seats)
         assert max(primaries) - min(primaries) <= 1, line
         if per_node >= 8:
@@ -53,14 +53,14 @@ def test_joins_one_after_another_at_other_n(n: int) -> None:
 def test_figure_8_of_the_paper(tokens: int) -> None:
     """S=30, N=3, Q = S·T as in the figure: grown node by node, and even at every token count."""
     *_, last = grow(30 * tokens, 3, 30)
-    print(told(last, 30 * tokens), f" paper {FIGURE_8[tokens]:.2f}")  # noqa: T201
+    print(told(last, 30 * tokens), f" paper {FIGURE_8[tokens]:.2f}")
     assert last.balance.efficiency >= FIGURE_8[tokens]
 
 
 @pytest.mark.parametrize(("partitions", "tokens"), [(256, 8), (512, 16), (1024, 32), (2048, 64)])
 def test_powers_of_two_are_no_worse_than_figure_8(partitions: int, tokens: int) -> None:
     *_, last = grow(partitions, 3, 30)
-    print(told(last, partitions), f" paper {FIGURE_8[tokens]:.2f}")  # noqa: T201
+    print(told(last, partitions), f" paper {FIGURE_8[tokens]:.2f}")
     assert last.balance.efficiency >= FIGURE_8[tokens]
 
 
@@ -93,7 +93,7 @@ def test_zones(zones: int) -> None:
             forced = 0.0
         ideal = max(forced, 256 * min(3, len(grown.seats)) / len(grown.seats))
         reached = ideal / max(grown.balance.replicas.values())
-        print(told(grown, 256), f" of what {len(sizes)} zones allow {reached:.3f}")  # noqa: T201
+        print(told(grown, 256), f" of what {len(sizes)} zones allow {reached:.3f}")
         assert reached >= 0.75
         assert grown.moved <= 1.6
 
@@ -108,6 +108,6 @@ def test_a_join_and_its_lists_are_quick() -> None:
         preference_lists(seats, owners, 3)
         best["join"] = min(best["join"], joined - begun)
         best["lists"] = min(best["lists"], time.perf_counter() - joined)
-    print(best)  # noqa: T201
+    print(best)
     assert best["join"] < 0.05
     assert best["lists"] < 0.05

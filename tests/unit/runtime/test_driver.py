@@ -105,7 +105,7 @@ def run(test: Callable[[World], Awaitable[None]]) -> None:
 def test_what_is_asked_in_one_turn_leaves_in_one_frame_and_one_transaction() -> None:
     def ask(event: Asked, out: Outbox) -> None:
         out.send(PEER, Ping(event.ticket))
-        out.persist(event.ticket, f"write {event.ticket}")  # type: ignore[arg-type]
+        out.persist(event.ticket, f"write {event.ticket}")  # type: ignore[arg-type]  # the driver passes it on, whatever it is
 
     async def test(world: World) -> None:
         world.engine.on[Asked] = ask
