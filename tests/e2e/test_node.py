@@ -123,6 +123,7 @@ def test_the_service_manager_is_told(made: Any, tmp_path: Path) -> None:
 def test_a_node_that_joins_waits_for_its_seat(made: Any) -> None:
     node = made("--join", "127.0.0.1:1").start()
     eventually(lambda: "no link to 127.0.0.1:1" in node.log or node.ended, "the dial to fail")
+    eventually(lambda: _status(node) or node.ended, "its HTTP port")
     assert not node.ready_line
     status, body = node.http("/health")
     assert status == 503
