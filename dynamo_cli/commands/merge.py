@@ -15,10 +15,12 @@ from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.merging import CannotUnite, union
 from dynamo_cli.options import command
-from dynamo_cli.render.plain import clock_text, quoted, shell_word, show, sibling_label
+from dynamo_cli.render.plain import clock_text, quoted, shell_word, shortened, show, sibling_label
 from dynamo_cli.render.rows import reading_rows
 
 WAYS = "--take A, --union or --value V"
+VALUE_COLUMNS = 40
+"""As much of the merged value as the receipt repeats."""
 
 
 @command(
@@ -62,7 +64,7 @@ def merge(
     data = read_value(call, value) if value is not None else choose(reading, take)
     with call.timed() as took_ms:
         receipt = store.put(call.client, key, reading.context, data, w=w, strict=strict)
-    report(call, "merge", receipt, f"{show(data)}  replaces {replaced(reading)}", took_ms())
+    report(call, "merge", receipt, f"{shortened(show(data), VALUE_COLUMNS)}  replaces {replaced(reading)}", took_ms())
     return ExitStatus.OK
 
 

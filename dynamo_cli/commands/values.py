@@ -253,7 +253,7 @@ def report(call: Call, verb: str, receipt: store.Receipt, words: str, took_ms: f
     elif call.format == "value":
         call.env.write_bytes(receipt.context)
     elif call.for_people:
-        call.say(receipt_line(document, words, took_ms))
+        call.say(receipt_line(document, words, took_ms, call.env.columns()))
     else:
         call.say("OK")
 

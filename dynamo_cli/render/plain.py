@@ -112,13 +112,20 @@ def shell_word(data: bytes) -> str:
     return shlex.quote(word) if data.isascii() and word.encode() == data else f"'{word}'"
 
 
-def receipt_line(document: Mapping[str, Any], words: str, took_ms: float) -> str:
-    """What a write became, in one line: `OK  replaces {n4:3}    W 2/2  n3 n1 (for n4)  2.0 ms`."""
-    parts = ["OK", words]
+def receipt_line(document: Mapping[str, Any], words: str, took_ms: float, columns: int) -> str:
+    """What a write became: `OK  replaces {n4:3}    W 2/2  n3 n1 (for n4)  2.0 ms`; two lines if need be."""
+    parts = []
     if document["acks"]:
         names = [
             show(ack["node"]) + (f" (for {show(ack['hint_for'])})" if ack.get("hint_for") else "")
             for ack in document["acks"]
         ]
-        parts.append(f"  W {len(names)}/{document['w']}  {' '.join(names)}")
-    return "  ".join([*parts, f"{took_ms:.1f} ms"])
+        parts.append(f"W {len(names)}/{document['w']}  {' '.join(names)}")
+    head, tail = f"OK  {words}", "  ".join([*parts, f"{took_ms:.1f} ms"])
+    gap = "    " if parts else "  "
+    return f"{head}{gap}{tail}" if len(head + gap + tail) < columns else f"{head}\n    {tail}"
+
+
+def shortened(text: str, columns: int) -> str:
+    """As much of a text as fits, with an ellipsis where it was cut."""
+    return text if len(text) <= columns else text[: columns - 1] + "…"

@@ -90,7 +90,10 @@ class Session:
                 return self._extra(words[0]).run(words[1:])
             if words[0] == "?":
                 words[0] = "help"
-            return run(arguments(words, read_only=self.read_only), self.env)
+            status = run(arguments(words, read_only=self.read_only), self.env)
+            if status == ExitStatus.INTERRUPTED:
+                self.env.write("\n", error=True)  # the terminal showed ^C, and the prompt begins a line
+            return status
         except CliError as error:
             self.env.write(f"{self.env.program}: {error.line()}\n", error=True)
             return error.status
