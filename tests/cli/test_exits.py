@@ -112,12 +112,15 @@ def test_5_is_unreachable(closed_port: int) -> None:
 
 
 def test_7_is_no_answer_in_time() -> None:
+    taken_s = []
     with fake_node(DYN_GET=HANG) as node:
-        begun = time.monotonic()
-        result = dyn("get", "k", "--timeout", "0.1", node=node)
-        assert time.monotonic() - begun < 1
-    assert result.status == 7
-    assert "no answer" in result.err
+        for _ in range(3):  # the quickest tells: another may have had to wait for the processor
+            begun = time.monotonic()
+            result = dyn("get", "k", "--timeout", "0.1", node=node)
+            taken_s.append(time.monotonic() - begun)
+            assert result.status == 7
+            assert "no answer" in result.err
+    assert 0.1 <= min(taken_s) < 1
 
 
 @pytest.mark.parametrize("reply", [HANG, HANG_UP])

@@ -79,7 +79,7 @@ def test_garbage_ends_its_own_connection_only(run: Run, garbage: bytes) -> None:
             with await connected(a) as raw:
                 raw.send(garbage)
                 loop = asyncio.get_running_loop()
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     while await loop.sock_recv(raw, 1000):
                         pass
             assert a.fact("peer-rejected")
@@ -96,7 +96,7 @@ def test_half_a_frame_and_silence_end_at_the_deadline(run: Run, monkeypatch: pyt
         async with hosts(Host(1)) as (a,):
             with await connected(a) as raw:
                 raw.send(b"\0\0")
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     assert await asyncio.get_running_loop().sock_recv(raw, 10) == b""
             assert "nothing proven" in str(a.fact("peer-rejected"))
 

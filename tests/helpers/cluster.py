@@ -23,21 +23,23 @@ from typing import IO, Any
 
 import hiredis
 
+from tests.helpers.patience import Patience
+
 ROOT = Path(__file__).parents[2]
-READY_S = 20.0
-STOP_S = 10.0
+READY_S = 30.0
+STOP_S = 30.0
 PORTS = range(25000, 25100)
 """Client ports; a node's peer and HTTP ports are the usual 100 and 200 above."""
 
 
-def eventually(condition: Callable[[], object], what: str = "", *, seconds: float = 15.0) -> Any:
+def eventually(condition: Callable[[], object], what: str = "", *, seconds: float = 30.0) -> Any:
     """Poll `condition` until it is true, and return what it returned; fail with `what` if it takes too long."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while True:
         found = condition()
         if found:
             return found
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what or condition}"
+        assert patience.is_left(), f"waited {seconds} s for {what or condition}"
         time.sleep(0.01)
 
 
@@ -99,10 +101,19 @@ class Connection:
 
 
 class Node:
-    """One `dyn node start`. `start` may be called again after `stop` or `kill`: the data is where it was."""
+    """One `dyn node start`. `start` may be called again after `stop` or `kill`: the data is where it was.
+
+    `under` is a command that runs the command after it, such as `setpriv …`.
+    """
 
     def __init__(
-        self, folder: Path, port: int, *flags: str, name: str | None = None, environ: dict[str, str] | None = None
+        self,
+        folder: Path,
+        port: int,
+        *flags: str,
+        name: str | None = None,
+        environ: dict[str, str] | None = None,
+        under: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.port = port
@@ -111,6 +122,7 @@ class Node:
         self.name = f"n{port}" if name is None else name
         self.flags = flags
         self.environ = environ or {}
+        self.under = under
         self.process: subprocess.Popen[bytes] | None = None
         self._out = folder / "stdout"
         self._err = folder / "stderr"
@@ -121,7 +133,7 @@ class Node:
     def start(self, *more: str) -> Node:
         """Start the process; `ready` waits for it."""
         assert self.process is None or self.process.poll() is not None, f"{self.name} runs already"
-        command = [sys.executable, "-m", "dynamo_cli", "node", "start", "--port", str(self.port)]
+        command = [*self.under, sys.executable, "-m", "dynamo_cli", "node", "start", "--port", str(self.port)]
         if self.name:
             command += ["--name", self.name]
         out: IO[bytes]
@@ -141,7 +153,10 @@ class Node:
 
     def ready(self, seconds: float = READY_S) -> Node:
         """Wait for the line that begins with `ready`."""
-        eventually(lambda: self.ready_line or self.ended, f"{self.name} to be ready", seconds=seconds)
+        try:
+            eventually(lambda: self.ready_line or self.ended, f"{self.name} to be ready", seconds=seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log}") from None
         assert self.ready_line, f"{self.name} ended with {self.code}:\n{self.log}"
         return self
 

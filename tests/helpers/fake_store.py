@@ -155,7 +155,7 @@ class Client:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def expect(self, data: bytes, *, within_s: float = 10) -> None:
+    async def expect(self, data: bytes, *, within_s: float = 30) -> None:
         """Read exactly `data`."""
         got = b""
         try:
@@ -169,11 +169,11 @@ class Client:
             pass
         assert got == data
 
-    async def line(self, within_s: float = 10) -> bytes:
+    async def line(self, within_s: float = 30) -> bytes:
         async with asyncio.timeout(within_s):
             return await self.reader.readline()
 
-    async def ended(self, within_s: float = 10) -> bytes:
+    async def ended(self, within_s: float = 30) -> bytes:
         """Everything until the server ends the connection."""
         async with asyncio.timeout(within_s):
             try:
@@ -233,7 +233,7 @@ def serving_blocking_clients(password: Password | None = None) -> Iterator[Port]
 
     thread = Thread(target=uvloop.run, args=(serve(),))
     thread.start()
-    port, loop, end = started.get(timeout=10)
+    port, loop, end = started.get(timeout=30)
     try:
         yield port
     finally:

@@ -15,6 +15,7 @@ from node.engine.events import Event, PeerDown, PeerUp, Received, Stranger
 from node.runtime.transport import PeerTransport
 from node.wire.handshake import Hello
 from node.wire.messages import Ping
+from tests.helpers.patience import Patience
 
 KEY = b"a cluster key of the tests"
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -23,11 +24,11 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-async def until(condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], what: str = "", seconds: float = 30.0) -> None:
     """Wait until `condition()` is true; fail with `what` if it takes too long."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    patience = Patience(seconds)
     while not condition():
-        assert asyncio.get_running_loop().time() < deadline, f"waited {seconds} s for {what or condition}"
+        assert patience.is_left(), f"waited {seconds} s for {what or condition}"
         await asyncio.sleep(0.002)
 
 

@@ -18,7 +18,7 @@ from tests.helpers.campaign import LONG, scale
 FIXED = 300
 SHORT = 60
 BLOCK = 10
-RANDOM_S = scale(0, 90)
+RANDOM_S = scale(0, 30)
 
 
 RARE = (7680,)

@@ -102,12 +102,12 @@ def test_a_join_and_its_lists_are_quick() -> None:
     *_, grown = grow(256, 3, 24)
     best = {"join": 1.0, "lists": 1.0}
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = time.process_time()
         seats, owners = join(grown.seats, grown.owners, seat(99), 3)
-        joined = time.perf_counter()
+        joined = time.process_time()
         preference_lists(seats, owners, 3)
         best["join"] = min(best["join"], joined - begun)
-        best["lists"] = min(best["lists"], time.perf_counter() - joined)
+        best["lists"] = min(best["lists"], time.process_time() - joined)
     print(best)
     assert best["join"] < 0.05
     assert best["lists"] < 0.05

@@ -225,7 +225,7 @@ def test_time_comes_when_it_is_due_and_not_before() -> None:
         world.engine.on[Reached] = on_reached
         world.driver.start()
         await until(lambda: reached)
-        assert 0.05 <= reached[0] - began < 1
+        assert reached[0] - began >= 0.05
         assert world.of("dial") == [("a:1", True)]
 
     run(test)
