@@ -21,6 +21,7 @@ from dynamo_cli.render.plain import show
 from dynamo_cli.repl.complete import ShellCompleter, Sources
 from dynamo_cli.repl.highlight import ShellLexer
 from dynamo_cli.repl.history import CarefulSuggest, open_history
+from dynamo_cli.repl.keys import PatientTab
 from dynamo_cli.repl.parse import is_open
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.toolbar import prompt, toolbar
@@ -62,6 +63,7 @@ class Terminal:
             input=keyboard,
             output=screen,
         )
+        self.prompts.key_bindings = PatientTab(self.prompts.default_buffer).bindings
 
     def run(self) -> None:
         """Read and run lines until `exit` or Ctrl-D. Ctrl-C drops the line or the command, never the shell."""

@@ -68,6 +68,20 @@ def test_tab_completes_commands_options_and_keys(shell: Screen) -> None:
     shell.prompt()
 
 
+def test_a_quick_tab_is_not_lost(shell: Screen) -> None:
+    """Pressed with the word, before anything can have been found."""
+    for _ in range(3):
+        shell.type("get us" + TAB)
+        shell.see(lambda: shell.line == "dyn 3/3> get user:7")
+        shell.type(CTRL_C)
+        shell.prompt()
+    shell.type("ge" + TAB)
+    shell.see(lambda: shell.line == "dyn 3/3> get")
+    shell.type(" user:7" + ENTER)
+    shell.see(r"^Ada")
+    shell.prompt()
+
+
 def test_a_put_replaces_what_was_read(shell: Screen) -> None:
     assert shell.run("get user:7")[0] in ("Ada", "Ada King")
     out = shell.run("put user:7 'Ada King'")
