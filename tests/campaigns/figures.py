@@ -168,14 +168,20 @@ def memory(folder: Path, kvload: Path, keys: int) -> str:
     """Resident memory of a node of three, idle and holding `keys` keys."""
     with Cluster(3, folder) as cluster:
         cluster.send(0, "SET", "warm", "up")
-        time.sleep(5)
-        before = [resident_mb(node.process) for node in cluster.nodes]
+        idle = settled_mb(cluster)
         endpoints = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
         load(kvload, "resp", endpoints, "load", keys, 0)
-        time.sleep(5)
-        after = [resident_mb(node.process) for node in cluster.nodes]
-    idle, full = max(before), max(after)
+        full = settled_mb(cluster)
     return f"RSS of a node: {idle:.1f} MB idle, {full:.1f} MB with {keys:,} keys ({full - idle:+.1f})"
+
+
+def settled_mb(cluster: Cluster) -> float:
+    """Resident memory of the largest node, once none has grown for five seconds; a minute at most."""
+    seen: list[float] = []
+    while len(seen) < 60 and (len(seen) < 6 or seen[-1] > seen[-6] + 0.1):
+        time.sleep(1)
+        seen.append(max(resident_mb(node.process) for node in cluster.nodes))
+    return seen[-1]
 
 
 def resident_mb(process: subprocess.Popen[bytes] | None) -> float:
