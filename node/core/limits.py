@@ -203,6 +203,10 @@ meanwhile is folded once."""
 DISK_MARGIN_BYTES = 2 * CHECKPOINT_BYTES
 """With less free space no client's value is taken: room to fold the log once more, and for deletes and handoff."""
 
+RECENT_BYTES_MAX = 20 * MIB
+"""Rows written lately that a store keeps in memory, about 45,000 of 100 bytes: with SQLite's own caches this is what a
+million keys may add to a node (40 MB)."""
+
 BUSY_MS_MAX = 5000
 """How long a write waits for somebody else's lock on our file before the store stops."""
 

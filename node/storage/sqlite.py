@@ -24,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, SCAN_PAGE_BYTES
+from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, RECENT_BYTES_MAX, SCAN_PAGE_BYTES
 from node.storage import directory as directories
 from node.storage import identity as identities
 from node.storage import opening, tables
@@ -45,6 +45,7 @@ from node.storage.port import (
     Unreadable,
     Write,
 )
+from node.storage.recent import RecentRecords
 from node.storage.records import Counts, Names, Record, advance_record, merge_record
 
 FILE = "node.db"
@@ -70,6 +71,7 @@ class SqliteStorage:
         self._writer = writer
         self._entropy = entropy
         self._stopped = ""
+        self._recent = RecentRecords(RECENT_BYTES_MAX)
         self._suspects: deque[bytes] = deque(maxlen=SUSPECTS_MAX)
         self._unlooked_bytes = 0
         self._log_pages = 0
@@ -145,7 +147,7 @@ class SqliteStorage:
         names, totals, ring_epoch, identity = self._names.mark(), self._totals, self._ring_epoch, self._identity
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            outcomes = self._transact(writes)
+            outcomes, changed = self._transact(writes)
             self._writer.execute("COMMIT")
         except BaseException as error:
             with suppress(sqlite3.Error):
@@ -159,10 +161,14 @@ class SqliteStorage:
                 return [Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is full")] * len(writes)
             raise self._stop(error) from error
         self._totals = self._counts.totals()
+        self._recent.put(changed)
         return outcomes
 
     def fetch(self, key: bytes) -> bytes | Unreadable | None:
         """Return the row of `key`."""
+        recent = self._recent.get(key)
+        if recent is not None:
+            return recent.data
         try:
             row, intact = tables.read_one(self._reader, key)
             if row is None and self._any_aside:
@@ -178,13 +184,15 @@ class SqliteStorage:
 
     def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | Unreadable | None]:
         """Return the rows of `keys`, in order, as of one moment: cheaper than one by one (locks on the log)."""
-        if len(keys) < 3:
-            return [self.fetch(key) for key in keys]
+        recent = self._recent.get
+        found = [None if (record := recent(key)) is None else record.data for key in keys]
+        if found.count(None) < 3:
+            return [self.fetch(key) if row is None else row for key, row in zip(keys, found, strict=True)]
         execute = self._reader.execute
         try:
             execute("BEGIN")
             try:
-                return [self.fetch(key) for key in keys]
+                return [self.fetch(key) if row is None else row for key, row in zip(keys, found, strict=True)]
             finally:
                 execute("COMMIT")
         except sqlite3.Error as error:
@@ -239,6 +247,10 @@ class SqliteStorage:
             self._writer.close()
         self._lock.release()
 
+    def forget_recent(self) -> None:
+        """Drop what is kept in memory, so that the file itself is read again. Belongs to the writing thread."""
+        self._recent.clear()
+
     # Between transactions ------------------------------------------------------------------------------------
 
     @property
@@ -279,8 +291,8 @@ class SqliteStorage:
 
     # One transaction -----------------------------------------------------------------------------------------
 
-    def _transact(self, writes: Sequence[Write]) -> list[Outcome]:
-        """Decide all writes upon what the file holds, and write what came of it."""
+    def _transact(self, writes: Sequence[Write]) -> tuple[list[Outcome], dict[bytes, Record]]:
+        """Decide all writes upon what the file holds, and write what came of it: the outcomes, and the new records."""
         names, counts = self._names, self._counts
         epochs, births, ring_epoch = names.epochs, names.births, self._ring_epoch
         records = self._load(writes)
@@ -316,22 +328,24 @@ class SqliteStorage:
         if changed or totals != self._totals or names.births != births or self._ring_epoch != ring_epoch:
             tables.save_counters(self._writer, names.births, self._ring_epoch, totals)
         self._note(changed)
-        return outcomes
+        return outcomes, changed
 
     def _load(self, writes: Sequence[Write]) -> dict[bytes, Record]:
         """The records that the writes speak of, each verified; damaged ones are set aside, and so not among them."""
         keys = {write.key: None for write in writes if not isinstance(write, SaveState)}
         while self._suspects:
             keys[self._suspects.popleft()] = None
-        if not keys:
-            return {}
-        records, damaged = tables.read_batch(self._writer, keys)
+        known = {key: record for key in keys if (record := self._recent.get(key)) is not None}
+        missing = [key for key in keys if key not in known]
+        if not missing:
+            return known
+        records, damaged = tables.read_batch(self._writer, missing)
         if damaged:
             self._any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
             tables.set_aside(self._writer, damaged)
             for record in damaged.values():
                 self._counts.set_aside(len(record.data), siblings=_seems_in_conflict(record))
-        return records
+        return known | records
 
     def _refusal(self, write: Advance | Merge) -> Refused | None:
         """Why the write may not be tried, or None."""

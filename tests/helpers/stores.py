@@ -99,7 +99,8 @@ class SqliteHandle:
         self.store = self.open()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """Do something behind the store's back."""
+        """Do something behind the store's back; what it keeps in memory is dropped, so that it sees it."""
+        self.store.forget_recent()
         connection = sqlite3.connect(self.directory / FILE, isolation_level=None)
         try:
             return connection.execute(sql, values).fetchall()

@@ -1,0 +1,63 @@
+"""Rows in memory: bounded, always what the file holds, and never ahead of a commit."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.core.limits import RECENT_BYTES_MAX
+from node.storage.port import Advance, Refused
+from node.storage.recent import ENTRY_BYTES, RecentRecords
+from node.storage.records import Record
+from tests.helpers.stores import Scribe, SqliteHandle
+
+
+def test_the_oldest_go_when_it_is_full() -> None:
+    """Within its bound, whatever is put in; a row written again counts once, with its new size."""
+    recent = RecentRecords(10 * (ENTRY_BYTES + 5 + 100))
+    for number in range(100):
+        recent.put({b"key%02d" % number: Record(b"r" * 100, None)})
+        assert recent.size_bytes <= 10 * (ENTRY_BYTES + 5 + 100)
+    assert recent.get(b"key99") is not None
+    assert recent.get(b"key00") is None
+    before = recent.size_bytes
+    recent.put({b"key99": Record(b"r" * 50, None)})
+    assert recent.size_bytes == before - 50
+    recent.clear()
+    assert recent.size_bytes == 0
+
+
+def test_a_row_larger_than_all_is_not_kept() -> None:
+    """The bound holds for one row, too."""
+    recent = RecentRecords(1000)
+    recent.put({b"k": Record(b"r" * 5000, None)})
+    assert recent.get(b"k") is None
+    assert recent.size_bytes == 0
+
+
+def test_a_refused_group_leaves_no_trace_in_memory(
+    scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not committed is not read: the group fails, and memory holds what the file holds."""
+    scribe.advance(b"k", b"1")
+    before = handle.store.fetch(b"k")
+    handle.fill()
+    big = Advance(b"k", b"v" * 500_000, (), True, scribe.epoch, 0, "")
+    (outcome,) = handle.store.apply([big])
+    assert isinstance(outcome, Refused)
+    assert handle.store.fetch(b"k") == before
+    handle.store.forget_recent()
+    assert handle.store.fetch(b"k") == before
+
+
+def test_memory_and_file_agree(scribe: Scribe, handle: SqliteHandle) -> None:
+    """A read answers the same with and without what is in memory, alone and in a batch."""
+    keys = [b"k%d" % number for number in range(50)]
+    for key in keys:
+        scribe.advance(key, b"1")
+    for key in keys[::3]:
+        scribe.advance(key, b"2")
+    warm = handle.store.fetch_many(keys)
+    handle.store.forget_recent()
+    assert handle.store.fetch_many(keys) == warm
+    assert [handle.store.fetch(key) for key in keys] == warm
+    assert RECENT_BYTES_MAX > 0
