@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from node.core.limits import RECENT_BYTES_MAX
-from node.storage.port import Advance, Refused
+from node.storage.port import Refused
 from node.storage.recent import ENTRY_BYTES, RecentRecords
 from node.storage.records import Record
-from tests.helpers.stores import Scribe, SqliteHandle
+from tests.helpers.stores import Scribe, SqliteHandle, write
 
 
 def test_the_oldest_go_when_it_is_full() -> None:
@@ -34,15 +32,12 @@ def test_a_row_larger_than_all_is_not_kept() -> None:
     assert recent.size_bytes == 0
 
 
-def test_a_refused_group_leaves_no_trace_in_memory(
-    scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_group_leaves_no_trace_in_memory(scribe: Scribe, handle: SqliteHandle) -> None:
     """What was not committed is not read: the group fails, and memory holds what the file holds."""
     scribe.advance(b"k", b"1")
     before = handle.store.fetch(b"k")
     handle.fill()
-    big = Advance(b"k", b"v" * 500_000, (), True, scribe.epoch, 0, "")
-    (outcome,) = handle.store.apply([big])
+    (outcome,) = handle.store.apply([write(b"k", b"v" * 500_000, cover=True)])
     assert isinstance(outcome, Refused)
     assert handle.store.fetch(b"k") == before
     handle.store.forget_recent()
