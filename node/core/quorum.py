@@ -6,7 +6,7 @@ a clock: whoever owns it decides when to stop waiting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 
 from node.core.ids import NodeId
@@ -25,18 +25,19 @@ class Tally:
 
     __slots__ = ("failed", "met_by", "need", "nodes")
 
-    def __init__(self, need: int, nodes: Iterable[NodeId]) -> None:
+    def __init__(self, need: int, nodes: tuple[NodeId, ...]) -> None:
+        assert need >= 1, f"quorum needs {need}"
         self.need = need
-        self.nodes: tuple[NodeId, ...] = tuple(nodes)
+        self.nodes = nodes
         self.met_by: list[NodeId] = []
         self.failed: dict[NodeId, str] = {}
-        assert 1 <= need, f"quorum needs {need}"
 
     def yes(self, node: NodeId) -> None:
         """`node` did it. Repeated answers of one node count once; an answer after a failure counts."""
         if node not in self.met_by:
             self.met_by.append(node)
-            self.failed.pop(node, None)
+            if self.failed:
+                self.failed.pop(node, None)
 
     def no(self, node: NodeId, why: str) -> None:
         """`node` did not, and will not: `why` in one or two words ("down", "refused: disk full")."""

@@ -59,6 +59,7 @@ class Cluster:
         self.events: deque[dict[str, object]] = deque(maxlen=EVENTS_MAX)
         self.waiting_because = "looking for a cluster"
         self._preference: tuple[tuple[NodeId, ...], ...] = ()
+        self._owners: tuple[tuple[NodeId, ...], ...] = ()
         self._names: dict[int, str] = {}
         self._refresh()
 
@@ -101,12 +102,11 @@ class Cluster:
 
     def owners(self, key: bytes) -> tuple[NodeId, ...]:
         """The first N of the preference list."""
-        preference = self._preference
-        return preference[partition_of(key, len(preference))][: self.state.quorums.n]
+        return self._owners[partition_of(key, len(self._owners))]
 
     def owners_of(self, partition: int) -> tuple[NodeId, ...]:
         """The owners of one partition."""
-        return self._preference[partition][: self.state.quorums.n]
+        return self._owners[partition]
 
     def preference_of(self, partition: int) -> tuple[NodeId, ...]:
         """The whole preference list of one partition."""
@@ -195,7 +195,9 @@ class Cluster:
         """Recompute what is derived: preference lists and the names of dot epochs."""
         self._names = {epoch: member.name for member in self.members.values() for epoch in member.epochs}
         if self.ring is not None:
-            self._preference = ring.preference_lists(self.ring.seats, self.ring.owners, self.ring.quorums.n)
+            n = self.ring.quorums.n
+            self._preference = ring.preference_lists(self.ring.seats, self.ring.owners, n)
+            self._owners = tuple(nodes[:n] for nodes in self._preference)
 
 
 def address_of(member: Member) -> str:

@@ -9,6 +9,8 @@ can then miss it (monotonic reads). With 2R > N that costs something only when t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
 from node.core.limits import HEDGE_MS
@@ -21,6 +23,8 @@ from node.wire.errors import RemoteWireError
 from node.wire.messages import Fetch, Fetched, Replicate, Replicated
 from node.wire.requests import Failed, Found
 from node.wire.rows import decode_row, encode_row
+
+HEDGE_S = HEDGE_MS / 1000
 
 
 class GetOperation(Operation):
@@ -58,30 +62,38 @@ class GetOperation(Operation):
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Ask R owners, ourselves first, then in an order that spreads the load."""
+        shared, tally, ticket = self.shared, self.tally, self.ticket
+        others = self._others_up()
+        if tally.failed and tally.verdict is Verdict.FAILED:
+            self._fail(out)
+            return
+        timers = shared.timers
+        timers.set(self.deadline, ticket)
+        if len(others) > 1:
+            turn = ticket % len(others)
+            others = others[turn:] + others[:turn]
+        wanted = tally.need
+        if shared.me in tally.nodes:
+            out.load(ticket, self.key)
+            wanted -= 1
+        fetch = Fetch(ticket, self.epoch, self.key)
+        for owner in others[:wanted]:
+            out.send(owner, fetch)
+        self._unasked = others[wanted:]
+        if wanted and self._unasked:
+            timers.set(now + HEDGE_S, ticket)
+
+    def _others_up(self) -> list[NodeId]:
+        """The owners beside us that answer; the tally notes the rest."""
         cluster, me, tally = self.shared.cluster, self.shared.me, self.tally
         others = []
         for owner in tally.nodes:
-            if owner == me:
-                continue
-            if cluster.is_up(owner):
-                others.append(owner)
-            else:
-                tally.no(owner, "down")
-        if tally.verdict is Verdict.FAILED:
-            self._fail(out)
-            return
-        timers = self.shared.timers
-        timers.set(self.deadline, self.ticket)
-        turn = self.ticket % len(others) if others else 0
-        self._unasked = others[turn:] + others[:turn]
-        wanted = tally.need
-        if me in tally.nodes:
-            out.load(self.ticket, self.key)
-            wanted -= 1
-        for _ in range(wanted):
-            self._ask_next(out)
-        if self._unasked and wanted:
-            timers.set(now + HEDGE_MS / 1000, self.ticket)
+            if owner != me:
+                if cluster.is_up(owner):
+                    others.append(owner)
+                else:
+                    tally.no(owner, "down")
+        return others
 
     def _ask_next(self, out: Outbox) -> None:
         if self._unasked:
@@ -136,11 +148,10 @@ class GetOperation(Operation):
             return
         self.rows[node] = row
         self.tally.yes(node)
-        if self.tally.verdict is not Verdict.MET:
+        if len(self.tally.met_by) < self.tally.need:
             return
-        rows = list(self.rows.values())
         try:
-            self.merged = merged_row(rows)
+            self.merged = merged_row(self.rows.values())
         except RemoteWireError:
             self._lost_malformed(now, out)
             return
@@ -237,10 +248,12 @@ class GetOperation(Operation):
         self.asker.answer(result, out)
 
 
-def merged_row(rows: list[bytes | None]) -> Row:
-    """Merge rows as several nodes hold them; RemoteWireError if one is malformed."""
-    distinct = dict.fromkeys(row for row in rows if row is not None)
-    merged = EMPTY
-    for row in distinct:
-        merged = merge(merged, decode_row(row))
+def merged_row(rows: Iterable[bytes | None]) -> Row:
+    """Merge rows as several nodes hold them; RemoteWireError if one is malformed. Equal rows are decoded once."""
+    merged, last = EMPTY, None
+    for row in rows:
+        if row is not None and row != last:
+            decoded = decode_row(row)
+            merged = decoded if merged is EMPTY else merge(merged, decoded)
+            last = row
     return merged

@@ -7,7 +7,7 @@ import pytest
 from node.core.ids import NodeId
 from node.core.quorum import Tally, Verdict
 
-NODES = [NodeId(name) for name in ("n1", "n2", "n3")]
+NODES = tuple(NodeId(name) for name in ("n1", "n2", "n3"))
 
 
 def tally(need: int, said: str) -> Tally:
