@@ -1,8 +1,8 @@
-"""Screens of values: one value, or siblings side by side with the clocks that prove them."""
+"""Screens of values: one value, siblings, and where a key lives."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from dynamo_cli.render.plain import clock_text, decode, quoted, show, show_lines, sibling_label
 from dynamo_cli.render.rows import reading_values, size_text, time_text
+from dynamo_cli.render.siblings import Siblings, value_text
 
 Document = Mapping[str, Any]
 
@@ -19,7 +20,7 @@ def reading_screen(document: Document, *, wide: bool = False) -> RenderableType:
     """A dyn.get/v1 document: the value with its story below it, or all siblings in a table."""
     values = document["values"]
     if len(values) != 1:
-        return Group(*sibling_lines(document, wide=wide))
+        return Siblings(document, wide=wide)
     [value], [data] = values, reading_values(document)
     body = Text(show_lines(data) if data else '""', style="value")
     return Group(body, story_line(value, len(data)))
@@ -32,59 +33,8 @@ def story_line(value: Document, size: int) -> Text:
     return line.append("".join(f"  {part}" for part in parts if part), style="quiet")
 
 
-def sibling_lines(document: Document, *, wide: bool = False) -> list[RenderableType]:
-    """The heading, the table and the common past of a key's siblings."""
-    values = document["values"]
-    heading = Text(f"! {len(values)} siblings: their writers did not see each other", style="warn")
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
-    table.add_column("")
-    table.add_column("VALUE", overflow="fold" if wide else "ellipsis", no_wrap=not wide, ratio=None)
-    for name in ("CLOCK", "WRITER", "WRITTEN", "SIZE"):
-        table.add_column(name, no_wrap=True, justify="right" if name == "SIZE" else "left")
-    for index, (value, data) in enumerate(zip(values, reading_values(document), strict=True)):
-        table.add_row(
-            Text(sibling_label(index), style="label"),
-            Text(value_text(data), style="value"),
-            Text(clock_text(value["clock"]), style="clock"),
-            Text(show(value["writer"] or ""), style="quiet"),
-            Text(time_text(value["written_at"]), style="quiet"),
-            Text(size_text(len(data)), style="quiet"),
-        )
-    lines: list[RenderableType] = [heading, table]
-    past = common_past(values)
-    if past is not None:
-        who = "all" if len(values) > 2 else "both"
-        follow = f"{who} follow {clock_text(past)}" if past else "they have no common past"
-        lines.append(Text(follow + events_text(values), style="quiet"))
-    return lines
-
-
-EVENTS_SHOWN_MAX = 5
-"""Siblings whose events fit a line."""
-
-
-def events_text(values: Sequence[Document]) -> str:
-    """Each sibling's own event. Without it, {n3:2} would seem to have seen {n3:1}: two writes through one node."""
-    dots = [value.get("dot") for value in values]
-    if len(dots) > EVENTS_SHOWN_MAX or not all(isinstance(dot, str) for dot in dots):
-        return ""
-    return ":  " + ", ".join(f"{sibling_label(i)} is event {show(str(dot))}" for i, dot in enumerate(dots))
-
-
-def common_past(values: Sequence[Document]) -> dict[str, int] | None:
-    """What all writers had seen, as a clock: the smallest count a node has in all pasts. None where it is not told."""
-    pasts: list[dict[str, int]] = [value["past"] for value in values if value.get("past") is not None]
-    if len(pasts) < len(values):
-        return None
-    return {node: min(past[node] for past in pasts) for node in pasts[0] if all(node in past for past in pasts)}
-
-
-def value_text(data: bytes) -> str:
-    """A value in a cell: escaped, and in quotes when it is empty or begins or ends with a space."""
-    text = show(data)
-    return f'"{text}"' if text != text.strip() or not text else text
-
-
+CLOCKS_COLUMNS = 32
+"""Clocks of one replica that leave room for a note beside them."""
 VERDICT_STYLES = {"ok": "good", "conflict": "warn", "stale": "warn", "deleted": "quiet", "absent": "quiet"}
 
 
@@ -94,10 +44,12 @@ def explain_screen(document: Document, *, wide: bool = False) -> RenderableType:
     place = f"md5 {show(document['md5'])[:8]}…   partition {document['partition']}   epoch {document['epoch']}"
     head = Text.assemble(("key  ", "label"), quoted(key), (f"   {size_text(len(key))}   {place}", "quiet"))
     table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
-    for name in ("REPLICA", "ROLE", "STATE", "HOLDS", "VERSIONS", "NOTE"):
+    clocks = [" ".join(clock_text(v["clock"]) for v in replica["versions"] or []) for replica in document["replicas"]]
+    told = wide or max(map(len, clocks), default=0) <= CLOCKS_COLUMNS  # else HOLDS and the list below must do
+    for name in ("REPLICA", "ROLE", "STATE", "HOLDS", *(("VERSIONS",) if told else ()), "NOTE"):
         table.add_column(name, no_wrap=name != "NOTE", overflow="ellipsis")
     labels = {repr(version["clock"]): sibling_label(i) for i, version in enumerate(document["merged"])}
-    for replica in document["replicas"]:
+    for replica, clock in zip(document["replicas"], clocks, strict=True):
         versions = replica["versions"] or []
         holds = "?" if replica["versions"] is None else " ".join(labels.get(repr(v["clock"]), "old") for v in versions)
         note = f"hint for {replica['hint_for']}" if replica["hint_for"] else replica["note"] or ""
@@ -106,7 +58,7 @@ def explain_screen(document: Document, *, wide: bool = False) -> RenderableType:
             show(replica["role"]),
             Text(show(replica["state"]), style="good" if replica["state"] == "up" else "bad"),
             holds or "-",
-            Text(" ".join(clock_text(v["clock"]) for v in versions) or "-", style="clock"),
+            *((Text(clock or "-", style="clock"),) if told else ()),
             Text(show(note), style="quiet"),
         )
     lines: list[RenderableType] = [head, Text(), table, Text()]

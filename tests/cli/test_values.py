@@ -134,11 +134,39 @@ def test_siblings_on_a_terminal_are_all_shown() -> None:
         result = dyn("get", "k", "--color", "never", node=node, terminal=True)
         assert dyn("get", "k", "--one", node=node, terminal=True).status == 4
     assert result.status == 0
-    assert result.out.splitlines()[2:] == [
-        "A  milk   {n1:2}        ada@host  2026-11-23 12:03:11.402   4 B",
-        "B  beer   {n1:1, n2:1}  bob       2026-11-23 12:03:11.402   4 B",
+    assert result.out.splitlines() == [
+        "! 2 siblings: their writers did not see each other   2026-11-23",
+        "   VALUE  CLOCK         WRITER    WRITTEN       SIZE",
+        "A  milk   {n1:2}        ada@host  12:03:11.402   4 B",
+        "B  beer   {n1:1, n2:1}  bob       12:03:11.402   4 B",
     ]
     assert "dyn merge k --take A" in result.err
+
+
+@pytest.mark.parametrize("columns", [60, 72, 80, 92, 120])
+def test_siblings_keep_labels_clocks_and_times_whatever_the_width(columns: int) -> None:
+    clocks = [{"n1": 12, "n2": 1}, {"n1": 11, "n2": 1, "n3": 1}]
+    long = [b'["milk","a value that is as long as a whole line of a terminal, or even a little longer"]', b"x"]
+    found = [version(value, clock) for value, clock in zip(long, clocks, strict=True)]
+    with fake_node(DYN_GET=reading(*found)) as node:
+        result = dyn("get", "k", "--color", "never", node=node, terminal=True, environ={"COLUMNS": str(columns)})
+    *_, head, a, b = result.out.splitlines()
+    assert max(map(len, (head, a, b))) <= columns
+    assert a.startswith('A  ["mil')
+    assert "…" in a
+    assert "{n1:12, n2:1}" in a
+    assert "{n1:11, n2:1, n3:1}" in b
+    assert "12:03:11.402" in b
+    assert ("SIZE" in head) is (columns > 80)
+
+
+def test_siblings_of_two_days_tell_the_dates() -> None:
+    days = [version(b"a", {"n1": 1}), version(b"b", {"n2": 1}, written_at="2026-11-24T00:00:00.000Z")]
+    with fake_node(DYN_GET=reading(*days)) as node:
+        out = dyn("get", "k", "--color", "never", node=node, terminal=True).out.splitlines()
+    assert out[0] == "! 2 siblings: their writers did not see each other"
+    assert "2026-11-23 12:03:11.402" in out[2]
+    assert "2026-11-24 00:00:00.000" in out[3]
 
 
 def test_siblings_as_json_are_all_there_and_still_a_conflict() -> None:
@@ -161,7 +189,7 @@ def test_siblings_name_their_common_past_where_it_is_known(pasts: tuple[object, 
     two = [version(b"v%d" % i, {"n1": 2 + i}, past=past) for i, past in enumerate(pasts)]
     with fake_node(DYN_GET=reading(*two)) as node:
         last = dyn("get", "k", "--color", "never", node=node, terminal=True).out.splitlines()[-1]
-    assert last == words if words else last.startswith("B  ")
+    assert last == f"{words}:  A is event n1:2, B is event n1:3" if words else last.startswith("B  ")
 
 
 # put --------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def fake_node(replies: dict[str, Reply] | None = None, **more: Reply) -> Iterato
 def version(value: bytes | None, clock: dict[str, int], *, writer: str = "ada@host", **more: object) -> tuple[Any, ...]:
     """One version for `reading`: its value and its story."""
     node, n = next(reversed(clock.items()))
-    story = {"dot": {node: n}, "clock": clock, "written_at": "2026-11-23T12:03:11.402Z", "writer": writer}
+    story = {"dot": f"{node}:{n}", "clock": clock, "written_at": "2026-11-23T12:03:11.402Z", "writer": writer}
     return value, {**story, "deleted": value is None, **more}
 
 
