@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from node.core.limits import CLOCK_ENTRIES_MAX, EPOCHS_MAX, ROW_BYTES_MAX, SIBLINGS_MAX
-from node.core.version import EMPTY, Actor, Clock, Row, advance, covers, join, last_n, merge
+from node.core.version import EMPTY, Actor, Clock, Row, add, advance, join, last_n, merge
 from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Refusal, Refused, Totals
 from node.wire.rows import encode_row, trusted_row
 
@@ -125,7 +125,7 @@ class Counts:
 
 
 def _conflicts(row: Row) -> bool:
-    return len(row.versions) > 1 and len(row.live) > 1
+    return len(row.versions) > 1 and _live(row) > 1
 
 
 def advance_record(record: Record | None, write: Advance, names: Names) -> tuple[Record | None, Outcome]:
@@ -142,9 +142,18 @@ def advance_record(record: Record | None, write: Advance, names: Names) -> tuple
     if refused is not None:
         names.births = born
         return record, refused
-    replaced = sum(1 for version in row.versions if version.value is not None and covers(context, version.dot))
-    mine = next(version for version in new.versions if version.dot == dot)
-    return Record(data, actor.birth, new), Advanced(data, mine.clock, dot, replaced, len(new.live))
+    siblings = _live(new)
+    replaced = _live(row) + (write.value is not None) - siblings
+    return Record(data, actor.birth, new), Advanced(data, add(context, dot), dot, replaced, siblings)
+
+
+def _live(row: Row) -> int:
+    """How many values a reader would get."""
+    live = 0
+    for version in row.versions:
+        if version.value is not None:
+            live += 1
+    return live
 
 
 def _refusal(row: Row, row_bytes: int, new: Row, new_bytes: int) -> Refused | None:
