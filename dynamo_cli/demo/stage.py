@@ -105,6 +105,8 @@ class Stage:
     def _ended(self, line: str, found: int, expected: ExitStatus) -> None:
         if found == CLOSED_PIPE:
             raise ReaderGone  # the command said it quietly, as commands do; the whole tour must end
+        if found == ExitStatus.INTERRUPTED:
+            raise KeyboardInterrupt
         self.env.write("\n")
         if found != expected:
             raise CheckFailed(f"expected: {line} ends with exit code {int(expected)}; found: {int(found)}")

@@ -15,6 +15,7 @@ from dynamo_cli.commands.demo import banner, signals_raised
 from dynamo_cli.demo.processes import DemoCluster, NodeFailed, child_environ, make_folder, make_key, places, program
 from dynamo_cli.demo.stage import CheckFailed, Stage
 from dynamo_cli.demo.tour import Tour
+from dynamo_cli.environment import ReaderGone
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
@@ -241,6 +242,17 @@ def test_a_command_is_shown_before_it_runs_and_checked_by_its_exit_code() -> Non
     lines = out.getvalue().decode().splitlines()
     assert lines[0] == "$ dyn get k"
     assert lines[1].startswith('dyn: no key "k"')
+
+
+@pytest.mark.parametrize(("status", "ends"), [(130, KeyboardInterrupt), (141, ReaderGone)])
+def test_what_ends_a_command_from_outside_ends_the_tour(
+    monkeypatch: pytest.MonkeyPatch, status: int, ends: type[BaseException]
+) -> None:
+    """Ctrl-C, and a pipe that is closed: no failed check, but the end."""
+    monkeypatch.setattr("dynamo_cli.demo.stage.run", lambda argv, env: status)
+    stage, _ = staged()
+    with pytest.raises(ends):
+        stage.dyn("cluster status")
 
 
 def test_a_tour_without_its_nodes_fails_in_one_sentence(tmp_path: Path) -> None:
