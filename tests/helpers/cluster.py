@@ -44,8 +44,9 @@ def eventually(condition: Callable[[], object], what: str = "", *, seconds: floa
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens on a port of loopback, or lately did."""
+    """Whether nothing listens on a port of loopback; one that lately was used will do."""
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

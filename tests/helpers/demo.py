@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.helpers.cluster import ROOT, eventually
+from tests.helpers.cluster import ROOT, eventually, is_free
 
 PORTS = [*range(26000, 26100, 10), *range(26610, 26700, 10)]
 """Base ports: a demo of up to nine nodes uses so many ports after each, and 100 and 200 above."""
-
-
-def is_free(port: int) -> bool:
-    """Whether nothing listens on a port of loopback; one that lately was used will do."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def free_base(nodes: int) -> int:

@@ -27,14 +27,16 @@ def seat(i: int, zone: str = "", weight: int = 1) -> Seat:
     return Seat(NodeId(f"{i:032x}"), zone, weight)
 
 
-def grow(partitions: int, n: int, to: int, zones: int = 1) -> Iterator[Grown]:
-    """Yield the ring after each join, from one seat to `to`; the i-th node is in zone i mod `zones`."""
+def grow(partitions: int, n: int, to: int, zones: int = 1, *, first: int = 1) -> Iterator[Grown]:
+    """Yield the ring after each join, from `first` seats to `to`; the i-th node is in zone i mod `zones`."""
     seats: tuple[Seat, ...] = (seat(0, "z0"),)
     # Not `found`, which insists on a power of two: the paper's figure 8 has other sizes.
     owners = found(seats[0], partitions) if partitions & (partitions - 1) == 0 else (0,) * partitions
+    for i in range(1, first):
+        seats, owners = join(seats, owners, seat(i, f"z{i % zones}"), n)
     before = preference_lists(seats, owners, n)
     yield Grown(seats, owners, before, balance(before, n), 0.0)
-    for i in range(1, to):
+    for i in range(first, to):
         seats, owners = join(seats, owners, seat(i, f"z{i % zones}"), n)
         lists = preference_lists(seats, owners, n)
         moved = len(plan(before, lists, n)) / ideal_join(partitions, n, len(seats))
