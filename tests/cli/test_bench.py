@@ -1,0 +1,132 @@
+"""`dyn bench` against a scripted node: what it sends, what it counts, how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from dynamo_cli.load import percentile_ms
+from tests.helpers.cli import dyn
+from tests.helpers.fake_node import HANG, HANG_UP, Err, FakeNode
+
+
+@pytest.fixture
+def node() -> Iterator[FakeNode]:
+    """A node that takes and gives everything."""
+    fake = FakeNode({"GET": b"v" * 10, "SET": b"OK", "AUTH": b"OK"})
+    yield fake
+    fake.close()
+
+
+def run(node: FakeNode, *words: str) -> dict[str, object]:
+    """Run a short measurement; returns its JSON document."""
+    result = dyn("bench", "--json", "--keys", "50", *words, node=node)
+    assert result.status == 0, result.err
+    document: dict[str, object] = json.loads(result.out)
+    return document
+
+
+def test_a_count_is_kept_and_every_request_measured(node: FakeNode) -> None:
+    """As many as asked for, give or take what is in flight when the last one is counted."""
+    document = run(node, "--op", "put", "--count", "200", "--clients", "4", "--size", "10")
+    assert document["schema"] == "dyn.bench/v1"
+    sets = [words for words in node.asked if words[0] == b"SET"]
+    assert document["requests"] == len(sets)
+    assert 200 <= len(sets) < 200 + 4
+    assert {len(words[2]) for words in sets} == {10}
+    assert {words[1] for words in sets} <= {b"key:%012d" % number for number in range(50)}
+
+
+def test_reads_find_keys_that_were_written_first(node: FakeNode) -> None:
+    """Every key once, before anything is measured; the writing is not part of the figures."""
+    document = run(node, "--op", "get", "--count", "100")
+    written = [words[1] for words in node.asked if words[0] == b"SET"]
+    assert sorted(written) == [b"key:%012d" % number for number in range(50)]
+    assert list(document["ops"]) == ["get"]  # type: ignore[call-overload]  # a JSON object
+
+
+def test_no_fill_writes_nothing(node: FakeNode) -> None:
+    """For a cluster that has its keys."""
+    run(node, "--op", "get", "--count", "50", "--no-fill")
+    assert not [words for words in node.asked if words[0] == b"SET"]
+
+
+def test_mixed_keeps_its_share_of_reads(node: FakeNode) -> None:
+    """80 percent gets, give or take chance; the same seed draws the same."""
+    document = run(node, "--count", "1000", "--reads", "80", "--no-fill")
+    ops = document["ops"]
+    assert isinstance(ops, dict)
+    assert 700 < ops["get"]["count"] < 900
+
+
+def test_a_pipeline_is_sent_at_once(node: FakeNode) -> None:
+    """And each of its replies is counted."""
+    document = run(node, "--op", "put", "--count", "160", "--clients", "2", "--pipeline", "16")
+    assert document["requests"] == len([words for words in node.asked if words[0] == b"SET"])
+
+
+def test_errors_are_counted_by_prefix_and_fail_the_run() -> None:
+    """A figure that hides errors is no figure: exit 8."""
+    fake = FakeNode({"SET": Err("UNAVAILABLE 1 of the 2 owners")})
+    try:
+        result = dyn("bench", "--json", "--op", "put", "--count", "20", node=fake)
+    finally:
+        fake.close()
+    assert result.status == 8
+    document = json.loads(result.out)
+    assert document["errors"]["UNAVAILABLE"] >= 20
+    assert document["ops"] == {}
+
+
+def test_nobody_there() -> None:
+    """Exit 5, one line."""
+    result = dyn("bench", "--count", "1", "-n", "127.0.0.1:1")
+    assert result.status == 5
+    assert "cannot reach 127.0.0.1:1" in result.err
+
+
+def test_a_node_that_goes_away_ends_the_run() -> None:
+    """In the middle of it: exit 5, and which node."""
+    fake = FakeNode({"SET": HANG_UP})
+    try:
+        result = dyn("bench", "--op", "put", "--count", "10", node=fake)
+    finally:
+        fake.close()
+    assert result.status == 5
+    assert "is gone in the middle of the run" in result.err
+
+
+def test_a_node_that_says_nothing_ends_the_run() -> None:
+    """A measurement does not hang: exit 7."""
+    fake = FakeNode({"SET": HANG})
+    try:
+        result = dyn("bench", "--op", "put", "--count", "10", "--timeout", "0.1", node=fake)
+    finally:
+        fake.close()
+    assert result.status == 7
+    assert "no reply from any connection" in result.err
+
+
+@pytest.mark.parametrize("words", [("--clients", "1001"), ("--reads", "101"), ("--op", "scan"), ("--pipeline", "0")])
+def test_bad_options(words: tuple[str, ...]) -> None:
+    """Exit 2, before anything is sent."""
+    assert dyn("bench", *words).status == 2
+
+
+def test_the_table_has_a_row_an_operation(node: FakeNode) -> None:
+    """For people, within 80 columns."""
+    result = dyn("bench", "--keys", "10", "--count", "100", "--color", "never", node=node, terminal=True)
+    assert result.status == 0
+    assert "OPS/S" in result.out
+    assert "total" in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
+
+
+def test_percentiles() -> None:
+    """The value that this share of the requests stayed within."""
+    assert percentile_ms([], 0.5) is None
+    assert percentile_ms([0.001], 0.999) == 1.0
+    assert percentile_ms([n / 1000 for n in range(1, 101)], 0.5) == 51.0
+    assert percentile_ms([n / 1000 for n in range(1, 101)], 0.99) == 100.0
