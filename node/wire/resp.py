@@ -139,8 +139,7 @@ class RequestReader:
         self._reader = hiredis.Reader()
         if items is None or not _are_requests(items):
             return None
-        self._keep_rest(data, items)
-        return items
+        return items + self._rest(data, items)
 
     def _parse(self, data: bytes, *, mark: bytes) -> list[Any] | None:
         """Everything that is complete. The mark comes out as a number of its own only if nothing is left before it."""
@@ -156,15 +155,17 @@ class RequestReader:
             return None
         return items
 
-    def _keep_rest(self, data: bytes, items: list[list[bytes]]) -> None:
-        """hiredis stopped inside a command: find where it began, keep it as bytes, and look at its headers."""
+    def _rest(self, data: bytes, items: list[list[bytes]]) -> list[Item]:
+        """hiredis stopped inside something: find where that began, keep it as bytes, and look at its headers.
+
+        Most often it is half a command. A line that begins like a bulk string is a command all the same.
+        """
         at = 0
         for item in items:
             words: tuple[Any, ...] = tuple(item)
             at += len(hiredis.pack_command(words))
         self._buffer = bytearray(data[at:])
-        rest = self._walk()
-        assert not rest, f"hiredis stopped before a command that was complete: {rest!r}"
+        return self._walk()
 
     # The careful way ---------------------------------------------------------------------------------------
 

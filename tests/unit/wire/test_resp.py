@@ -73,6 +73,9 @@ CASES: list[tuple[bytes, list[Item], str]] = [
     (SET + b"PING\r\n" + GET, [[b"SET", b"a", b"xyz"], [b"PING"], [b"GET", b"a"]], ""),
     (b"+PING\r\n" + GET, [[b"+PING"], [b"GET", b"a"]], ""),
     (b"%0\r\n" + GET, [[b"%0"], [b"GET", b"a"]], ""),
+    (GET + b"$1\r\n", [[b"GET", b"a"], [b"$1"]], ""),  # to hiredis the beginning of something, here a line
+    (GET + b"$1\r\n" + GET, [[b"GET", b"a"], [b"$1"], [b"GET", b"a"]], ""),
+    (GET + b"$9 'a\r\n", [[b"GET", b"a"]], "unbalanced quotes in request"),
     (GET + b"%0\r\n~1\r\n>1\r\n:0\r\n", [[b"GET", b"a"], [b"%0"], [b"~1"], [b">1"], [b":0"]], ""),
     # no Redis client
     (b"GET / HTTP/1.1\r\n", [], HTTP),
