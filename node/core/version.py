@@ -196,7 +196,7 @@ def advance(
     dot = Dot(*actor, last_n(seen, actor) + 1)
     new = Version(dot, context, value, written_at_ms, writer)
     kept = [version for version in row.versions if not covers(context, version.dot)]
-    return Row(join(seen, (dot,)), tuple(sorted([*kept, new], key=_dot) if kept else [new])), dot
+    return Row(add(seen, dot), tuple(sorted([*kept, new], key=_dot) if kept else [new])), dot
 
 
 def last_n(clock: Clock, actor: Actor) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.core.version import EMPTY, Actor, Dot, Row, add, advance, check, check_clock, covers, descends, join, merge
@@ -109,6 +109,10 @@ def test_merge_keeps_its_laws_where_stores_went_wrong(a: Row, b: Row, c: Row) ->
     assert merge(a, a) == a
 
 
+BEYOND_A_GAP = Row(clock_of({Dot(1, 1, 2), Dot(2, 1, 1)}), (version(2, 1, 1, past=clock_of({Dot(1, 1, 2)})),))
+
+
+@example((BEYOND_A_GAP, BEYOND_A_GAP), 1, 1)
 @given(reachable_rows(2), st.sampled_from([1, 2, 9]), st.integers(1, 3))
 def test_advance_replaces_exactly_what_its_context_covers(rows: tuple[Row, Row], epoch: int, birth: int) -> None:
     row, reader = rows
