@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
+import signal
 import tempfile
 from collections.abc import Generator
 from importlib.metadata import PackageNotFoundError, distribution
@@ -40,6 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
         ("CACHE", ".cache"),
     ):
         os.environ[f"XDG_{name}_HOME"] = str(Path(home.name, folder))
+    # A job in the background ignores Ctrl-C, under nohup a hang-up; so would its children, and tests send both.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     if stale := stale_files():
         raise pytest.UsageError(
             f"the installed dyn-kv is not this checkout ({stale[0]} differs, {len(stale)} files in all): "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,18 @@ class Installed:
 
     def locate(self) -> Path:
         return self.path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["background", "nohup"])
+def test_the_programs_under_test_hear_signals_that_the_runner_ignores(number: signal.Signals, tmp_path: Path) -> None:
+    source = (
+        "import subprocess, sys\n"
+        "def test_it():\n"
+        f"    code = 'import os, time; os.kill(os.getpid(), {number:d}); time.sleep(9)'\n"
+        "    assert subprocess.run([sys.executable, '-c', code], stderr=subprocess.DEVNULL).returncode == -{number:d}\n"
+    ).replace("{number:d}", f"{number:d}")
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert outcome(tmp_path, source)[0] == 0
+    finally:
+        signal.signal(number, before)
