@@ -21,12 +21,14 @@ ROOT = Path(__file__).parents[1]
 KEPT = ("DYN_LONG", "DYN_REQUIRE_ALL")
 """Variables that steer the tests; all other DYN_* of the caller's shell would steer the program under test."""
 
-settings.register_profile("short", max_examples=100, deadline=None, print_blob=True)
-settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True)
+# A gate gives one answer for one checkout; who looks for more asks for it: --hypothesis-profile=search.
+settings.register_profile("short", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("long", max_examples=1000, deadline=None, derandomize=True)
+settings.register_profile("search", max_examples=5000, deadline=None, print_blob=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    settings.load_profile("long" if LONG else "short")
+    settings.load_profile(config.getoption("hypothesis_profile", None) or ("long" if LONG else "short"))
     home = tempfile.TemporaryDirectory(prefix="dyn-tests-")
     config.add_cleanup(home.cleanup)
     for name in [name for name in os.environ if name.startswith("DYN_") and name not in KEPT]:

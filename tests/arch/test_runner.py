@@ -120,3 +120,9 @@ def test_the_programs_under_test_hear_signals_that_the_runner_ignores(number: si
         assert outcome(tmp_path, source)[0] == 0
     finally:
         signal.signal(number, before)
+
+
+def test_generated_cases_are_the_same_in_every_run_unless_asked_for_others(tmp_path: Path) -> None:
+    source = "from hypothesis import settings\ndef test_it():\n    assert settings().derandomize\n"
+    assert outcome(tmp_path, source)[0] == 0
+    assert outcome(tmp_path, source, PYTEST_ADDOPTS="--hypothesis-profile=search")[0] == 1
