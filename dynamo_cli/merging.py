@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dynamo_cli.render.plain import sibling_label
+from dynamo_cli.render.plain import shell_word, sibling_label
 
 
 class CannotUnite(ValueError):
@@ -41,3 +41,13 @@ def _join(values: list[dict[str, object]]) -> dict[str, object]:
             if joined.setdefault(name, member) != member:
                 raise CannotUnite(f"the siblings differ in {name!r}")
     return joined
+
+
+def settle_hint(key: bytes, values: Sequence[bytes]) -> str:
+    """The line under siblings: the ways of merge that work on these values, so a union only where there is one."""
+    try:
+        union(values)
+        ways = "--take A  ·  --union  ·  --value V"
+    except CannotUnite:
+        ways = "--take A  ·  --value V"
+    return f"settle it:  dyn merge {shell_word(key)} {ways}"

@@ -13,7 +13,7 @@ from dynamo_cli.call import Call, View
 from dynamo_cli.commands.values import Key, Strict, WriteQuorum, get_document, read_value, reading_screen, report
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.merging import CannotUnite, union
+from dynamo_cli.merging import CannotUnite, settle_hint, union
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import clock_text, quoted, shell_word, shortened, show, sibling_label
 from dynamo_cli.render.rows import reading_rows
@@ -59,7 +59,7 @@ def merge(
         return ExitStatus.OK
     if take is None and value is None and not with_union:
         call.emit(get_document(reading), View(reading_screen, reading_rows))
-        call.note(f"settle it:  dyn merge {shell_word(key)} --take A  ·  --union  ·  --value V")
+        call.note(settle_hint(key, [version.value for version in reading.live if version.value is not None]))
         return ExitStatus.CONFLICT
     data = read_value(call, value) if value is not None else choose(reading, take)
     with call.timed() as took_ms:

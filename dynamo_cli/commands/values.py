@@ -150,8 +150,9 @@ def reading_screen(document: Document, wide: bool) -> RenderableType:
 def _remark(reading: store.Reading, took_ms: float) -> str:
     """The last line under a read on a terminal: how to settle siblings, and how long it took."""
     if len(reading.live) > 1:
-        key = shell_word(reading.key)
-        return f"settle it:  dyn merge {key} --take A  ·  --union  ·  --value V"
+        from dynamo_cli.merging import settle_hint
+
+        return settle_hint(reading.key, [version.value for version in reading.live if version.value is not None])
     return f"{took_ms:.1f} ms"
 
 

@@ -121,3 +121,10 @@ def test_the_schema_is_documented() -> None:
             told[list(told)[-1]].append(column)
     assert told == {table.name: [column.name for column in table.columns] for table in ours}
     database.close()
+
+
+def test_the_conflict_of_the_readme_has_the_union_it_promises() -> None:
+    from dynamo_cli.merging import union
+
+    writes = [shlex.split(line, comments=True) for line in README.splitlines() if "DYN.PUT cart CONTEXT" in line]
+    assert union([words[-1].encode() for words in writes]) == b'["milk","eggs","beer"]'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynamo_cli.merging import CannotUnite, union
+from dynamo_cli.merging import CannotUnite, settle_hint, union
 from tests.helpers.cli import dyn
 from tests.helpers.fake_node import RECEIPT, FakeNode, fake_node, reading, version
 
@@ -81,3 +81,8 @@ def test_what_has_no_union(values: list[bytes], why: str) -> None:
     with fake_node(DYN_GET=reading(*(version(v, {f"n{i}": 1}) for i, v in enumerate(values))), DYN_PUT=RECEIPT) as node:
         assert dyn("merge", "k", "--union", node=node).status == 4
         assert written(node) is None
+
+
+def test_the_hint_offers_a_union_only_where_there_is_one() -> None:
+    assert settle_hint(b"k", [b"[1]", b"[2]"]) == "settle it:  dyn merge k --take A  ·  --union  ·  --value V"
+    assert settle_hint(b"a b", [b"milk", b"beer"]) == "settle it:  dyn merge 'a b' --take A  ·  --value V"
