@@ -107,7 +107,9 @@ class GetOperation(Operation):
             self._lost(self.shared.me, "row unreadable", out)
 
     def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
-        """An owner's row, or why it cannot say."""
+        """An owner's row, or why it cannot say. Nobody else's word counts."""
+        if peer not in self.tally.nodes:
+            return
         if message.refused:
             self._lost(peer, f"refused ({message.refused})", out)
         else:
@@ -223,7 +225,7 @@ class GetOperation(Operation):
 
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
         """An owner's copy of the merged row."""
-        if self.written_back is None:
+        if self.written_back is None or peer not in self.written_back.nodes:
             return
         if message.refused:
             self.written_back.no(peer, f"refused ({message.refused})")

@@ -85,7 +85,9 @@ class PutOperation(Operation):
         self._decide(now, out)
 
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
-        """An owner stored the row (and may hold more than we knew), or would not."""
+        """An owner stored the row (and may hold more than we knew), or would not. Nobody else's word counts."""
+        if self.advanced is None or peer not in self.tally.nodes:
+            return
         if message.refused:
             self.tally.no(peer, f"refused ({message.refused})")
         else:

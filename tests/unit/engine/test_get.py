@@ -9,7 +9,7 @@ from node.storage.port import Merge
 from node.wire.messages import Fetch, Fetched, Replicate, Replicated
 from node.wire.requests import Failed, Found, Get
 from node.wire.rows import encode_row
-from tests.helpers.engine import EPOCH, KEY, Engine, row_of
+from tests.helpers.engine import EPOCH, KEY, Engine, node_id, row_of
 
 
 def fetches(engine: Engine, name: str) -> list[Fetch]:
@@ -131,6 +131,18 @@ def test_a_malformed_row_is_no_evidence() -> None:
     assert ticket not in engine.replies
     answer(engine, spared, row_of(b"v"))
     assert found(engine, ticket) == [b"v"]
+
+
+def test_only_owners_count() -> None:
+    """A row from a node that is no owner is no evidence."""
+    engine = Engine(nodes=5)
+    key = next(k for k in (b"key%d" % i for i in range(1000)) if engine.owners(k)[0] == node_id("n1"))
+    stranger = next(name for name in ("n2", "n3", "n4", "n5") if node_id(name) not in engine.owners(key))
+    ticket = engine.ask(Get(key))
+    rid = engine.out.loads[-1][0]
+    engine.load(row_of(b"v"))
+    engine.receive(stranger, Fetched(rid, None, ""))
+    assert ticket not in engine.replies
 
 
 def test_r_out_of_range() -> None:

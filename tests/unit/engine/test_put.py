@@ -197,6 +197,23 @@ def test_replicates_carry_the_ring_epoch() -> None:
     assert [m.epoch for m in engine.sent("n2") if isinstance(m, Replicate)] == [EPOCH]
 
 
+def test_only_owners_count_and_only_after_the_local_commit() -> None:
+    """A word that nobody asked for, too early or from a node that is no owner, makes no quorum and no exception."""
+    engine = Engine(nodes=5)
+    key = next(k for k in (b"key%d" % i for i in range(1000)) if engine.owners(k)[0] == node_id("n1"))
+    others = [name for name in ("n2", "n3", "n4", "n5") if node_id(name) in engine.owners(key)]
+    (stranger, *_) = [name for name in ("n2", "n3", "n4", "n5") if name not in others]
+    ticket = engine.ask(Put(key, b"v", cover=True))
+    rid = engine.out.persists[-1][0]
+    engine.receive(others[0], Replicated(rid, True, encode_row(row_of(b"x", epoch=9)), ""))
+    assert ticket not in engine.replies
+    engine.store()
+    engine.receive(stranger, Replicated(rid, True, None, ""))
+    assert ticket not in engine.replies
+    engine.receive(others[0], Replicated(rid, True, None, ""))
+    assert isinstance(engine.replies[ticket], Written)
+
+
 def test_a_row_from_a_peer_is_merged_only_if_it_is_one() -> None:
     """Bytes from a socket are never trusted."""
     engine = Engine()
