@@ -136,4 +136,5 @@ def _why_redraw(found: FileIdentity, place: Place, token: str) -> str:
     return ""
 
 
-REBUILD = "Move it away and start again: the node comes back empty, and takes its rows from the other owners"
+REBUILD = "Move it away and start with another --name: a new, empty member joins; the other owners have their copies"
+"""What is true of this version: a lost store's seat cannot be rebuilt yet."""
