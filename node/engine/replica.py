@@ -52,11 +52,11 @@ def without_values(row: bytes) -> bytes:
 def serve_replicate(shared: Shared, peer: NodeId, message: Replicate, out: Outbox) -> None:
     """Merge a coordinator's row into ours. A row that does not parse is refused, never stored."""
     try:
-        decode_row(message.row)
+        decoded = decode_row(message.row)
     except RemoteWireError as error:
         out.send(peer, Replicated(message.rid, False, None, error.code))
         return
-    out.persist(Serving(shared, peer, message.rid).ticket, Merge(message.key, message.row, message.epoch))
+    out.persist(Serving(shared, peer, message.rid).ticket, Merge(message.key, message.row, message.epoch, decoded))
 
 
 def serve_fetch(shared: Shared, peer: NodeId, message: Fetch, out: Outbox) -> None:

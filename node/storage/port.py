@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from node.core.version import Clock, Dot
+from node.core.version import Clock, Dot, Row
 
 
 class Advance(NamedTuple):
@@ -31,11 +31,15 @@ class Advance(NamedTuple):
 
 
 class Merge(NamedTuple):
-    """Merge a row that another store sent; `row` in canonical bytes, already checked."""
+    """Merge a row that another store sent; `row` in canonical bytes, already checked.
+
+    `decoded` is the same row: whoever checked the bytes has it, and a store need not decode them once more.
+    """
 
     key: bytes
     row: bytes
     epoch: int
+    decoded: Row | None = None
 
 
 class SaveState(NamedTuple):

@@ -3,6 +3,10 @@
 Only the writing thread puts rows in, after their commit and before anybody is told of it, so what is here is always
 what the file holds. The reading thread looks up single keys; a look-up and a replacement are each one step of the
 interpreter, and a reader sees the row before a commit or the one after it, never an older one after a newer one.
+
+Two generations: rows go into the young one, and when that is half of what may be kept it becomes the old one, whose
+rows go all at once. (Looking for the oldest row of one table costs more than everything else here: a table whose
+first entries were taken out is searched from its beginning, each time.)
 """
 
 from __future__ import annotations
@@ -18,37 +22,45 @@ ENTRY_BYTES = 300
 class RecentRecords:
     """At most about `bytes_max` of records; who was written first goes first."""
 
-    __slots__ = ("_bytes", "_bytes_max", "_records")
+    __slots__ = ("_generation_bytes_max", "_old", "_old_bytes", "_young", "_young_bytes")
 
     def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self._records: dict[bytes, Record] = {}
+        self._generation_bytes_max = bytes_max // 2
+        self._young: dict[bytes, Record] = {}
+        self._old: dict[bytes, Record] = {}
+        self._young_bytes = self._old_bytes = 0
 
     @property
     def size_bytes(self) -> int:
         """What the records take, about."""
-        return self._bytes
+        return self._young_bytes + self._old_bytes
 
     def get(self, key: bytes) -> Record | None:
         """The record of `key` as it was committed last; None if it was not written lately."""
-        return self._records.get(key)
+        return self._young.get(key) or self._old.get(key)
 
     def clear(self) -> None:
         """Forget everything: the file is asked again."""
-        self._records.clear()
-        self._bytes = 0
+        self._young, self._old = {}, {}
+        self._young_bytes = self._old_bytes = 0
 
     def put(self, changed: Mapping[bytes, Record]) -> None:
-        """Take in what a transaction wrote."""
-        records = self._records
+        """Take in what a transaction wrote. A row that would fill a generation by itself is left to the file."""
         for key, record in changed.items():
-            before = records.get(key)
-            records[key] = Record(record.data, record.birth)  # without the decoded row, which takes more than the bytes
-            if before is None:
-                self._bytes += len(key) + len(record.data) + ENTRY_BYTES
+            size = len(key) + len(record.data) + ENTRY_BYTES
+            if size > self._generation_bytes_max:
+                self._old.pop(key, None)  # first: no reader may find it here after it saw the younger one
+                before = self._young.pop(key, None)
             else:
-                self._bytes += len(record.data) - len(before.data)
-        while self._bytes > self._bytes_max:
-            key = next(iter(records))
-            self._bytes -= len(key) + len(records.pop(key).data) + ENTRY_BYTES
+                if self._young_bytes + size > self._generation_bytes_max:
+                    self._age()
+                before = self._young.get(key)
+                self._young[key] = Record(record.data, record.birth)  # the decoded row takes more than its bytes
+                self._young_bytes += size
+            if before is not None:
+                self._young_bytes -= len(key) + len(before.data) + ENTRY_BYTES
+
+    def _age(self) -> None:
+        """The young generation becomes the old one, before it leaves its place: no reader may find a row in neither."""
+        self._old, self._old_bytes = self._young, self._young_bytes
+        self._young, self._young_bytes = {}, 0

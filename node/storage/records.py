@@ -106,11 +106,13 @@ class Counts:
         if before is not None:
             self.rows -= 1
             self.bytes -= len(before.data)
-            self.siblings -= _conflicts(before.row)
+            if len(before.row.versions) > 1:
+                self.siblings -= live_values(before.row) > 1
         if after is not None:
             self.rows += 1
             self.bytes += len(after.data)
-            self.siblings += _conflicts(after.row)
+            if len(after.row.versions) > 1:
+                self.siblings += live_values(after.row) > 1
 
     def set_aside(self, size: int, *, siblings: bool) -> None:
         """A damaged record went to quarantine. What it was counted as is a guess: good enough for people."""
@@ -122,10 +124,6 @@ class Counts:
     def totals(self) -> Totals:
         """The counts as a value."""
         return Totals(self.rows, self.bytes, self.siblings, self.quarantined)
-
-
-def _conflicts(row: Row) -> bool:
-    return len(row.versions) > 1 and _live(row) > 1
 
 
 def advance_record(record: Record | None, write: Advance, names: Names) -> tuple[Record | None, Outcome]:
@@ -142,12 +140,12 @@ def advance_record(record: Record | None, write: Advance, names: Names) -> tuple
     if refused is not None:
         names.births = born
         return record, refused
-    siblings = _live(new)
-    replaced = _live(row) + (write.value is not None) - siblings
+    siblings = live_values(new)
+    replaced = live_values(row) + (write.value is not None) - siblings
     return Record(data, actor.birth, new), Advanced(data, add(context, dot), dot, replaced, siblings)
 
 
-def _live(row: Row) -> int:
+def live_values(row: Row) -> int:
     """How many values a reader would get."""
     live = 0
     for version in row.versions:
@@ -174,7 +172,7 @@ def merge_record(record: Record | None, write: Merge, names: Names) -> tuple[Rec
     """
     if record is not None and record.data == write.row:
         return record, Merged(write.row, more=False)
-    sent = trusted_row(write.row)
+    sent = trusted_row(write.row) if write.decoded is None else write.decoded
     if record is None:
         if names.never_minted(sent.clock, (), None):
             names.redraw()

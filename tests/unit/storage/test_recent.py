@@ -17,19 +17,37 @@ def test_the_oldest_go_when_it_is_full() -> None:
         assert recent.size_bytes <= 10 * (ENTRY_BYTES + 5 + 100)
     assert recent.get(b"key99") is not None
     assert recent.get(b"key00") is None
-    before = recent.size_bytes
-    recent.put({b"key99": Record(b"r" * 50, None)})
-    assert recent.size_bytes == before - 50
+    recent.clear()
+    assert recent.size_bytes == 0
+    for size in (100, 50):
+        recent.put({b"key99": Record(b"r" * size, None)})
+    assert recent.size_bytes == ENTRY_BYTES + 5 + 50
     recent.clear()
     assert recent.size_bytes == 0
 
 
 def test_a_row_larger_than_all_is_not_kept() -> None:
     """The bound holds for one row, too."""
-    recent = RecentRecords(1000)
-    recent.put({b"k": Record(b"r" * 5000, None)})
-    assert recent.get(b"k") is None
-    assert recent.size_bytes == 0
+    recent = RecentRecords(2000)
+    recent.put({b"k": Record(b"r" * 100, None), b"j": Record(b"r" * 100, None)})
+    recent.put({b"j": Record(b"r" * 101, None)})
+    for key in (b"k", b"j"):  # in the young generation, in the old one
+        recent.put({key: Record(b"r" * 5000, None)})
+        assert recent.get(key) is None, "an older row would be shown in its place"
+    assert recent.size_bytes <= 2000
+
+
+def test_a_row_written_again_is_the_younger_one() -> None:
+    """In both generations at once: the younger counts."""
+    recent = RecentRecords(2 * (ENTRY_BYTES + 10))
+    for value in (b"1", b"2", b"3"):
+        recent.put({b"k": Record(value, None)})
+        for other in range(3):
+            recent.put({b"other%d" % other: Record(b"", None)})
+            recent.put({b"k": Record(value, None)})
+            found = recent.get(b"k")
+            assert found is not None
+            assert found.data == value
 
 
 def test_a_refused_group_leaves_no_trace_in_memory(scribe: Scribe, handle: SqliteHandle) -> None:
