@@ -14,7 +14,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from node.core.limits import GROUP_BYTES_MAX, GROUP_WRITES_MAX
-from node.storage.port import Advance, Merge, Outcome, Refusal, Refused, StorageStopped, Write
+from node.storage.port import (
+    Advance,
+    HandOver,
+    Merge,
+    Outcome,
+    Refusal,
+    Refused,
+    SaveState,
+    StorageStopped,
+    Write,
+)
 from node.storage.sqlite import SqliteStorage
 
 Ticketed = tuple[int, Write]
@@ -156,8 +166,8 @@ class DiskThread:
 
 
 def _size(write: Write) -> int:
-    if isinstance(write, Merge):
+    if isinstance(write, Merge | HandOver):
         return len(write.row)
     if isinstance(write, Advance):
         return len(write.value or b"")
-    return len(write.data)
+    return len(write.data) if isinstance(write, SaveState) else 0

@@ -12,13 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from node.core.ids import scan_position
+from node.core.ids import NodeId, scan_position
 from node.core.limits import SCAN_PAGE_BYTES
 from node.storage.port import (
     Advance,
+    Handed,
+    HandOver,
+    HintTotals,
     Identity,
     Merge,
     Outcome,
+    Owe,
+    Owed,
     Page,
     Refusal,
     Refused,
@@ -47,6 +52,7 @@ class SimStorage:
         """Every read finds its row damaged."""
         self._rows: dict[bytes, Record] = {}
         self._rotten: dict[bytes, None] = {}
+        self._hints: dict[tuple[NodeId, bytes], tuple[int, int]] = {}
         self._state: dict[str, bytes] = {}
         self._ring_epoch: int | None = None
         self._counts = Counts(NOTHING)
@@ -57,7 +63,8 @@ class SimStorage:
 
     def _forget(self) -> None:
         """Begin a transaction at what is durable."""
-        self._pending: dict[bytes, Record] = {}
+        self._pending: dict[bytes, Record | None] = {}
+        self._pending_hints: dict[tuple[NodeId, bytes], tuple[int, int] | None] = {}
         self._pending_state: dict[str, bytes] = {}
         self._pending_epoch = self._ring_epoch
         self._mark = self.names.mark()
@@ -97,6 +104,29 @@ class SimStorage:
             last = position
         return Page(tuple(items), None)
 
+    def owed(self, target: NodeId, after: bytes, limit: int) -> Page:
+        """Return a page of the durable rows that `target` lacks."""
+        items: list[tuple[bytes, bytes]] = []
+        last = after
+        for position, key in sorted((scan_position(key), key) for owed_to, key in self._hints if owed_to == target):
+            if after and position <= after:
+                continue
+            if len(items) >= limit and position != last:
+                return Page(tuple(items), last)
+            record = self._rows.get(key)
+            items.append((key, record.data if record is not None else b""))
+            last = position
+        return Page(tuple(items), None)
+
+    def hint_totals(self) -> tuple[HintTotals, ...]:
+        """Return the durable hints, by target."""
+        targets = sorted({target for target, _ in self._hints})
+        held = {target: [hint for (to, _), hint in self._hints.items() if to == target] for target in targets}
+        return tuple(
+            HintTotals(target, len(hints), sum(size for size, _ in hints), min(at_ms for _, at_ms in hints))
+            for target, hints in held.items()
+        )
+
     def load_state(self) -> dict[str, bytes]:
         """Return everything that `SaveState` kept."""
         return dict(self._state)
@@ -122,13 +152,37 @@ class SimStorage:
             if write.epoch is not None:
                 self._pending_epoch = write.epoch
             return Saved()
+        before = self._pending[write.key] if write.key in self._pending else self._rows.get(write.key)
+        if isinstance(write, Owe):
+            self._owe(write.key, before, write.owed)
+            return Saved()
+        if isinstance(write, HandOver):
+            return self._hand_over(write, before)
         if write.epoch != self._pending_epoch:
             return Refused(Refusal.EPOCH, f"the ring's epoch is {self._pending_epoch}, not {write.epoch}")
-        before = self._pending.get(write.key) or self._rows.get(write.key)
         after, outcome = self._decide(before, write)
         if after is not None and after is not before:
             self._pending[write.key] = after
+        if write.owed is not None and not isinstance(outcome, Refused):
+            self._owe(write.key, after, write.owed)
         return outcome
+
+    def _owe(self, key: bytes, record: Record | None, owed: Owed) -> None:
+        hints = self._hints | self._pending_hints
+        for target in owed.targets:
+            if record is not None and hints.get((target, key)) is None:
+                self._pending_hints[target, key] = (len(record.data), owed.at_ms)
+
+    def _hand_over(self, write: HandOver, record: Record | None) -> Handed:
+        if record is not None and record.data != write.row:
+            return Handed(done=False, dropped=False)
+        self._pending_hints[write.target, write.key] = None
+        hints = self._hints | self._pending_hints
+        kept = any(key == write.key and hint is not None for (_, key), hint in hints.items())
+        dropped = record is not None and not write.keep and not kept
+        if dropped:
+            self._pending[write.key] = None
+        return Handed(done=True, dropped=dropped)
 
     def _decide(self, record: Record | None, write: Advance | Merge) -> tuple[Record | None, Outcome]:
         if isinstance(write, Advance):
@@ -139,10 +193,18 @@ class SimStorage:
         """Make what was staged durable."""
         for key, record in self._pending.items():
             self._counts.replace(self._rows.get(key), record)
+            if record is None:
+                self._rows.pop(key, None)
+                continue
             self._rows[key] = record
             if self._rotten and key in self._rotten:
                 del self._rotten[key]
                 self._counts.quarantined -= 1
+        for place, hint in self._pending_hints.items():
+            if hint is None:
+                self._hints.pop(place, None)
+            else:
+                self._hints[place] = hint
         self._state |= self._pending_state
         self._ring_epoch = self._pending_epoch
         self._forget()
@@ -173,6 +235,7 @@ class SimStorage:
         self._storage_id = self._random.randbytes(16).hex()
         self.names = Names((self._draw(),), 0, self._draw)
         self._rows.clear()
+        self._hints.clear()
         self._rotten.clear()
         self._state.clear()
         self._ring_epoch = None

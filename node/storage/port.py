@@ -12,13 +12,22 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from node.core.ids import NodeId
 from node.core.version import Clock, Dot, Row
+
+
+class Owed(NamedTuple):
+    """Hints to keep with a row: the owners who lack it, and when that was found (Unix time in ms, for people)."""
+
+    targets: tuple[NodeId, ...]
+    at_ms: int
 
 
 class Advance(NamedTuple):
     """Write a new version of `key` as this store, over `context`; with `cover`, over all that the row holds too.
 
-    `epoch` is the ring epoch the coordinator decided under; the store refuses another one at commit.
+    `epoch` is the ring epoch the coordinator decided under; the store refuses another one at commit. `owed` are hints
+    to keep in the same transaction.
     """
 
     key: bytes
@@ -28,18 +37,40 @@ class Advance(NamedTuple):
     epoch: int
     written_at_ms: int
     writer: str
+    owed: Owed | None = None
 
 
 class Merge(NamedTuple):
     """Merge a row that another store sent; `row` in canonical bytes, already checked.
 
-    `decoded` is the same row: whoever checked the bytes has it, and a store need not decode them once more.
+    `decoded` is the same row: whoever checked the bytes has it, and a store need not decode them once more. `owed` are
+    hints to keep in the same transaction.
     """
 
     key: bytes
     row: bytes
     epoch: int
     decoded: Row | None = None
+    owed: Owed | None = None
+
+
+class Owe(NamedTuple):
+    """Keep hints for the row of `key` as it is held already. Nothing is kept for a key without a row."""
+
+    key: bytes
+    owed: Owed
+
+
+class HandOver(NamedTuple):
+    """`target` holds `row` durably now: its hint goes, if the key's row is still this one.
+
+    Without `keep` (this store does not own the key) the row goes with its last hint.
+    """
+
+    key: bytes
+    target: NodeId
+    row: bytes
+    keep: bool
 
 
 class SaveState(NamedTuple):
@@ -53,7 +84,7 @@ class SaveState(NamedTuple):
     epoch: int | None = None
 
 
-Write = Advance | Merge | SaveState
+Write = Advance | Merge | Owe | HandOver | SaveState
 
 
 class Refusal(Enum):
@@ -91,6 +122,13 @@ class Saved(NamedTuple):
     """The state is kept."""
 
 
+class Handed(NamedTuple):
+    """Whether the hint went (if not, the row has changed since), and the row with it."""
+
+    done: bool
+    dropped: bool
+
+
 class Refused(NamedTuple):
     """Nothing was stored: why, and the particulars for the error message."""
 
@@ -98,7 +136,7 @@ class Refused(NamedTuple):
     detail: str
 
 
-Outcome = Advanced | Merged | Saved | Refused
+Outcome = Advanced | Merged | Saved | Handed | Refused
 
 
 class Unreadable(NamedTuple):
@@ -131,6 +169,15 @@ class Page(NamedTuple):
     after: bytes | None
 
 
+class HintTotals(NamedTuple):
+    """The hints kept for one owner: how many rows it lacks, their bytes, and when the oldest was made (Unix ms)."""
+
+    target: NodeId
+    rows: int
+    bytes: int
+    oldest_ms: int
+
+
 class Storage(Protocol):
     """One store. Not thread-safe: its owner calls it from one thread (`fetch`, `scan`, `totals`: the readers' one)."""
 
@@ -153,6 +200,15 @@ class Storage(Protocol):
         `after` is b"" to begin, else 8 bytes: the position (`scan_position`) of the last row seen; only rows beyond it
         follow. Rows of one position are never split between pages, so a page may hold a few rows more.
         """
+
+    def owed(self, target: NodeId, after: bytes, limit: int) -> Page:
+        """Return about `limit` of the rows that `target` lacks, as `scan` does, bounded in bytes, too.
+
+        A hint without a readable row comes with b"": hand it over with that, and it goes.
+        """
+
+    def hint_totals(self) -> tuple[HintTotals, ...]:
+        """Return the hints kept, by target. Cheap: kept, not counted."""
 
     def load_state(self) -> dict[str, bytes]:
         """Return everything `SaveState` kept, by name."""

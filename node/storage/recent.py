@@ -44,11 +44,11 @@ class RecentRecords:
         self._young, self._old = {}, {}
         self._young_bytes = self._old_bytes = 0
 
-    def put(self, changed: Mapping[bytes, Record]) -> None:
-        """Take in what a transaction wrote. A row that would fill a generation by itself is left to the file."""
+    def put(self, changed: Mapping[bytes, Record | None]) -> None:
+        """Take in what a transaction wrote, or dropped. A row that would fill a generation is left to the file."""
         for key, record in changed.items():
-            size = len(key) + len(record.data) + ENTRY_BYTES
-            if size > self._generation_bytes_max:
+            size = len(key) + len(record.data) + ENTRY_BYTES if record is not None else 0
+            if record is None or size > self._generation_bytes_max:
                 self._old.pop(key, None)  # first: no reader may find it here after it saw the younger one
                 before = self._young.pop(key, None)
             else:

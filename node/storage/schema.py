@@ -4,6 +4,7 @@
     identity    one line: whose file this is, where it lies, which dot epochs it used
     counters    one line: what every transaction moves on
     state       what the node knows of its cluster
+    hints       which owners lack a row that this store keeps for them
     quarantine  rows that failed their checksum: never served, never "not found"
 
 `position` is the top 64 bits of the key's MD5 less 2^63, so that SQLite's signed order is the unsigned one. `checksum`
@@ -83,7 +84,25 @@ def m001_first(db: Database) -> None:
     )
 
 
-NAMES = ("m001_first",)
+@migrations()
+def m002_hints(db: Database) -> None:
+    """Hints, in the order in which their rows lie; the index finds the oldest one of a target."""
+    db.execute(
+        """
+        CREATE TABLE hints (
+            target TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            bytes INTEGER NOT NULL,
+            made_at_ms INTEGER NOT NULL,
+            PRIMARY KEY (target, position, key)
+        ) WITHOUT ROWID, STRICT
+        """
+    )
+    db.execute("CREATE INDEX hints_by_age ON hints (target, made_at_ms)")
+
+
+NAMES = ("m001_first", "m002_hints")
 """Every migration above, in order: what a file of this version has been through."""
 
 

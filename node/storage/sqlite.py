@@ -17,34 +17,37 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, RECENT_BYTES_MAX, SCAN_PAGE_BYTES
+from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, RECENT_BYTES_MAX
 from node.storage import directory as directories
 from node.storage import identity as identities
 from node.storage import opening, tables
 from node.storage.errors import StorageError
+from node.storage.hints import Hints
 from node.storage.identity import FULL, SYNCHRONOUS, Entropy
 from node.storage.port import (
     Advance,
+    Handed,
+    HandOver,
+    HintTotals,
     Identity,
     Merge,
     Outcome,
-    Page,
+    Owe,
     Refusal,
     Refused,
     Saved,
     SaveState,
     StorageStopped,
     Totals,
-    Unreadable,
     Write,
 )
+from node.storage.reader import Reader
 from node.storage.recent import RecentRecords
 from node.storage.records import Counts, Names, Record, advance_record, merge_record
 
@@ -52,8 +55,8 @@ FILE = "node.db"
 LOOK_EVERY_BYTES = DISK_MARGIN_BYTES // 32
 """Free space is looked at after every so many bytes written: it cannot pass the margin unseen by more than this."""
 
-SUSPECTS_MAX = 1000
-"""Damaged rows that readers found and the writer has not set aside yet."""
+Changed = dict[bytes, Record | None]
+"""What a transaction makes of rows; None: the row goes."""
 
 
 class SqliteStorage:
@@ -72,7 +75,6 @@ class SqliteStorage:
         self._entropy = entropy
         self._stopped = ""
         self._recent = RecentRecords(RECENT_BYTES_MAX)
-        self._suspects: deque[bytes] = deque(maxlen=SUSPECTS_MAX)
         self._unlooked_bytes = 0
         self._log_pages = 0
         self._checkpoints = 0
@@ -128,10 +130,13 @@ class SqliteStorage:
         self._ring_epoch = ring_epoch
         self._counts = Counts(totals)
         self._totals = totals
-        self._any_aside = totals.quarantined > 0
         self._page_bytes = int(writer.execute("PRAGMA page_size").fetchone()[0])
         self.near_full = directories.nearly_full(self.path.parent)
-        self._reader = opening.open_reader(self.path)
+        self._hints = Hints(writer)
+        reader = self._reader = Reader(self.path, self._recent)
+        reader.any_aside = totals.quarantined > 0
+        self.fetch, self.fetch_many, self.scan = reader.fetch, reader.fetch_many, reader.scan
+        self.owed, self.load_state = reader.owed, reader.load_state
 
     # The port ------------------------------------------------------------------------------------------------
 
@@ -145,6 +150,7 @@ class SqliteStorage:
         if self._stopped:
             raise StorageStopped(self._stopped)
         names, totals, ring_epoch, identity = self._names.mark(), self._totals, self._ring_epoch, self._identity
+        hints = self._hints.mark()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             outcomes, changed = self._transact(writes)
@@ -153,6 +159,7 @@ class SqliteStorage:
             with suppress(sqlite3.Error):
                 self._writer.execute("ROLLBACK")
             self._names.reset(names)
+            self._hints.reset(hints)
             self._counts, self._ring_epoch, self._identity = Counts(totals), ring_epoch, identity
             if not isinstance(error, sqlite3.Error):
                 raise
@@ -164,70 +171,9 @@ class SqliteStorage:
         self._recent.put(changed)
         return outcomes
 
-    def fetch(self, key: bytes) -> bytes | Unreadable | None:
-        """Return the row of `key`."""
-        recent = self._recent.get(key)
-        if recent is not None:
-            return recent.data
-        try:
-            row, intact = tables.read_one(self._reader, key)
-            if row is None and self._any_aside:
-                if tables.is_aside(self._reader, key):
-                    return Unreadable("the row is in quarantine: it did not match its checksum")
-                row, intact = tables.read_one(self._reader, key)  # it may have come back between the two looks
-        except sqlite3.Error as error:
-            return Unreadable(f"{self.path}: {error}")
-        if not intact:
-            self._suspects.append(key)
-            return Unreadable("the row does not match its checksum")
-        return row
-
-    def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | Unreadable | None]:
-        """Return the rows of `keys`, in order, as of one moment: cheaper than one by one (locks on the log)."""
-        recent = self._recent.get
-        found = [None if (record := recent(key)) is None else record.data for key in keys]
-        if found.count(None) < 3:
-            return [self.fetch(key) if row is None else row for key, row in zip(keys, found, strict=True)]
-        execute = self._reader.execute
-        try:
-            execute("BEGIN")
-            try:
-                return [self.fetch(key) if row is None else row for key, row in zip(keys, found, strict=True)]
-            finally:
-                execute("COMMIT")
-        except sqlite3.Error as error:
-            return [Unreadable(f"{self.path}: {error}")] * len(keys)
-
-    def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
-        """Return a page of the readable rows of one partition. Raises StorageStopped if the file cannot be read."""
-        first, last = (partition << 64) // partitions, ((partition + 1) << 64) // partitions - 1
-        if after:
-            first = max(first, int.from_bytes(after, "big") + 1)
-        try:
-            with closing(tables.read_range(self._reader, first, last)) as lines:
-                return self._page(lines, limit)
-        except sqlite3.Error as error:
-            raise StorageStopped(f"{self.path}: {error}") from error
-
-    def _page(self, lines: Iterable[tables.Line], limit: int) -> Page:
-        """Take lines until the page is full and a position ends."""
-        items: list[tuple[bytes, bytes]] = []
-        page_bytes = 0
-        previous: int | None = None
-        for seen, (position, key, row, birth, kept) in enumerate(lines):
-            if previous is not None and position != previous and (seen >= limit or page_bytes >= SCAN_PAGE_BYTES):
-                return Page(tuple(items), (previous + tables.FLIP).to_bytes(8, "big"))
-            if tables.row_checksum(key, row, birth) == kept:
-                items.append((key, row))
-            else:
-                self._suspects.append(key)
-            page_bytes += len(row)
-            previous = position
-        return Page(tuple(items), None)
-
-    def load_state(self) -> dict[str, bytes]:
-        """Return everything `SaveState` kept, by name."""
-        return tables.load_state(self._reader, str(self.path))
+    def hint_totals(self) -> tuple[HintTotals, ...]:
+        """Return the hints kept, by target."""
+        return self._reader.hint_totals(self._hints)
 
     def totals(self) -> Totals:
         """Return the store's counts, as of the last transaction."""
@@ -291,57 +237,90 @@ class SqliteStorage:
 
     # One transaction -----------------------------------------------------------------------------------------
 
-    def _transact(self, writes: Sequence[Write]) -> tuple[list[Outcome], dict[bytes, Record]]:
+    def _transact(self, writes: Sequence[Write]) -> tuple[list[Outcome], Changed]:
         """Decide all writes upon what the file holds, and write what came of it: the outcomes, and the new records."""
         names, counts = self._names, self._counts
         epochs, births, ring_epoch = names.epochs, names.births, self._ring_epoch
         records = self._load(writes)
-        changed: dict[bytes, Record] = {}
+        changed: Changed = {}
         outcomes: list[Outcome] = []
         for write in writes:
-            if isinstance(write, SaveState):
-                self._save(write)
-                outcomes.append(Saved())
+            if not isinstance(write, Merge | Advance):
+                outcomes.append(self._note(write, records, changed))
                 continue
             refused = self._refusal(write)
             if refused is not None:
                 outcomes.append(refused)
                 continue
-            before = records.get(write.key)
+            key = write.key
+            before = records.get(key)
             after: Record | None
             if isinstance(write, Merge):
                 after, outcome = merge_record(before, write, names)
             else:
                 after, outcome = advance_record(before, write, names)
             outcomes.append(outcome)
-            if after is not None and after is not before:
+            if after is None:
+                continue
+            if after is not before:
                 counts.replace(before, after)
-                records[write.key] = changed[write.key] = after
-        if changed:
-            if counts.quarantined:
-                counts.quarantined -= tables.bring_back(self._writer, changed)
-            tables.write_batch(self._writer, changed)
+                records[key] = changed[key] = after
+            if write.owed is not None and not isinstance(outcome, Refused):
+                self._hints.add(key, len(after.data), write.owed)
+        self._write(changed)
         if names.epochs is not epochs:
             self._identity = self._identity._replace(epochs=names.epochs)
             identities.save(self._writer, self._identity)
         totals = counts.totals()
         if changed or totals != self._totals or names.births != births or self._ring_epoch != ring_epoch:
             tables.save_counters(self._writer, names.births, self._ring_epoch, totals)
-        self._note(changed)
+        self._watch(changed)
         return outcomes, changed
+
+    def _note(self, write: SaveState | Owe | HandOver, records: dict[bytes, Record], changed: Changed) -> Outcome:
+        """Do a write that makes no new row."""
+        if isinstance(write, SaveState):
+            tables.save_state(self._writer, write.name, write.data)
+            if write.epoch is not None:
+                self._ring_epoch = write.epoch
+            return Saved()
+        record = records.get(write.key)
+        if isinstance(write, Owe):
+            if record is not None:
+                self._hints.add(write.key, len(record.data), write.owed)
+            return Saved()
+        if record is not None and record.data != write.row:
+            return Handed(done=False, dropped=False)
+        self._hints.remove(write.key, write.target)
+        dropped = record is not None and not write.keep and not self._hints.kept_for(write.key)
+        if dropped:
+            self._counts.replace(record, None)
+            del records[write.key]
+            changed[write.key] = None
+        return Handed(done=True, dropped=dropped)
+
+    def _write(self, changed: Changed) -> None:
+        """Bring the rows of the file to what was decided."""
+        written = {key: record for key, record in changed.items() if record is not None}
+        if len(written) < len(changed):
+            tables.drop(self._writer, [key for key, record in changed.items() if record is None])
+        if written:
+            if self._counts.quarantined:
+                self._counts.quarantined -= tables.bring_back(self._writer, written)
+            tables.write_batch(self._writer, written)
 
     def _load(self, writes: Sequence[Write]) -> dict[bytes, Record]:
         """The records that the writes speak of, each verified; damaged ones are set aside, and so not among them."""
         keys = {write.key: None for write in writes if not isinstance(write, SaveState)}
-        while self._suspects:
-            keys[self._suspects.popleft()] = None
+        while self._reader.suspects:
+            keys[self._reader.suspects.popleft()] = None
         known = {key: record for key in keys if (record := self._recent.get(key)) is not None}
         missing = [key for key in keys if key not in known]
         if not missing:
             return known
         records, damaged = tables.read_batch(self._writer, missing)
         if damaged:
-            self._any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
+            self._reader.any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
             tables.set_aside(self._writer, damaged)
             for record in damaged.values():
                 self._counts.set_aside(len(record.data), siblings=_seems_in_conflict(record))
@@ -357,15 +336,10 @@ class SqliteStorage:
                 return Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is nearly full")
         return None
 
-    def _save(self, write: SaveState) -> None:
-        tables.save_state(self._writer, write.name, write.data)
-        if write.epoch is not None:
-            self._ring_epoch = write.epoch
-
-    def _note(self, changed: dict[bytes, Record]) -> None:
+    def _watch(self, changed: Changed) -> None:
         """Keep an eye on the log's length and the disk's space."""
         page_bytes = self._page_bytes
-        pages = 2 + sum([1 + len(record.data) // page_bytes for record in changed.values()])
+        pages = 2 + sum([1 + (len(record.data) // page_bytes if record else 0) for record in changed.values()])
         self._log_pages += pages
         self._unlooked_bytes += pages * page_bytes
         if self._unlooked_bytes >= LOOK_EVERY_BYTES:

@@ -6,7 +6,7 @@ Reading a batch is one statement, and writing it one call: fewer words between t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -95,11 +95,15 @@ def read_range(connection: sqlite3.Connection, first: int, last: int) -> sqlite3
     return connection.execute(_RANGE, (first - FLIP, last - FLIP))
 
 
-def set_aside(connection: sqlite3.Connection, keys: Iterable[bytes]) -> None:
+def set_aside(connection: sqlite3.Connection, keys: Collection[bytes]) -> None:
     """Move damaged rows to quarantine."""
-    places = [(position_of(key), key) for key in keys]
-    connection.executemany(_SET_ASIDE, places)
-    connection.executemany(_DROP, places)
+    connection.executemany(_SET_ASIDE, [(position_of(key), key) for key in keys])
+    drop(connection, keys)
+
+
+def drop(connection: sqlite3.Connection, keys: Collection[bytes]) -> None:
+    """Remove rows."""
+    connection.executemany(_DROP, [(position_of(key), key) for key in keys])
 
 
 def is_aside(connection: sqlite3.Connection, key: bytes) -> bool:

@@ -90,18 +90,22 @@ def test_a_migration_and_its_record_are_one_transaction(tmp_path: Path, monkeypa
     later = sqlite_utils.Migrations("dyn")
     fails = [True]
 
-    @later()
-    def m001_first(db: sqlite_utils.Database) -> None:
-        raise AssertionError("it was applied already")
+    for name in schema.NAMES:
+
+        def applied(db: sqlite_utils.Database) -> None:
+            raise AssertionError("it was applied already")
+
+        applied.__name__ = name
+        later()(applied)
 
     @later()
-    def m002_second(db: sqlite_utils.Database) -> None:
+    def m999_later(db: sqlite_utils.Database) -> None:
         db.execute("ALTER TABLE rows ADD COLUMN colour TEXT")
         if fails:
             raise sqlite3.OperationalError("no")
 
     monkeypatch.setattr(schema, "migrations", later)
-    monkeypatch.setattr(schema, "NAMES", ("m001_first", "m002_second"))
+    monkeypatch.setattr(schema, "NAMES", (*schema.NAMES, "m999_later"))
     with pytest.raises(StorageError):
         SqliteStorage.open(tmp_path)
     assert "colour" not in columns(tmp_path / FILE, "rows")
@@ -130,7 +134,7 @@ def test_settings_of_the_connections(tmp_path: Path, durability: str, synchronou
     assert setting(store._writer, "synchronous") == synchronous
     assert setting(store._writer, "wal_autocheckpoint") == 0
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        store._reader.execute("DELETE FROM rows")
+        store._reader._connection.execute("DELETE FROM rows")
     store.close()
 
 

@@ -1,0 +1,122 @@
+"""The reading half of a node's file: a second connection, opened read-only, that never waits behind an fsync.
+
+It leaves no transaction open. What was written lately it finds in memory; every row that comes from the file is held to
+its checksum, and one that fails is named to the writer, who sets it aside.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from node.core.ids import NodeId
+from node.core.limits import SCAN_PAGE_BYTES
+from node.storage import hints, opening, tables
+from node.storage.port import HintTotals, Page, StorageStopped, Unreadable
+from node.storage.recent import RecentRecords
+
+SUSPECTS_MAX = 1000
+"""Damaged rows that readers found and the writer has not set aside yet."""
+
+
+class Reader:
+    """Reads for one store. `any_aside` is the writer's word that some rows are in quarantine."""
+
+    def __init__(self, path: Path, recent: RecentRecords) -> None:
+        self.path = path
+        self.any_aside = False
+        self.suspects: deque[bytes] = deque(maxlen=SUSPECTS_MAX)
+        self._recent = recent
+        self._connection = opening.open_reader(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def fetch(self, key: bytes) -> bytes | Unreadable | None:
+        """Return the row of `key`."""
+        recent = self._recent.get(key)
+        if recent is not None:
+            return recent.data
+        connection = self._connection
+        try:
+            row, intact = tables.read_one(connection, key)
+            if row is None and self.any_aside:
+                if tables.is_aside(connection, key):
+                    return Unreadable("the row is in quarantine: it did not match its checksum")
+                row, intact = tables.read_one(connection, key)  # it may have come back between the two looks
+        except sqlite3.Error as error:
+            return Unreadable(f"{self.path}: {error}")
+        if not intact:
+            self.suspects.append(key)
+            return Unreadable("the row does not match its checksum")
+        return row
+
+    def fetch_many(self, keys: Sequence[bytes]) -> list[bytes | Unreadable | None]:
+        """Return the rows of `keys`, in order, as of one moment: cheaper than one by one (locks on the log)."""
+        recent = self._recent.get
+        found = [None if (record := recent(key)) is None else record.data for key in keys]
+        if found.count(None) < 3:
+            return [self.fetch(key) if row is None else row for key, row in zip(keys, found, strict=True)]
+        execute = self._connection.execute
+        try:
+            execute("BEGIN")
+            try:
+                return [self.fetch(key) if row is None else row for key, row in zip(keys, found, strict=True)]
+            finally:
+                execute("COMMIT")
+        except sqlite3.Error as error:
+            return [Unreadable(f"{self.path}: {error}")] * len(keys)
+
+    def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
+        """Return a page of the readable rows of one partition. Raises StorageStopped if the file cannot be read."""
+        first, last = (partition << 64) // partitions, ((partition + 1) << 64) // partitions - 1
+        if after:
+            first = max(first, int.from_bytes(after, "big") + 1)
+        try:
+            with closing(tables.read_range(self._connection, first, last)) as lines:
+                return self._page(lines, limit, lost=False)
+        except sqlite3.Error as error:
+            raise StorageStopped(f"{self.path}: {error}") from error
+
+    def owed(self, target: NodeId, after: bytes, limit: int) -> Page:
+        """Return a page of the rows that `target` lacks. Raises StorageStopped if the file cannot be read."""
+        first = int.from_bytes(after, "big") + 1 if after else 0
+        try:
+            with closing(hints.lines_owed(self._connection, target, first - tables.FLIP)) as lines:
+                return self._page(lines, limit, lost=True)
+        except sqlite3.Error as error:
+            raise StorageStopped(f"{self.path}: {error}") from error
+
+    def hint_totals(self, kept: hints.Hints) -> tuple[HintTotals, ...]:
+        """Return what is owed, by target. Raises StorageStopped if the file cannot be read."""
+        try:
+            return kept.totals(self._connection)
+        except sqlite3.Error as error:
+            raise StorageStopped(f"{self.path}: {error}") from error
+
+    def load_state(self) -> dict[str, bytes]:
+        """Return everything `SaveState` kept, by name."""
+        return tables.load_state(self._connection, str(self.path))
+
+    def _page(self, lines: Iterable[tables.Line], limit: int, *, lost: bool) -> Page:
+        """Take lines until the page is full and a position ends. With `lost`, rows that cannot be read come as b""."""
+        items: list[tuple[bytes, bytes]] = []
+        page_bytes = 0
+        previous: int | None = None
+        for seen, (position, key, row, birth, kept) in enumerate(lines):
+            if previous is not None and position != previous and (seen >= limit or page_bytes >= SCAN_PAGE_BYTES):
+                return Page(tuple(items), (previous + tables.FLIP).to_bytes(8, "big"))
+            if tables.row_checksum(key, row, birth) == kept:
+                items.append((key, row))
+            else:
+                if row:
+                    self.suspects.append(key)
+                if lost:
+                    items.append((key, b""))
+            page_bytes += len(row)
+            previous = position
+        return Page(tuple(items), None)
