@@ -5,7 +5,7 @@ _dyn_subcommands() {
     list=""
     case "$1" in
         "") list="demo shell get put del merge keys bench help version completion cluster ring node key" ;;
-        "cluster") list="status" ;;
+        "cluster") list="status hints views" ;;
         "ring") list="show owner" ;;
         "node") list="start" ;;
         "key") list="explain" ;;

@@ -1,4 +1,4 @@
-"""`dyn cluster status`."""
+"""`dyn cluster status`, `hints` and `views`: how the nodes are, what they keep for each other, who believes what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import show
-from dynamo_cli.render.rows import status_rows
+from dynamo_cli.render.rows import hint_rows, status_rows, view_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,7 +32,7 @@ POLL_S = 0.25
         ("dyn cluster status --wait healthy --for 60", "wait for it, with the same exit code"),
     ],
     exits=[5, 7, 8],
-    see=["ring show"],
+    see=["cluster hints", "cluster views", "ring show"],
     completes={"wait": "healthy"},
 )
 def status(
@@ -81,3 +81,50 @@ def _next(document: Document) -> str:
         steps.append("dyn keys --siblings")
     steps += [f"dyn node start --name {show(n['name'])} …" for n in document["nodes"] if n["state"] == "down"][:1]
     return "Next:  " + "      ".join([*steps, "dyn ring show", "dyn ring owner KEY"][:3])
+
+
+@command(
+    "cluster hints",
+    panel="Cluster",
+    examples=[
+        ("dyn cluster hints", "who keeps rows for whom, and why they still wait"),
+        ("dyn cluster hints -o plain", "a line a pair of nodes, for scripts"),
+    ],
+    exits=[5, 7],
+    see=["cluster views", "cluster status"],
+)
+def hints(call: Call) -> ExitStatus:
+    """Rows that nodes keep for owners who missed them: how many, since when, and why each still waits."""
+    document = store.document(call.client, "HINTS")
+    call.emit(document, View(_hints_screen, hint_rows, lambda d: list(d["held"])))
+    if document["held"]:
+        call.remark("Next:  dyn cluster views      dyn cluster status")
+    return ExitStatus.OK
+
+
+def _hints_screen(document: Document, wide: bool) -> RenderableType:
+    from dynamo_cli.render.cluster import hints_screen
+
+    return hints_screen(document)
+
+
+@command(
+    "cluster views",
+    panel="Cluster",
+    examples=[("dyn cluster views", "a row a node: how it sees each of the others")],
+    exits=[5, 7],
+    see=["cluster status", "cluster hints"],
+)
+def views(call: Call) -> ExitStatus:
+    """Who believes what about whom. A node that does not answer another is down for that one, and for nobody else."""
+    document = store.document(call.client, "VIEWS")
+    call.emit(document, View(_views_screen, view_rows, lambda d: list(d["views"])))
+    if not document["agree"]:
+        call.remark("Next:  dyn cluster status      dyn cluster hints")
+    return ExitStatus.OK
+
+
+def _views_screen(document: Document, wide: bool) -> RenderableType:
+    from dynamo_cli.render.cluster import views_screen
+
+    return views_screen(document)

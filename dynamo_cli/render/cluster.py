@@ -1,4 +1,4 @@
-"""The screen of `dyn cluster status`."""
+"""The screens of `dyn cluster status`, `hints` and `views`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def facts(document: Document) -> list[Text]:
     elif document["siblings"] == 0:
         lines.append(Text("conflicts  none"))
     if document["hints"]:
-        lines.append(Text(f"hints      {document['hints']} waiting for their owners"))
+        lines.append(
+            Text(f"hints      {document['hints']:,} waiting for their owners: dyn cluster hints", style="warn")
+        )
     if document["transfers"]:
         lines.append(Text(f"transfers  {document['transfers']} partitions on the move"))
     repair = document["repair"]
@@ -83,8 +85,57 @@ def facts(document: Document) -> list[Text]:
     if document["views_agree"]:
         lines.append(Text("views      the nodes that answer agree on members and epoch"))
     else:
-        lines.append(Text("views      the nodes DIFFER on members or epoch", style="warn"))
+        lines.append(Text("views      the nodes DIFFER on members or epoch: dyn cluster views", style="warn"))
     return lines
+
+
+def hints_screen(document: Document) -> RenderableType:
+    """A DYN.HINTS document: a row a pair of nodes, with the reason why the rows still wait."""
+    held = document["held"]
+    if not held:
+        return Text("no hints: every owner has what was written for it")
+    rows, size = sum(hint["keys"] for hint in held), sum(hint["bytes"] for hint in held)
+    head = Text(
+        f"{rows:,} {'rows wait' if rows != 1 else 'row waits'} for their owners, {size_text(size)}", style="warn"
+    )
+    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    for name in ("FOR", "KEPT BY"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=20)
+    for name in ("ROWS", "SIZE", "OLDEST"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("WAITS BECAUSE", overflow="fold")
+    for hint in held:
+        table.add_row(
+            Text(show(hint["for"]), style="label"),
+            show(hint["by"]),
+            f"{hint['keys']:,}",
+            size_text(hint["bytes"]),
+            duration_text(hint["oldest_s"]),
+            show(hint["waits_because"]),
+        )
+    return Group(head, Text(), table)
+
+
+def views_screen(document: Document) -> RenderableType:
+    """A DYN.VIEWS document: a row a node that answered, a column a node that is seen."""
+    views = document["views"]
+    names = [node["name"] for node in by_name([{"name": name} for name in {n: 0 for v in views for n in v["sees"]}])]
+    head = Text("the nodes that answer agree on members and epoch")
+    if not document["agree"]:
+        head = Text("the nodes DIFFER: who does not answer a node is down for that node", style="warn")
+    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    for name in ("VIEW OF", "EPOCH"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=20)
+    for name in names:
+        table.add_column(show(name), overflow="fold")
+    for view in by_name([{"name": view["of"], **view} for view in views]):
+        states = [view["sees"].get(name, "?") for name in names]
+        table.add_row(
+            Text(show(view["of"]), style="label"),
+            "?" if view["epoch"] is None else str(view["epoch"]),
+            *(Text(show(state), style=STATE_STYLES.get(state, "bad")) for state in states),
+        )
+    return Group(head, Text(), table)
 
 
 def _figure(value: float | None, form: str) -> str:

@@ -53,6 +53,22 @@ def status_rows(document: Document) -> Rows:
     return names, [tuple(_cell(node.get(name)) for name in names) for node in by_name(document["nodes"])]
 
 
+def hint_rows(document: Document) -> Rows:
+    """DYN.HINTS: a row a pair of nodes."""
+    names = ("for", "by", "keys", "bytes", "oldest_s", "waits_because")
+    return names, [tuple(_cell(hint[name]) for name in names) for hint in document["held"]]
+
+
+def view_rows(document: Document) -> Rows:
+    """DYN.VIEWS: a row a node and a node that it sees."""
+    rows: list[tuple[str, ...]] = [
+        (_cell(view["of"]), _cell(view["epoch"]), _cell(name), _cell(state))
+        for view in by_name([{"name": view["of"], **view} for view in document["views"]])
+        for name, state in view["sees"].items()
+    ]
+    return ("of", "epoch", "sees", "state"), rows
+
+
 def ring_rows(document: Document) -> Rows:
     """DYN.RING: a row a partition."""
     n = document["n"]

@@ -50,11 +50,33 @@ TIMEOUT_MS_MAX = 60_000
 HOPS_MAX = 1
 """A request is forwarded once: two hops mean that two nodes disagree about the ring."""
 
-HEDGE_MS = 40
-"""A read whose chosen owners are silent this long also asks the others."""
+PATIENCE_MS_FIRST = 40
+"""Who is silent this long is not waited for alone: somebody else is asked, too. Adapted to what answers really take."""
+
+PATIENCE_MS_MIN = 20
+PATIENCE_MS_MAX = 500
+"""Within these: a burst must not make every node ask twice, nor a slow minute make all of them wait for the dead."""
 
 OPERATIONS_MAX = 20_000
 """Requests in flight in one node. Above it: -BUSY, cheaply."""
+
+LINGERING_MAX = OPERATIONS_MAX // 2
+"""With more in flight, an answered write waits for no more acks: its missing owners get hints at once."""
+
+HANDOFF_ROWS = 64
+"""Rows handed over to a returned owner at a time; the next ones follow when these are durable there."""
+
+HANDOFF_S_MAX = 3.0
+"""A batch without an answer for this long is given up, and begun again later."""
+
+HANDOFF_RETRY_S = 1.0
+"""… after this long."""
+
+HANDOFF_SURE_S = 10.0
+"""A hint that was asked for is durable after this long, or never: until then its target is looked up again."""
+
+HANDOFF_LOOK_S = 30.0
+"""And so often for every member, whatever this node remembers: a page that is empty costs one read."""
 
 # Membership -------------------------------------------------------------------------------------------
 
@@ -67,8 +89,11 @@ FOUND_AFTER_S = 3.0
 JOIN_RETRY_S = 0.5
 """An unseated node asks for its seat again after this long."""
 
+MISSED_S = 0.5
+"""A peer that lets requests go unanswered, and then for this long the question whether it is there, is down for me."""
+
 SUSPECT_AFTER_S = 3.0
-"""Three missed gossip rounds: suspect."""
+"""Three rounds in which nobody needed the peer, and it did not answer: suspect."""
 
 DOWN_AFTER_S = 6.0
 """Twice that: down for me. A closed connection is down at once."""
@@ -265,7 +290,8 @@ assert FRAME_BYTES_MAX > 3 * ROW_BYTES_MAX + MIB
 assert VALUE_BYTES_CEILING < ROW_BYTES_MAX < 10**9, "SQLite's own limit for a value"
 assert FRAME_BYTES_MAX > SCAN_PAGE_BYTES + ROW_BYTES_MAX + MIB, "a page's last row may be one of the largest"
 assert HANDSHAKE_FRAME_BYTES_MAX > 8 * NAME_BYTES_MAX + KIB, "a hello has eight texts"
-assert SUSPECT_AFTER_S < DOWN_AFTER_S
+assert MISSED_S < SUSPECT_AFTER_S < DOWN_AFTER_S
+assert PATIENCE_MS_MIN < PATIENCE_MS_FIRST < PATIENCE_MS_MAX < TIMEOUT_MS
 assert SIBLINGS_WARN < SIBLINGS_MAX
 assert KEY_BYTES_MAX <= PREAUTH_BULK_BYTES_MAX
 assert VALUE_BYTES_CEILING < COMMAND_BYTES_MAX <= BULK_BYTES_MAX < 2**31

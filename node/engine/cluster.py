@@ -1,7 +1,4 @@
-"""What this node knows of its cluster: the ring, the members, who answers. Operations ask; `seats` and `gossip` tell.
-
-Liveness is local and lazy (paper, section 4.8.3): who does not answer *me* is down *for me*.
-"""
+"""What this node knows of its cluster: ring, members, who answers. Operations ask; `seats` and `gossip` tell."""
 
 from __future__ import annotations
 
@@ -13,30 +10,19 @@ import msgspec
 from node.core import ring
 from node.core.cluster import Member, RingState, Secret
 from node.core.ids import Instant, NodeId, partition_of
-from node.core.limits import DOWN_AFTER_S, EVENTS_MAX, SUSPECT_AFTER_S
+from node.core.limits import EVENTS_MAX
 from node.engine.config import NodeConfig
 from node.engine.events import Stranger
 from node.engine.outbox import Outbox
+from node.engine.peers import Peers
 from node.storage.port import Identity, SaveState
 
 STATE_RING = "ring"
 STATE_MEMBERS = "members"
 
-NO_TICKET = 0
-"""The ticket of state that nobody waits for."""
-
 _encoder = msgspec.msgpack.Encoder()
 _ring_decoder = msgspec.msgpack.Decoder(RingState | None)
 _members_decoder = msgspec.msgpack.Decoder(tuple[Member, ...])
-
-
-class Link(msgspec.Struct):
-    """A peer we are connected to. `seated`: it had a cluster when it last said so."""
-
-    name: str
-    address: str
-    seated: bool
-    heard_at: Instant
 
 
 class Cluster:
@@ -53,8 +39,8 @@ class Cluster:
         )  # fmt: skip
         members = {member.id: member for member in known} | {config.id: self.me}
         self.members: dict[NodeId, Member] = dict(sorted(members.items()))
-        self.links: dict[NodeId, Link] = {}
-        self.silent: set[NodeId] = set()
+        self.peers = Peers()
+        self.links = self.peers.links
         self.strangers: dict[str, Stranger] = {}
         self.events: deque[dict[str, object]] = deque(maxlen=EVENTS_MAX)
         self.waiting_because = "looking for a cluster"
@@ -104,6 +90,10 @@ class Cluster:
         """The first N of the preference list."""
         return self._owners[partition_of(key, len(self._owners))]
 
+    def coordinators(self, key: bytes, *, strict: bool) -> tuple[NodeId, ...]:
+        """Who may coordinate a write, in the order in which they are asked: owners, then (not STRICT) stand-ins."""
+        return self.owners(key) if strict else self.preference_list(key)
+
     def owners_of(self, partition: int) -> tuple[NodeId, ...]:
         """The owners of one partition."""
         return self._owners[partition]
@@ -113,8 +103,8 @@ class Cluster:
         return self._preference[partition]
 
     def is_up(self, node: NodeId) -> bool:
-        """Whether `node` answers *me* (paper, section 4.8.3): it has a link and was heard lately."""
-        return (node in self.links and node not in self.silent) or node == self.config.id
+        """Whether `node` answers *me*; this node always does."""
+        return self.peers.is_up(node) or node == self.config.id
 
     def name(self, node: NodeId) -> str:
         """The node's name for people."""
@@ -123,42 +113,18 @@ class Cluster:
 
     def health(self, node: NodeId, now: Instant) -> str:
         """up, suspect or down, as this node sees it."""
-        if node == self.config.id:
-            return "up"
-        link = self.links.get(node)
-        if link is None or now - link.heard_at > DOWN_AFTER_S:
-            return "down"
-        return "suspect" if now - link.heard_at > SUSPECT_AFTER_S else "up"
+        return "up" if node == self.config.id else self.peers.health(node, now)
 
     @property
     def names_by_epoch(self) -> Mapping[int, str]:
         """Node names by the dot epochs of their stores."""
         return self._names
 
-    def linked(self, peer: NodeId, link: Link) -> None:
-        """A link to `peer` opened."""
-        self.links[peer] = link
-        self.silent.discard(peer)
-
-    def unlinked(self, peer: NodeId) -> Link | None:
-        """The last link to `peer` closed."""
-        self.silent.discard(peer)
-        return self.links.pop(peer, None)
-
     def note_seat(self, peer: NodeId, seated: bool) -> None:
         """`peer` showed whether it has a seat."""
         link = self.links.get(peer)
         if link is not None:
             link.seated = seated
-
-    def heard(self, peer: NodeId, now: Instant, out: Outbox) -> None:
-        """A message came from `peer`."""
-        link = self.links.get(peer)
-        if link is not None:
-            link.heard_at = now
-            if peer in self.silent:
-                self.silent.discard(peer)
-                self.note(now, out, "peer_heard", node=self.name(peer))
 
     # What seats and gossip tell ----------------------------------------------------------------------------
 
@@ -173,14 +139,14 @@ class Cluster:
         self.members = dict(sorted(self.members.items()))
         self._refresh()
 
-    def save_ring(self, ring_state: RingState | None, out: Outbox, ticket: int = NO_TICKET) -> None:
+    def save_ring(self, ring_state: RingState | None, out: Outbox, ticket: int = 0) -> None:
         """Store a ring; later writes of another epoch are refused by the store."""
         epoch = ring_state.epoch if ring_state is not None else 0
         out.persist(ticket, SaveState(STATE_RING, _encoder.encode(ring_state), epoch))
 
     def save_members(self, out: Outbox) -> None:
         """Store the member table."""
-        out.persist(NO_TICKET, SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))))
+        out.persist(0, SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))))
 
     def others(self) -> list[Member]:
         """All members but this node."""

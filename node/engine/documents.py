@@ -78,7 +78,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
                 "keys": answer.get("keys"),
                 "bytes": answer.get("bytes"),
                 "partitions": primaries.count(member.id),
-                "hints": 0 if answer else None,
+                "hints": answer.get("hints"),
                 "p99_ms": answer.get("p99_ms"),
                 "uptime_s": answer.get("uptime_s"),
             }
@@ -98,7 +98,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
         "answered_by": cluster.me.name,
         "nodes": nodes,
         "siblings": max(siblings, default=None),
-        "hints": 0,
+        "hints": sum(count for answer in answers.values() if isinstance(count := answer.get("hints"), int)),
         "transfers": 0,
         "repair": {"last_pass_s_ago": None, "divergent": None},
         "views_agree": views_agree(answers),
@@ -160,6 +160,17 @@ def views_document(shared: Shared, answers: Answers) -> Document:
     ]
     views.sort(key=lambda view: str(view["of"]))
     return {"schema": "dyn.views/v1", "views": views, "agree": views_agree(answers)}
+
+
+def hints_document(shared: Shared, answers: Answers) -> Document:
+    """DYN.HINTS: who keeps rows for whom, how many, since when, and why they wait."""
+    held = []
+    for node, answer in answers.items():
+        theirs = answer.get("held")
+        if isinstance(theirs, list):
+            held += [{"by": shared.cluster.name(node)} | hint for hint in theirs if isinstance(hint, dict)]
+    held.sort(key=lambda hint: (str(hint.get("for")), str(hint["by"])))
+    return {"schema": "dyn.hints/v1", "held": held}
 
 
 def events_document(shared: Shared, count: int) -> Document:

@@ -81,6 +81,14 @@ class ScannedHere(msgspec.Struct, frozen=True, gc=False):
     more: bool
 
 
+class OwedHere(msgspec.Struct, frozen=True, gc=False):
+    """An `owed` effect came back: rows that the target lacks (b"": lost here), and where the next page begins."""
+
+    ticket: int
+    items: tuple[tuple[bytes, bytes], ...]
+    after: bytes | None
+
+
 class Measured(msgspec.Struct, frozen=True, gc=False):
     """The runtime's own figures, JSON-ready, for status and stats: answer to a `measure` effect."""
 
@@ -93,5 +101,6 @@ class Reached(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | Measured | Reached
+    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | OwedHere | Measured
+    | Reached
 )  # fmt: skip

@@ -1,7 +1,8 @@
-"""A write whose receiver may not coordinate it: handed to an owner, once.
+"""A write whose receiver may not coordinate it: handed to an owner, or if no owner takes it to a stand-in, once.
 
-An owner that refuses has committed nothing, so the next one is asked. A forward whose fate is unclear (the link broke,
-the time ran out) is never repeated: a second coordinator would mint a second dot for the same write.
+Who refuses has committed nothing, so the next one is asked. A forward whose fate is unclear (the link broke, the time
+ran out) is never repeated: a second coordinator would mint a second dot for the same write. This node is itself the
+coordinator of last resort where it is the first stand-in that is left.
 """
 
 from __future__ import annotations
@@ -18,15 +19,12 @@ from node.wire.requests import Failed, Result
 class ForwardOperation(Operation):
     """One write on its way to a coordinator. `refused` holds who would not, and why."""
 
-    __slots__ = ("asker", "owners", "refused", "target", "write")
+    __slots__ = ("asker", "refused", "target", "write")
 
-    def __init__(
-        self, shared: Shared, write: Write, asker: Asker, owners: tuple[NodeId, ...], refused: dict[NodeId, str]
-    ) -> None:
+    def __init__(self, shared: Shared, write: Write, asker: Asker, refused: dict[NodeId, str]) -> None:
         super().__init__(shared)
         self.write = write
         self.asker = asker
-        self.owners = owners
         self.refused = refused
         self.target: NodeId | None = None
 
@@ -36,17 +34,21 @@ class ForwardOperation(Operation):
         self._ask_next(now, out)
 
     def _ask_next(self, now: Instant, out: Outbox) -> None:
-        cluster, write = self.shared.cluster, self.write
-        for owner in self.owners:
-            if owner in self.refused or owner == self.shared.me:
+        cluster, write, me = self.shared.cluster, self.write, self.shared.me
+        for node in cluster.coordinators(write.key, strict=write.strict):
+            if node in self.refused:
                 continue
-            if not cluster.is_up(owner):
-                self.refused[owner] = "down"
+            if node == me:
+                self.end()
+                self.shared.coordinate(write, self.asker, now, out)
+                return
+            if not cluster.is_up(node):
+                self.refused[node] = "down"
                 continue
-            self.target = owner
+            self.target = node
             remaining_ms = max(1, int((write.deadline - now) * 1000))
             out.send(
-                owner,
+                node,
                 Forward(
                     self.ticket, cluster.epoch, 1, write.key, write.value, write.context, write.cover, write.w,
                     write.strict, remaining_ms, write.writer,
@@ -58,12 +60,13 @@ class ForwardOperation(Operation):
     def _nobody(self) -> Failed:
         name = self.shared.cluster.name
         if Refusal.DISK_FULL.value in self.refused.values():
-            full = [name(owner) for owner, why in self.refused.items() if why == Refusal.DISK_FULL.value]
+            full = [name(node) for node, why in self.refused.items() if why == Refusal.DISK_FULL.value]
             return Failed(
                 "DISKFULL", f"disk full on {', '.join(full)}: nothing was stored; free space there, then retry"
             )
-        why = ", ".join(f"{name(owner)} {reason}" for owner, reason in self.refused.items())
-        return unavailable(f"no owner of the key takes the write: {why}")
+        why = ", ".join(f"{name(node)} {reason}" for node, reason in self.refused.items())
+        who = "no owner of the key" if self.write.strict else "no node of the key's preference list"
+        return unavailable(f"{who} takes the write: {why}")
 
     def forwarded(self, peer: NodeId, message: Forwarded, now: Instant, out: Outbox) -> None:
         """The coordinator's word: done, failed, or not by me."""

@@ -1,10 +1,14 @@
-"""A read, as its coordinator sees it (paper, section 5): ask R owners, merge what they hold, answer.
+"""A read, as its coordinator sees it (paper, section 5): ask R owners, merge what they hold, answer, then repair.
 
-This node answers for itself if it is an owner. Owners that stay silent are not waited for: after HEDGE_MS the others
-are asked too. Rows are compared as bytes; only rows that differ are decoded and merged.
+This node answers for itself if it is an owner. Owners that stay silent are not waited for: after a patience that adapts
+the others are asked too. Rows are compared as bytes; only rows that differ are decoded and merged.
 
-A STRICT read answers only once what it tells is durable on N−R+1 owners, R being the cluster's: no later STRICT read
-can then miss it (monotonic reads). With 2R > N that costs something only when the owners differ.
+For each owner that does not answer the next healthy node of the preference list is asked (sloppy quorum): what it holds
+counts, but that it holds nothing is no evidence, so "absent" needs at least one owner's word. Owners whose rows lack
+something get the merged row once the client has its answer (read repair).
+
+A STRICT read asks owners only, and answers only once what it tells is durable on N−R+1 of them, R being the cluster's:
+no later STRICT read can then miss it (monotonic reads). With 2R > N that costs something only when the owners differ.
 """
 
 from __future__ import annotations
@@ -13,26 +17,27 @@ from collections.abc import Iterable
 
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
-from node.core.limits import HEDGE_MS
 from node.core.quorum import Tally, Verdict
 from node.core.version import EMPTY, Row, merge
-from node.engine.operation import Asker, Operation, Shared, unavailable
+from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
+from node.engine.patience import SAMPLED
 from node.storage.port import Merge, Outcome, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import Fetch, Fetched, Replicate, Replicated
 from node.wire.requests import Failed, Found
 from node.wire.rows import decode_row, encode_row
 
-HEDGE_S = HEDGE_MS / 1000
-
 
 class GetOperation(Operation):
-    """One read under coordination. `rows` is what each owner said, None for nothing held."""
+    """One read under coordination. `rows` is what each node said, None for nothing held; `owners` are the key's.
+
+    The tally's nodes are the owners and whoever was asked in the place of one.
+    """
 
     __slots__ = (
-        "asker", "deadline", "epoch", "key", "merged", "rows", "strict", "tally", "wants_context", "written_back",
-        "_unasked",
+        "asker", "deadline", "epoch", "key", "merged", "owners", "rows", "sent_at", "strict", "tally", "wants_context",
+        "written_back", "_unasked",
     )  # fmt: skip
 
     def __init__(
@@ -54,113 +59,167 @@ class GetOperation(Operation):
         self.deadline = deadline
         self.asker = asker
         self.epoch = shared.cluster.epoch
+        self.owners = owners
         self.tally = Tally(min(r, len(owners)), owners)
+        self.sent_at: Instant = 0.0
         self.rows: dict[NodeId, bytes | None] = {}
         self.merged = EMPTY
         self.written_back: Tally | None = None
         self._unasked: list[NodeId] = []
 
     def start(self, now: Instant, out: Outbox) -> None:
-        """Ask R owners, ourselves first, then in an order that spreads the load."""
+        """Ask R owners, ourselves first, then in an order that spreads the load; all that are left if one is down."""
         shared, tally, ticket = self.shared, self.tally, self.ticket
         others = self._others_up()
         if tally.failed and tally.verdict is Verdict.FAILED:
             self._fail(out)
             return
-        timers = shared.timers
-        timers.set(self.deadline, ticket)
         if len(others) > 1:
             turn = ticket % len(others)
             others = others[turn:] + others[:turn]
-        wanted = tally.need
+        wanted = tally.need if not tally.failed else len(tally.nodes)
         if shared.me in tally.nodes:
             out.load(ticket, self.key)
             wanted -= 1
         fetch = Fetch(ticket, self.epoch, self.key)
-        for owner in others[:wanted]:
-            out.send(owner, fetch)
+        for node in others[:wanted]:
+            out.send(node, fetch)
         self._unasked = others[wanted:]
-        if wanted and self._unasked:
-            timers.set(now + HEDGE_S, ticket)
+        self.sent_at = now
+        patience_s = shared.read_patience.seconds if others else self.deadline - now
+        shared.timers.set(min(self.deadline, now + patience_s), ticket)
 
     def _others_up(self) -> list[NodeId]:
-        """The owners beside us that answer; the tally notes the rest."""
+        """The owners beside us that answer; the tally notes the rest, and somebody is found in their place."""
         cluster, me, tally = self.shared.cluster, self.shared.me, self.tally
         others = []
-        for owner in tally.nodes:
+        for owner in self.owners:
             if owner != me:
                 if cluster.is_up(owner):
                     others.append(owner)
                 else:
                     tally.no(owner, "down")
+        for _ in range(len(tally.failed)):
+            other = self._another()
+            if other is not None and other != me:
+                others.append(other)
         return others
 
+    def _another(self) -> NodeId | None:
+        """The next healthy node of the preference list, in the place of an owner; None if there is none."""
+        if self.strict:
+            return None
+        cluster = self.shared.cluster
+        for node in cluster.preference_list(self.key)[len(self.owners) :]:
+            if node not in self.tally.nodes and cluster.is_up(node):
+                self.tally.nodes = (*self.tally.nodes, node)
+                return node
+        return None
+
     def _ask_next(self, out: Outbox) -> None:
-        if self._unasked:
-            out.send(self._unasked.pop(0), Fetch(self.ticket, self.epoch, self.key))
+        """One more node, in the place of one that cannot say."""
+        node = self._unasked.pop(0) if self._unasked else self._another()
+        if node == self.shared.me:
+            out.load(self.ticket, self.key)
+        elif node is not None:
+            out.send(node, Fetch(self.ticket, self.epoch, self.key))
 
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """Our own row."""
         if readable:
             self._heard(self.shared.me, row, now, out)
         else:
-            self._lost(self.shared.me, "row unreadable", out)
+            self._lost(self.shared.me, "row unreadable", now, out)
 
     def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
-        """An owner's row, or why it cannot say. Nobody else's word counts."""
+        """The row of somebody we asked, or why it cannot say. Nobody else's word counts."""
         if peer not in self.tally.nodes:
             return
+        if self.ticket % SAMPLED == 0:
+            self.shared.read_patience.took(now - self.sent_at)
         if message.refused:
-            self._lost(peer, f"refused ({message.refused})", out)
+            self._lost(peer, f"refused ({message.refused})", now, out)
         else:
             self._heard(peer, message.row, now, out)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
-        """An owner we may be waiting for is gone."""
+        """Somebody we may be waiting for is gone."""
         if self.written_back is not None:
             self.written_back.no(peer, "down")
             self._decide_written_back(out)
-        elif peer in self.tally.nodes and peer not in self.rows:
+        elif peer in self.tally.nodes and peer not in self.rows and peer not in self.tally.failed:
             if peer in self._unasked:
                 self._unasked.remove(peer)
-            self._lost(peer, "down", out)
+            self._lost(peer, "down", now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """Time to stop waiting for the slow, or to end."""
         if now >= self.deadline:
             if self.written_back is not None:
                 self._fail_written_back(out)
+            elif len(self.tally.met_by) >= self.tally.need:
+                self._judge(now, out, late=True)
             else:
                 self._fail(out)
-        elif self.written_back is None:
+            return
+        self.shared.timers.set(self.deadline, self.ticket)
+        if self.written_back is None:
+            for node in self.tally.nodes:
+                if node not in self.rows and node not in self._unasked:
+                    self.shared.missed(node, now, out)
             while self._unasked:
                 self._ask_next(out)
+            if not self.ended and len(self.rows) < self.tally.need:
+                self._ask_next(out)
 
-    def _lost(self, node: NodeId, why: str, out: Outbox) -> None:
+    def _lost(self, node: NodeId, why: str, now: Instant, out: Outbox) -> None:
         if self.written_back is not None:
             return
         self.tally.no(node, why)
-        if self.tally.verdict is Verdict.FAILED:
-            self._fail(out)
-        else:
-            self._ask_next(out)
+        self._ask_next(out)
+        self._judge(now, out)
 
     def _heard(self, node: NodeId, row: bytes | None, now: Instant, out: Outbox) -> None:
         if self.written_back is not None:
             return
         self.rows[node] = row
         self.tally.yes(node)
-        if len(self.tally.met_by) < self.tally.need:
+        if len(self.tally.met_by) >= self.tally.need:
+            self._judge(now, out)
+
+    def _judge(self, now: Instant, out: Outbox, *, late: bool = False) -> None:
+        """Answer if enough was heard."""
+        tally = self.tally
+        if len(tally.met_by) < tally.need:
+            if tally.verdict is Verdict.FAILED:
+                self._fail(out)
             return
         try:
             self.merged = merged_row(self.rows.values())
         except RemoteWireError:
             self._lost_malformed(now, out)
             return
+        if not self.merged.clock and tally.failed and not self._may_be_absent(out, late=late):
+            return
         if self.strict and self.merged.clock and not self._is_safe():
             self._write_back(out)
         else:
             self._found(out)
+
+    def _may_be_absent(self, out: Outbox, *, late: bool) -> bool:
+        """An owner is missing and nobody holds anything: wait for all who were asked, and believe only owners."""
+        tally = self.tally
+        answered = [node for node in tally.nodes if node in self.rows or node in tally.failed or node in self._unasked]
+        if len(answered) < len(tally.nodes) and not late:
+            return False
+        if any(owner in self.rows for owner in self.owners):
+            return True
+        nodes = len(tally.nodes)
+        if not late:
+            self._ask_next(out)
+        if len(tally.nodes) == nodes:
+            self._fail(out)
+        return False
 
     def _lost_malformed(self, now: Instant, out: Outbox) -> None:
         """Somebody's row does not parse: it is no evidence. Keep the readable ones and ask on."""
@@ -170,7 +229,7 @@ class GetOperation(Operation):
             except RemoteWireError:
                 del self.rows[node]
                 self.tally.met_by.remove(node)
-                self._lost(node, "row malformed", out)
+                self._lost(node, "row malformed", now, out)
                 if self.ended:
                     return
 
@@ -184,9 +243,27 @@ class GetOperation(Operation):
                 return
             token = sealed
         self._finish(Found(self.merged, token), out)
+        self._repair(out)
+
+    def _repair(self, out: Outbox) -> None:
+        """Read repair, after the answer: owners whose row lacks something get the merged one. Nobody waits for it."""
+        rows = list(self.rows.values())
+        if self.written_back is not None or all(row == rows[0] for row in rows):
+            return
+        merged = encode_row(self.merged)
+        for owner in self.owners:
+            if self.rows.get(owner, merged) == merged:
+                continue
+            if owner == self.shared.me:
+                out.persist(NO_TICKET, Merge(self.key, merged, self.epoch))
+            else:
+                out.send(owner, Replicate(NO_TICKET, self.epoch, self.key, merged))
 
     def _fail(self, out: Outbox) -> None:
-        self._finish(unavailable(self.tally.describe("heard", self.shared.cluster.name)), out)
+        heard = self.tally.describe("heard", self.shared.cluster.name)
+        if len(self.tally.met_by) >= self.tally.need:
+            heard = f"no owner of the key answers, and that others hold nothing is no evidence: {heard}"
+        self._finish(unavailable(heard), out)
 
     # STRICT: make what was read durable before telling it ------------------------------------------------
 

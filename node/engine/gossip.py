@@ -1,7 +1,7 @@
 """How knowledge spreads: every second with a random peer, push and pull (paper, section 4.8.1).
 
 Member records merge by incarnation, rings by (epoch, sealed): the order of messages never matters, and neither does
-their number. Two nodes that know the same say nothing more to each other. Silence is noticed here, for this node only.
+their number. Two nodes that know the same say nothing more to each other.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from random import Random
 
 from node.core.cluster import Member
 from node.core.ids import Instant, NodeId
-from node.core.limits import DOWN_AFTER_S, GOSSIP_INTERVAL_S, MEMBERS_MAX
-from node.engine.cluster import Cluster, Link, address_of
+from node.core.limits import GOSSIP_INTERVAL_S, MEMBERS_MAX
+from node.engine.cluster import Cluster, address_of
 from node.engine.events import PeerUp, Stranger
 from node.engine.outbox import Outbox
+from node.engine.peers import Link
 from node.engine.seats import Seats
-from node.wire.messages import Gossip, Join, Ping
+from node.wire.messages import Gossip, Join
 
 
 class Gossiper:
@@ -36,27 +37,22 @@ class Gossiper:
             for member in self.cluster.others():
                 out.dial(address_of(member))
 
-    def tick(self, now: Instant, out: Outbox) -> None:
-        """One round, if it is time: notice the silent, talk to one."""
+    def tick(self, now: Instant, out: Outbox) -> list[NodeId]:
+        """One round, if it is time: talk to one, ask everybody whether they are there. Return who has become silent."""
         if now < self.next_at:
-            return
+            return []
         self.next_at = now + GOSSIP_INTERVAL_S
         cluster = self.cluster
-        for node, link in cluster.links.items():
-            silence_s = now - link.heard_at
-            if silence_s > GOSSIP_INTERVAL_S:
-                out.send(node, Ping(0))
-            if silence_s > DOWN_AFTER_S and node not in cluster.silent:
-                cluster.silent.add(node)
-                cluster.note(now, out, "peer_silent", node=cluster.name(node), seconds=round(silence_s, 1))
+        silent = cluster.peers.round(now, out)
         peers = [node for node in cluster.links if node in cluster.members]
         if cluster.seated and peers:
             out.send(self.rng.choice(peers), self.seats.gossip(ring=False, reply=True))
+        return silent
 
     def peer_up(self, event: PeerUp, now: Instant, out: Outbox) -> None:
         """A link opened: a member gets our news; a node of a cluster is asked for a seat if we have none."""
         cluster = self.cluster
-        cluster.linked(event.peer, Link(event.name, event.address, bool(event.cluster_id), now))
+        cluster.peers.linked(event.peer, Link(event.name, event.address, bool(event.cluster_id), now))
         cluster.note(now, out, "peer_up", node=event.name, address=event.address)
         if cluster.seated:
             if event.peer in cluster.members:
@@ -66,7 +62,7 @@ class Gossiper:
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The last link to a peer closed: down for us, at once."""
-        link = self.cluster.unlinked(peer)
+        link = self.cluster.peers.unlinked(peer)
         if link is not None:
             self.cluster.note(now, out, "peer_down", node=link.name, address=link.address)
 

@@ -24,7 +24,6 @@ EVENTS_SHOWN = 50
 """Events that DYN.EVENTS tells without a number."""
 
 EMPTY_DOCUMENTS: dict[str, Document] = {
-    "hints": {"schema": "dyn.hints/v1", "held": []},
     "transfers": {"schema": "dyn.transfers/v1", "moves": []},
     "history": {"schema": "dyn.history/v1", "events": []},
 }
@@ -41,6 +40,7 @@ class Inspector:
             "ring": self._ring,
             "status": self._status,
             "views": self._views,
+            "hints": self._hints,
             "stats": self._stats,
             "events": self._events,
             "explain": self._explain,
@@ -106,6 +106,12 @@ class Inspector:
     def _views(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
         def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
             _tell(asker, documents.views_document(self.shared, answers), effects)
+
+        Survey(self.shared, heard).start("status", request.timeout_ms, now, out)
+
+    def _hints(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
+            _tell(asker, documents.hints_document(self.shared, answers), effects)
 
         Survey(self.shared, heard).start("status", request.timeout_ms, now, out)
 

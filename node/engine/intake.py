@@ -24,6 +24,7 @@ class Intake:
     def __init__(self, shared: Shared, seats: Seats) -> None:
         self.shared = shared
         self.seats = seats
+        shared.coordinate = self._take
 
     def refusal(self, key: bytes, timeout_ms: int) -> Failed | None:
         """What is wrong with any request that names a key, or None."""
@@ -151,21 +152,24 @@ class Intake:
         self.seats.need_seal(Parked(write.deadline, go, give_up), now, out)
 
     def _coordinate(self, write: Write, asker: Asker, now: Instant, out: Outbox) -> None:
-        owners = self.shared.cluster.owners(write.key)
-        if self.shared.me in owners:
-            PutOperation(self.shared, write, asker, owners).start(now, out)
+        if self.shared.me in self.shared.cluster.owners(write.key):
+            self._take(write, asker, now, out)
         else:
-            ForwardOperation(self.shared, write, asker, owners, {}).start(now, out)
+            ForwardOperation(self.shared, write, asker, {}).start(now, out)
+
+    def _take(self, write: Write, asker: Asker, now: Instant, out: Outbox) -> None:
+        """Coordinate a write here."""
+        PutOperation(self.shared, write, asker, self.shared.cluster.owners(write.key)).start(now, out)
 
     def forwarded_here(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
-        """A peer hands us a write to coordinate: only as an owner, and never passed on."""
-        owners = self.shared.cluster.owners(message.key)
+        """A peer hands us a write to coordinate, as an owner or as a stand-in. It is never passed on."""
+        coordinators = self.shared.cluster.coordinators(message.key, strict=message.strict)
         busy = self.not_now()
         refused = ""
         if message.hops > HOPS_MAX:
             refused = "forwarded too often"
-        elif self.shared.me not in owners:
-            refused = "not an owner"
+        elif self.shared.me not in coordinators:
+            refused = "not an owner" if message.strict else "not in the preference list"
         elif busy is not None:
             refused = "busy"
         if refused:
@@ -181,7 +185,7 @@ class Intake:
             deadline=now + message.deadline_ms / 1000,
             writer=message.writer,
         )
-        PutOperation(self.shared, write, Asker(message.rid, peer), owners).start(now, out)
+        self._take(write, Asker(message.rid, peer), now, out)
 
 
 def writer_label(label: str) -> str:

@@ -19,6 +19,7 @@ from node.engine.events import (
     Event,
     Loaded,
     Measured,
+    OwedHere,
     PeerDown,
     PeerUp,
     Persisted,
@@ -28,6 +29,7 @@ from node.engine.events import (
     Stranger,
 )
 from node.engine.gossip import Gossiper
+from node.engine.handoff import Handoffs
 from node.engine.inspect import Inspector
 from node.engine.intake import Intake
 from node.engine.operation import Asker, Shared
@@ -100,17 +102,20 @@ class Node:
         self.gossiper = Gossiper(self.cluster, self.seats, rng)
         self.intake = Intake(self.shared, self.seats)
         self.inspector = Inspector(self.shared, self.intake)
+        self.handoffs = Handoffs(self.shared)
+        self.shared.waits_because = self.handoffs.waits_because
         self._events: dict[type, Callable[..., None]] = {
             Received: self._received,
             Persisted: self._persisted,
             Loaded: self._loaded,
             Asked: self._asked,
             Reached: self._reached,
-            PeerUp: self.gossiper.peer_up,
+            PeerUp: self._peer_up,
             PeerDown: self._peer_down,
             Stranger: self.seats.stranger,
             Candidate: self._candidate,
             ScannedHere: self._scanned,
+            OwedHere: self._owed,
             Measured: self._measured,
         }
         self._messages: dict[type, Callable[..., None]] = {
@@ -129,7 +134,7 @@ class Node:
             Wait: self._wait,
             Seal: self._seal,
             Ping: self._ping,
-            Pong: _nothing,
+            Pong: self._ponged,
         }
 
     # The seam ----------------------------------------------------------------------------------------------
@@ -180,7 +185,7 @@ class Node:
                 self.inspector.keys(request, asker, now, out)
 
     def _received(self, event: Received, now: Instant, out: Outbox) -> None:
-        self.cluster.heard(event.peer, now, out)
+        self.cluster.peers.heard(event.peer, now, out)
         self._messages[type(event.message)](event.peer, event.message, now, out)
 
     def _persisted(self, event: Persisted, now: Instant, out: Outbox) -> None:
@@ -202,6 +207,11 @@ class Node:
         if operation is not None:
             operation.scanned(event.items, event.more, out)
 
+    def _owed(self, event: OwedHere, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(event.ticket)
+        if operation is not None:
+            operation.owed(event.items, event.after, now, out)
+
     def _measured(self, event: Measured, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(event.ticket)
         if operation is not None:
@@ -209,8 +219,16 @@ class Node:
 
     def _peer_down(self, event: PeerDown, now: Instant, out: Outbox) -> None:
         self.gossiper.peer_down(event.peer, now, out)
+        self._given_up(event.peer, now, out)
+
+    def _given_up(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """Whoever waits for `peer` shall not."""
         for operation in list(self.shared.pending.values()):
-            operation.peer_down(event.peer, now, out)
+            operation.peer_down(peer, now, out)
+
+    def _peer_up(self, event: PeerUp, now: Instant, out: Outbox) -> None:
+        self.gossiper.peer_up(event, now, out)
+        self.handoffs.returned(event.peer, now, out)
 
     def _candidate(self, event: Candidate, now: Instant, out: Outbox) -> None:
         self.seats.candidate(event.address, out)
@@ -222,7 +240,12 @@ class Node:
             if operation is not None:
                 operation.reached(now, out)
         self.seats.tick(now, out)
-        self.gossiper.tick(now, out)
+        silent = self.shared.lost + self.gossiper.tick(now, out)
+        self.shared.lost = []
+        for peer in silent:
+            self.cluster.note(now, out, "peer_silent", node=self.cluster.name(peer))
+            self._given_up(peer, now, out)
+        self.handoffs.tick(now, out)
 
     # Messages: requests of peers ---------------------------------------------------------------------------
 
@@ -236,7 +259,7 @@ class Node:
 
     def _replicate(self, peer: NodeId, message: Replicate, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
-            serve_replicate(self.shared, peer, message, out)
+            serve_replicate(self.shared, peer, message, now, out)
 
     def _fetch(self, peer: NodeId, message: Fetch, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
@@ -265,6 +288,11 @@ class Node:
     def _ping(self, peer: NodeId, message: Ping, now: Instant, out: Outbox) -> None:
         out.send(peer, Pong(message.rid))
 
+    def _ponged(self, peer: NodeId, message: Pong, now: Instant, out: Outbox) -> None:
+        if self.cluster.peers.answered(peer):
+            self.cluster.note(now, out, "peer_heard", node=self.cluster.name(peer))
+            self.handoffs.returned(peer, now, out)
+
     # Messages: answers to ours -----------------------------------------------------------------------------
 
     def _replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
@@ -291,7 +319,3 @@ class Node:
         operation = self.shared.pending.get(message.rid)
         if operation is not None:
             operation.page_arrived(peer, message, now, out)
-
-
-def _nothing(peer: NodeId, message: Pong, now: Instant, out: Outbox) -> None:
-    """A pong says only that the peer is there, which `Cluster.heard` has noted."""

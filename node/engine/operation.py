@@ -6,11 +6,13 @@ that has ended is no longer in the table, so late answers need no special case a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from node.core.ids import Instant, NodeId
 from node.engine.outbox import Outbox
+from node.engine.patience import Patience
+from node.engine.write import Write
 from node.storage.port import Outcome
 from node.wire.messages import Answer, Fetched, Forwarded, Replicated, Scanned
 from node.wire.requests import Failed, Result
@@ -18,6 +20,9 @@ from node.wire.requests import Failed, Result
 if TYPE_CHECKING:
     from node.engine.cluster import Cluster
     from node.engine.timers import Timers
+
+NO_TICKET = 0
+"""The ticket, or rid, of what nobody waits for."""
 
 Then = Callable[[Result, Outbox], None]
 """What to do with the result of an operation that another operation asked for."""
@@ -51,11 +56,16 @@ class Asker:
 class Shared:
     """What all operations of one node use: its table of operations, its timers, its view of the cluster.
 
-    Tickets go out as `rid`s. They begin at `first_ticket`, drawn anew at every start, so that a late answer to a former
-    life of this node is never taken for one to this.
+    `coordinate` begins a write that this node takes on itself, `waits_because` says why hints for a node wait. `owing`
+    are nodes for whom hints were asked for lately, `lost` peers that were given up and of whom the operations have not
+    heard yet. Tickets go out as `rid`s. They begin at `first_ticket`, drawn anew at every start, so that a late answer
+    to a former life of this node is never taken for one to this.
     """
 
-    __slots__ = ("cluster", "durable", "me", "pending", "timers", "value_bytes_max", "wall_offset_s", "_last_ticket")
+    __slots__ = (
+        "cluster", "coordinate", "durable", "lost", "me", "owing", "pending", "read_patience", "timers",
+        "value_bytes_max", "waits_because", "wall_offset_s", "write_patience", "_last_ticket",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -75,6 +85,12 @@ class Shared:
         self.value_bytes_max = value_bytes_max
         self.wall_offset_s = wall_offset_s
         self.pending: dict[int, Operation] = {}
+        self.coordinate: Callable[[Write, Asker, Instant, Outbox], None]
+        self.waits_because: Callable[[NodeId], str]
+        self.read_patience = Patience()
+        self.write_patience = Patience()
+        self.owing: dict[NodeId, None] = {}
+        self.lost: list[NodeId] = []
         self._last_ticket = first_ticket
 
     def enter(self, operation: Operation) -> int:
@@ -82,6 +98,16 @@ class Shared:
         self._last_ticket += 1
         self.pending[self._last_ticket] = operation
         return self._last_ticket
+
+    def missed(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """`peer` has not answered for longer than usual."""
+        if peer != self.me and self.cluster.peers.missed(peer, now, out):
+            self.lost.append(peer)
+
+    def note_owed(self, targets: Iterable[NodeId]) -> None:
+        """Hints are being kept for these."""
+        for target in targets:
+            self.owing[target] = None
 
     def wall_ms(self, now: Instant) -> int:
         """Unix time in milliseconds, for display."""
@@ -116,6 +142,9 @@ class Operation:
 
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """The local row."""
+
+    def owed(self, items: tuple[tuple[bytes, bytes], ...], after: bytes | None, now: Instant, out: Outbox) -> None:
+        """A page of rows that somebody lacks."""
 
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
         """A page of local rows."""

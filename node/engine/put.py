@@ -1,25 +1,33 @@
-"""A write, as its coordinator sees it (paper, section 4.5): commit locally, then fan out, answer at W.
+"""A write, as its coordinator sees it (paper, sections 4.5, 4.6): commit locally, then fan out, answer at W.
 
-    start ── persist(Advance) ──► persisted ── Replicate to the other owners ──► replicated … ── W acks ──► answer
-                                     │ refused: nothing stored                     │ an owner reports a version
-                                     ▼                                             ▼ that a SET did not cover:
-                              another owner, or an error                        persist(Advance) once more, over it
+    start ── persist(Advance) ──► persisted ── Replicate to the others ──► replicated … ── W places ──► answer ──► end
+                                     │ refused: nothing stored                │ somebody reports a version
+                                     ▼                                        ▼ that a SET did not cover:
+                              another coordinator, or an error             persist(Advance) once more, over it
+
+A write fills *places*, one for each owner: the owner itself fills it, or a stand-in that keeps the row with a hint for
+the owner (sloppy quorum). W counts places, so that once the hints are delivered W owners hold the write. An owner that
+is down gets a stand-in at once, one that is silent for longer than usual while W is not met, too; a place that nobody
+else can fill is remembered by a hint here. STRICT lets only owners count.
 
 Nothing is stored anywhere until a quorum looks reachable, so an `UNAVAILABLE` never shows up later. Once the local
-commit is under way the only honest endings are OK and UNKNOWN.
+commit is under way the only honest endings are OK and UNKNOWN. After the answer the operation stays until each place is
+filled or has its hint: no owner misses a write in silence.
 """
 
 from __future__ import annotations
 
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
+from node.core.limits import LINGERING_MAX
 from node.core.quorum import Tally, Verdict
 from node.core.version import Clock, join
 from node.engine.forward import ForwardOperation
-from node.engine.operation import Asker, Operation, Shared, unavailable, unknown
+from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
+from node.engine.patience import SAMPLED
 from node.engine.write import Write
-from node.storage.port import Advance, Advanced, Outcome, Refusal, Refused
+from node.storage.port import Advance, Advanced, Outcome, Owe, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import Replicate, Replicated
 from node.wire.requests import Ack, Failed, Written
@@ -27,9 +35,16 @@ from node.wire.rows import decode_row
 
 
 class PutOperation(Operation):
-    """One write under coordination. `owners` are the key's; this node is one of them."""
+    """One write under coordination. This node owns the key, or stands in for one who does.
 
-    __slots__ = ("advanced", "asker", "durable", "epoch", "repeated", "surplus", "tally", "write")
+    `gone` are owners that do not take part and why, `stand_ins` who was asked in whose place, `filled_by` who filled a
+    place that is not its own.
+    """
+
+    __slots__ = (
+        "advanced", "asker", "durable", "epoch", "filled_by", "gone", "repeated", "sent_at", "stand_ins",
+        "surplus", "tally", "told", "write", "_impatient",
+    )  # fmt: skip
 
     def __init__(self, shared: Shared, write: Write, asker: Asker, owners: tuple[NodeId, ...]) -> None:
         super().__init__(shared)
@@ -38,33 +53,70 @@ class PutOperation(Operation):
         self.epoch = shared.cluster.epoch
         self.tally = Tally(min(write.w, len(owners)), owners)
         self.durable: dict[NodeId, bool] = {}
+        self.gone: dict[NodeId, str] = {}
+        self.stand_ins: dict[NodeId, NodeId] = {}
+        self.filled_by: dict[NodeId, NodeId] = {}
         self.advanced: Advanced | None = None
         self.surplus: Clock = ()
         self.repeated = False
+        self.told = False
+        self.sent_at: Instant = 0.0
+        self._impatient = False
 
     def start(self, now: Instant, out: Outbox) -> None:
-        """Commit locally, unless too few owners answer: then nothing is stored anywhere."""
-        cluster, me = self.shared.cluster, self.shared.me
-        for owner in self.tally.nodes:
-            if owner != me and not cluster.is_up(owner):
-                self.tally.no(owner, "down")
-        if self.tally.verdict is Verdict.FAILED:
-            reachable = len(self.tally.nodes) - len(self.tally.failed)
-            down = ", ".join(f"{cluster.name(owner)} {why}" for owner, why in self.tally.failed.items())
-            text = f"{reachable} of the {self.tally.need} owners needed can be reached ({down}); nothing was stored"
-            self._finish(unavailable(text), out)
-            return
-        self.shared.timers.set(self.write.deadline, self.ticket)
-        self._commit(self.write.context, now, out)
+        """Commit locally, unless too few places can be filled: then nothing is stored anywhere."""
+        shared, owners = self.shared, self.tally.nodes
+        me, is_up = shared.me, shared.cluster.is_up
+        for owner in owners:
+            if owner != me and not is_up(owner):
+                self.gone[owner] = "down"
+        owed: tuple[NodeId, ...] = ()
+        if self.gone or me not in owners:
+            owed = self._share_out()
+            if self.tally.verdict is Verdict.FAILED:
+                self._finish(self._out_of_reach(), out)
+                return
+        shared.timers.set(min(self.write.deadline, now + shared.write_patience.seconds), self.ticket)
+        self._commit(self.write.context, owed, now, out)
 
-    def _commit(self, covered: Clock, now: Instant, out: Outbox) -> None:
-        write = self.write
+    def _share_out(self) -> tuple[NodeId, ...]:
+        """Give the places of owners that are gone to stand-ins; return for whom this node keeps hints itself."""
+        me, owners = self.shared.me, self.tally.nodes
+        mine: tuple[NodeId, ...] = ()
+        if me not in owners:
+            mine = (next(iter(self.gone), owners[0]),)
+            self.stand_ins[me] = mine[0]
+        for owner in self.gone:
+            if owner not in mine and not self._find_stand_in(owner):
+                self.tally.no(owner, "down")
+        return (*mine, *self.tally.failed)
+
+    def _find_stand_in(self, owner: NodeId) -> NodeId | None:
+        """Choose the next healthy node of the preference list for the owner's place; None if there is none."""
+        if self.write.strict:
+            return None
+        cluster = self.shared.cluster
+        for node in cluster.preference_list(self.write.key)[len(self.tally.nodes) :]:
+            if node not in self.stand_ins and node != self.shared.me and cluster.is_up(node):
+                self.stand_ins[node] = owner
+                return node
+        return None
+
+    def _out_of_reach(self) -> Failed:
+        name, tally = self.shared.cluster.name, self.tally
+        reachable = len(tally.nodes) - len(tally.failed)
+        down = ", ".join(f"{name(owner)} {why}" for owner, why in tally.failed.items())
+        who = "owners" if self.write.strict else "nodes"
+        return unavailable(f"{reachable} of the {tally.need} {who} needed can be reached ({down}); nothing was stored")
+
+    def _commit(self, covered: Clock, owed: tuple[NodeId, ...], now: Instant, out: Outbox) -> None:
+        write, at_ms = self.write, self.shared.wall_ms(now)
+        self.shared.note_owed(owed)
+        hints = Owed(owed, at_ms) if owed else None
         out.persist(
             self.ticket,
-            Advance(
-                write.key, write.value, covered, write.cover, self.epoch, self.shared.wall_ms(now), write.writer
-            ),
-        )  # fmt: skip
+            Advance(write.key, write.value, covered, write.cover, self.epoch, at_ms, write.writer, hints),
+        )
 
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
         """Our own commit came back: it counts, and the others get the row."""
@@ -75,30 +127,48 @@ class PutOperation(Operation):
         if self.advanced is not None:  # a SET counts what its first commit replaced, too
             outcome = outcome._replace(replaced=max(outcome.replaced, self.advanced.replaced))
         self.advanced = outcome
+        self.sent_at = now
         me = self.shared.me
-        self.tally.yes(me)
-        self.durable[me] = self.shared.durable
+        self._fill(me, self.stand_ins.get(me, me), self.shared.durable)
         message = Replicate(self.ticket, self.epoch, self.write.key, outcome.row)
         for owner in self.tally.nodes:
-            if owner != me and owner not in self.tally.failed:
+            if owner != me and owner not in self.gone:
                 out.send(owner, message)
+        for node, owner in self.stand_ins.items():
+            if node != me:
+                self._ask_stand_in(node, owner, out)
         self._decide(now, out)
 
+    def _ask_stand_in(self, node: NodeId, owner: NodeId, out: Outbox) -> None:
+        assert self.advanced is not None, "a stand-in asked before our own commit"
+        out.send(node, Replicate(self.ticket, self.epoch, self.write.key, self.advanced.row, (owner,)))
+
+    def _fill(self, node: NodeId, place: NodeId, durable: bool) -> None:
+        if place not in self.durable:
+            self.durable[place] = durable
+            if node != place:
+                self.filled_by[place] = node
+        self.tally.yes(place)
+
+    # Answers ---------------------------------------------------------------------------------------------
+
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
-        """An owner stored the row (and may hold more than we knew), or would not. Nobody else's word counts."""
-        if self.advanced is None or peer not in self.tally.nodes:
+        """Somebody we asked stored the row (and may hold more than we knew), or would not; nobody else counts."""
+        place = peer if peer in self.tally.nodes else self.stand_ins.get(peer)
+        if self.advanced is None or place is None:
             return
+        if self.ticket % SAMPLED == 0:
+            self.shared.write_patience.took(now - self.sent_at)
         if message.refused:
-            self.tally.no(peer, f"refused ({message.refused})")
+            self._lost(peer, place, f"refused ({message.refused})", now, out)
         else:
-            self.tally.yes(peer)
-            self.durable[peer] = message.durable
-            if message.row is not None and self.write.cover and not self.repeated:
+            self._fill(peer, place, message.durable)
+            if message.row is not None and self.write.cover and not (self.repeated or self.told):
                 self._note_surplus(message.row)
         self._decide(now, out)
 
     def _note_surplus(self, held: bytes) -> None:
-        """Remember what an owner holds beside our write: a SET must cover it before it may answer."""
+        """Remember what somebody holds beside our write: a SET must cover it before it may answer."""
         assert self.advanced is not None, "an ack before our own commit"
         try:
             row = decode_row(held)
@@ -108,31 +178,105 @@ class PutOperation(Operation):
             self.surplus = join(self.surplus, row.clock)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
-        """An owner we wait for is gone."""
-        if peer in self.tally.nodes and peer not in self.tally.met_by:
-            self.tally.no(peer, "down")
-            if self.advanced is not None:
-                self._decide(now, out)
+        """Somebody we wait for is gone."""
+        place = peer if peer in self.tally.nodes else self.stand_ins.get(peer)
+        if place is None or place in self.tally.met_by:
+            return
+        self._lost(peer, place, "down", now, out)
+        if self.advanced is not None:
+            self._decide(now, out)
+
+    def _lost(self, node: NodeId, place: NodeId, why: str, now: Instant, out: Outbox) -> None:
+        """`node` will not fill the place: find another one, or remember what the owner lacks."""
+        if node == place:
+            self.gone[place] = why
+        if place in self.tally.met_by or place in self.tally.failed:
+            return
+        if any(owner == place and other != node for other, owner in self.stand_ins.items()) or place not in self.gone:
+            return  # somebody else was asked for it, too
+        other = None if self.told else self._find_stand_in(place)
+        if other is None:
+            self.tally.no(place, self.gone[place])
+            self._owe((place,), now, out)
+        elif self.advanced is not None:
+            self._ask_stand_in(other, place, out)
+
+    def _owe(self, places: tuple[NodeId, ...], now: Instant, out: Outbox) -> None:
+        """Keep hints for owners that nobody stands in for, with the row that this node holds."""
+        others = tuple(place for place in places if place != self.shared.me)
+        if self.advanced is not None and others:
+            self.shared.note_owed(others)
+            out.persist(NO_TICKET, Owe(self.write.key, Owed(others, self.shared.wall_ms(now))))
+
+    # Time ------------------------------------------------------------------------------------------------
 
     def reached(self, now: Instant, out: Outbox) -> None:
-        """The deadline: what was committed so far may or may not reach the others."""
+        """Longer than usual: ask others, too. The deadline: what was committed so far may or may not reach the rest."""
         if now >= self.write.deadline:
-            self._finish(unknown(self.tally.describe("wrote", self.shared.cluster.name)), out)
+            self._owe(self._unfilled(), now, out)
+            if not self.told:
+                self._answer(unknown(self._describe()), out)
+            self.end()
+        elif not self._impatient:
+            self._impatient = True
+            self.shared.timers.set(self.write.deadline, self.ticket)
+            self._lose_patience(now, out)
+
+    def _unfilled(self) -> tuple[NodeId, ...]:
+        """The places of which neither an ack nor a failure is known."""
+        tally = self.tally
+        return tuple(place for place in tally.nodes if place not in tally.met_by and place not in tally.failed)
+
+    def _lose_patience(self, now: Instant, out: Outbox) -> None:
+        if self.advanced is None:
+            return  # it is our own disk that is slow
+        for place in self._unfilled():
+            self.shared.missed(place, now, out)
+            if not self.told and place not in self.stand_ins.values():
+                other = self._find_stand_in(place)
+                if other is not None:
+                    self._ask_stand_in(other, place, out)
+
+    # Endings ---------------------------------------------------------------------------------------------
 
     def _decide(self, now: Instant, out: Outbox) -> None:
         verdict = self.tally.verdict
-        if verdict is Verdict.PENDING:
-            return
-        if verdict is Verdict.FAILED:
-            self._finish(unknown(self.tally.describe("wrote", self.shared.cluster.name)), out)
-        elif self.surplus and not self.repeated:
-            self.repeated = True
-            self.tally.reset()
-            self.renew()  # late acks of the first commit must not count for the second
-            self.shared.timers.set(self.write.deadline, self.ticket)
-            self._commit(self.surplus, now, out)
-        else:
-            self._finish(self._written(), out)
+        if not self.told:
+            if verdict is Verdict.PENDING:
+                return
+            if verdict is Verdict.FAILED:
+                self._answer(unknown(self._describe()), out)
+            elif self.surplus and not self.repeated:
+                self._commit_again(now, out)
+                return
+            else:
+                self._answer(self._written(), out)
+        unfilled = self._unfilled()
+        if unfilled and len(self.shared.pending) > LINGERING_MAX:
+            self._owe(unfilled, now, out)
+            unfilled = ()
+        if not unfilled:
+            self.end()
+
+    def _commit_again(self, now: Instant, out: Outbox) -> None:
+        self.repeated = True
+        self.tally.reset()
+        self.durable.clear()
+        self.filled_by.clear()
+        self.renew()  # late acks of the first commit must not count for the second
+        self._impatient = False
+        self.shared.timers.set(min(self.write.deadline, now + self.shared.write_patience.seconds), self.ticket)
+        mine = self.stand_ins.get(self.shared.me)
+        self._commit(self.surplus, () if mine is None else (mine,), now, out)
+
+    def _describe(self) -> str:
+        name = self.shared.cluster.name
+
+        def who(place: NodeId) -> str:
+            stand_in = self.filled_by.get(place)
+            return name(place) if stand_in is None else f"{name(stand_in)} for {name(place)}"
+
+        return self.tally.describe("wrote", who)
 
     def _written(self) -> Written | Failed:
         assert self.advanced is not None, "a quorum without our own commit"
@@ -143,7 +287,14 @@ class PutOperation(Operation):
             if isinstance(sealed, BadContext):
                 return unknown(f"stored by {self.tally.need}, but its context cannot be told: {sealed.why}")
             token = sealed
-        acks = tuple(Ack(cluster.name(node), self.durable[node]) for node in self.tally.met_by)
+        name, filled_by = cluster.name, self.filled_by
+        if filled_by:
+            acks = tuple(
+                Ack(name(filled_by.get(place, place)), self.durable[place], name(place) if place in filled_by else None)
+                for place in self.tally.met_by
+            )
+        else:
+            acks = tuple([Ack(name(place), self.durable[place]) for place in self.tally.met_by])
         return Written(token, acks, self.tally.need, self.advanced.replaced > 0, self.advanced.siblings)
 
     def _refused(self, outcome: Refused, now: Instant, out: Outbox) -> None:
@@ -159,13 +310,15 @@ class PutOperation(Operation):
         if self.asker.peer is not None:
             self.asker.refuse(outcome.why.value, out)
         else:
-            ForwardOperation(
-                self.shared, self.write, self.asker, self.tally.nodes, {self.shared.me: outcome.why.value}
-            ).start(now, out)
+            ForwardOperation(self.shared, self.write, self.asker, {self.shared.me: outcome.why.value}).start(now, out)
+
+    def _answer(self, result: Written | Failed, out: Outbox) -> None:
+        self.told = True
+        self.asker.answer(result, out)
 
     def _finish(self, result: Written | Failed, out: Outbox) -> None:
         self.end()
-        self.asker.answer(result, out)
+        self._answer(result, out)
 
 
 _CLIENT_FAULT = {

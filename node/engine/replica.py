@@ -7,7 +7,7 @@ from node.core.limits import SCAN_LIMIT_MAX
 from node.core.version import Row
 from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
-from node.storage.port import Merge, Merged, Outcome, Refusal, Refused
+from node.storage.port import Merge, Merged, Outcome, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import Fetch, Fetched, Forward, Forwarded, Replicate, Replicated, Scan, Scanned
 from node.wire.rows import decode_row, encode_row, trusted_row
@@ -49,14 +49,20 @@ def without_values(row: bytes) -> bytes:
     return encode_row(Row(held.clock, tuple(v if v.value is None else v._replace(value=b"") for v in held.versions)))
 
 
-def serve_replicate(shared: Shared, peer: NodeId, message: Replicate, out: Outbox) -> None:
-    """Merge a coordinator's row into ours. A row that does not parse is refused, never stored."""
+def serve_replicate(shared: Shared, peer: NodeId, message: Replicate, now: Instant, out: Outbox) -> None:
+    """Merge a row into ours, with hints if we stand in for somebody. One that does not parse is refused."""
     try:
         decoded = decode_row(message.row)
     except RemoteWireError as error:
         out.send(peer, Replicated(message.rid, False, None, error.code))
         return
-    out.persist(Serving(shared, peer, message.rid).ticket, Merge(message.key, message.row, message.epoch, decoded))
+    owed = None
+    if message.hint_for:
+        owed = Owed(message.hint_for, shared.wall_ms(now))
+        shared.note_owed(message.hint_for)
+    out.persist(
+        Serving(shared, peer, message.rid).ticket, Merge(message.key, message.row, message.epoch, decoded, owed)
+    )
 
 
 def serve_fetch(shared: Shared, peer: NodeId, message: Fetch, out: Outbox) -> None:

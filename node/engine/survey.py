@@ -141,8 +141,21 @@ class RowSurvey(Operation):
 
 
 def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict[str, object]:
-    """What this node says of itself to a survey: its figures, its epoch, and whom it sees how."""
+    """What this node says of itself to a survey: its figures, its epoch, whom it sees how, and its hints."""
     cluster = shared.cluster
     sees = {member.name: cluster.health(member.id, now) for member in cluster.members.values()}
     wanted = ("keys", "bytes", "siblings", "p99_ms", "uptime_s")
-    return {"epoch": cluster.epoch, "sees": sees} | {name: figures.get(name) for name in wanted}
+    hints = figures.get("hints", ())
+    assert isinstance(hints, tuple | list), f"hints are {hints!r}"
+    held = [
+        {
+            "for": cluster.name(target),
+            "keys": rows,
+            "bytes": size,
+            "oldest_s": max(0, (shared.wall_ms(now) - oldest_ms) // 1000),
+            "waits_because": shared.waits_because(target),
+        }
+        for target, rows, size, oldest_ms in hints
+    ]
+    own = {"epoch": cluster.epoch, "sees": sees, "hints": sum(rows for _, rows, _, _ in hints), "held": held}
+    return own | {name: figures.get(name) for name in wanted}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from node.core.ids import Instant, NodeId
-from node.core.limits import HEDGE_MS
+from node.core.limits import PATIENCE_MS_FIRST
 from node.core.version import EMPTY
 from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
@@ -67,7 +67,7 @@ class UnsealedRead(Operation):
             self.end()
             self.read(now, out)
         else:
-            self.shared.timers.set(now + HEDGE_MS / 1000, self.ticket)
+            self.shared.timers.set(now + PATIENCE_MS_FIRST / 1000, self.ticket)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The decider is gone."""

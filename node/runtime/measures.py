@@ -126,6 +126,7 @@ class Measures:
         now: Callable[[], float],
         *,
         totals: Callable[[], tuple[int, int, int, int]],
+        hints: Callable[[], tuple[tuple[str, int, int, int], ...]],
         storage: Callable[[], dict[str, object]],
         queues: Callable[[], dict[str, object]],
     ) -> None:
@@ -134,6 +135,7 @@ class Measures:
         self.versions_per_read: dict[int, int] = {}
         self._now = now
         self._totals = totals
+        self._hints = hints
         self._storage = storage
         self._queues = queues
         self._started_at = now()
@@ -194,6 +196,7 @@ class Measures:
             "bytes": size,
             "siblings": siblings,
             "quarantined": quarantined,
+            "hints": self._hints(),
             "uptime_s": round(self.uptime_s, 1),
             "rss_bytes": rss_bytes(),
             "storage": self._storage(),

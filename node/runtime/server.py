@@ -44,6 +44,7 @@ from node.runtime.measures import Measures
 from node.runtime.notify import notify
 from node.runtime.store import Store
 from node.runtime.transport import PeerTransport
+from node.storage.port import HintTotals
 from node.wire.handshake import Hello
 
 
@@ -150,7 +151,11 @@ class Server:
         )
         self.hello = self._hello()
         self.measures = Measures(
-            monotonic, totals=self.store.totals, storage=self.store.figures, queues=self.queue_lengths
+            monotonic,
+            totals=self.store.totals,
+            hints=self._hints,
+            storage=self.store.figures,
+            queues=self.queue_lengths,
         )
         self.transport = PeerTransport(
             cluster=self.settings.cluster,
@@ -165,6 +170,10 @@ class Server:
         self.clients = ClientListener(self.driver.submit, self.driver.nudge, self.about, password=self._password)
         self.http = HttpListener(self.driver.submit, self.about.metrics)
         self.discovery = Discovery(self._announcement, self.driver.happened, fact)
+
+    def _hints(self) -> tuple[HintTotals, ...]:
+        """What is owed to whom, as the store says now: it may have become another one since."""
+        return self.store.hint_totals()
 
     async def _open(self) -> None:
         """Start the store's thread and the engine, and open the ports."""

@@ -13,10 +13,11 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from node.core.ids import NodeId
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.disk import DiskThread
 from node.storage.errors import StorageError
-from node.storage.port import Identity, Outcome, Refused, SaveState, StorageStopped, Totals, Write
+from node.storage.port import HintTotals, Identity, Outcome, Refused, SaveState, StorageStopped, Totals, Write
 from node.storage.sqlite import SqliteStorage
 
 OWNER: Final = "owner"
@@ -40,6 +41,8 @@ class Store:
         self.redrawn = storage.redrawn
         self.fetch_many = storage.fetch_many
         self.scan = storage.scan
+        self.owed = storage.owed
+        self.hint_totals: Callable[[], tuple[HintTotals, ...]] = storage.hint_totals
         self.totals: Callable[[], Totals] = storage.totals
         self._storage = storage
         self._disk: DiskThread | None = None
@@ -77,7 +80,13 @@ class Store:
         def scan(partition: int, partitions: int, after: bytes, limit: int) -> NoReturn:
             raise StorageStopped(why)
 
-        self.fetch_many, self.scan = fetch_many, scan
+        def owed(target: NodeId, after: bytes, limit: int) -> NoReturn:
+            raise StorageStopped(why)
+
+        def hint_totals() -> tuple[HintTotals, ...]:
+            return ()
+
+        self.fetch_many, self.scan, self.owed, self.hint_totals = fetch_many, scan, owed, hint_totals
 
     @property
     def queued(self) -> int:

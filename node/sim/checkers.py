@@ -102,17 +102,27 @@ def contexts(history: History) -> Iterator[str]:
 
 
 def settled(history: History) -> Iterator[str]:
-    """SETs one after another never conflict: each covers every write that was acknowledged before it began."""
+    """SETs one after another never conflict: each covers every write that was acknowledged before it began.
+
+    So long as owners answer: what stand-ins took is not seen by owners until it is handed over.
+    """
     n, w = history.quorums.n, history.quorums.w
     if 2 * w <= n or history.rotten:
         return
     writes = [record for record in _acknowledged(history) if (record.w or w) >= w]
+    stood_in = {record.key for record in writes if _hinted(record)}
+    writes = [record for record in writes if record.key not in stood_in]
     for key, floor_at in _floors(writes, lambda record: _own(history, record)).items():
         for record in writes:
             if record.key == key and record.seen is None and history.dots_of(record):
                 seen, floor = history.dots_of(record)[-1].past, floor_at(record.begun)
                 if not descends(seen, floor):
                     yield f"{record!r} covers {seen}, but {floor} was acknowledged before it began"
+
+
+def _hinted(record: Record) -> bool:
+    """Whether somebody stood in for an owner in this write."""
+    return isinstance(record.result, Written) and any(ack.hint_for is not None for ack in record.result.acks)
 
 
 def dots(history: History) -> Iterator[str]:
@@ -186,6 +196,9 @@ def liveness(history: History) -> Iterator[str]:
     for node, count in history.left_over.items():
         if count:
             yield f"{node} still has {count} operations in flight"
+    for node, count in history.hints.items():
+        if count:
+            yield f"{node} still keeps {count} hints"
 
 
 def one_cluster(history: History) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from node.core.cluster import Quorums
 from node.core.ids import Instant
 from node.core.version import Clock, Dot, Row, covers, descends
-from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Write
+from node.storage.port import Advance, Advanced, Handed, HandOver, Merge, Merged, Outcome, Write
 from node.wire.requests import Failed, Found, Result, Written
 from node.wire.rows import decode_row
 
@@ -115,7 +115,8 @@ class Mint(NamedTuple):
 
 
 class History:
-    """Everything the checkers may look at. `evidence` holds, by invariant, what was caught while it happened."""
+    """Everything the checkers may look at. `evidence` holds, by invariant, what was caught while it happened,
+    `hints` how many each node still keeps at the end."""
 
     def __init__(self, quorums: Quorums, members: int) -> None:
         self.quorums = quorums
@@ -127,6 +128,7 @@ class History:
         self.final: dict[str, Mapping[bytes, Row]] = {}
         self.rings: dict[str, tuple[str, int, bool]] = {}
         self.left_over: dict[str, int] = {}
+        self.hints: dict[str, int] = {}
         self.unhealed: list[str] = []
         self.rotten: dict[bytes, None] = {}
         self._held: dict[tuple[str, bytes], tuple[bytes, Row]] = {}
@@ -143,6 +145,8 @@ class History:
             self._kept(node, write.key, outcome.row, row)
         elif isinstance(write, Merge) and isinstance(outcome, Merged):
             self._kept(node, write.key, outcome.row, None)
+        elif isinstance(write, HandOver) and isinstance(outcome, Handed) and outcome.dropped:
+            self._held.pop((node, write.key), None)
 
     def forgot(self, node: str, key: bytes) -> None:
         """A store lost a row through a fault."""

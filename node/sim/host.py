@@ -17,7 +17,7 @@ import msgspec
 
 from node.core.ids import Instant, NodeId
 from node.engine.config import NodeConfig
-from node.engine.events import Event, Loaded, Measured, Persisted, Reached, Received, ScannedHere
+from node.engine.events import Event, Loaded, Measured, OwedHere, Persisted, Reached, Received, ScannedHere
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.sim.safeguards import Safeguard, skip, weaken
@@ -185,6 +185,8 @@ class Host:
             world.agenda.after(self._load_s(), self._loaded, self.life, ticket, key)
         for ticket, partition, partitions, after, limit in out.scans:
             world.agenda.after(self._load_s(), self._scanned, self.life, ticket, partition, partitions, after, limit)
+        for ticket, target, after, limit in out.owed:
+            world.agenda.after(self._load_s(), self._owed, self.life, ticket, target, after, limit)
         for ticket in out.measures:
             self.give(Measured(ticket, {}))
         for peer, messages in out.sends.items():
@@ -205,6 +207,11 @@ class Host:
         if self.life == life:
             page = self.storage.scan(partition, partitions, after, limit)
             self.give(ScannedHere(ticket, page.items, page.after is not None))
+
+    def _owed(self, life: int, ticket: int, target: NodeId, after: bytes, limit: int) -> None:
+        if self.life == life:
+            page = self.storage.owed(target, after, limit)
+            self.give(OwedHere(ticket, page.items, page.after))
 
     def received(self, peer: NodeId, message: Message) -> None:
         """A message arrived on an open link."""
@@ -229,7 +236,7 @@ class Host:
             if outcome is None:
                 outcome = self.storage.stage([write])[0]
             self._group.append((ticket, write, outcome))
-            self.world.decided(self, outcome)
+            self.world.decided(self, write, outcome)
         options = self.world.options
         sync_s = self.rng.uniform(0, options.sync_s_max)
         if self.world.agenda.now < self.slow_until:

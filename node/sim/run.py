@@ -30,6 +30,9 @@ SETTLE_S_MAX: Final = 30.0
 SETTLED_S: Final = 3.0
 """… and then they get this long to tell each other what they missed."""
 
+HANDED_WITHIN_S: Final = 30.0
+"""How long after that no hint may be left: a hand-over that was cut off is begun again after its patience."""
+
 ANSWERED_WITHIN_S: Final = 5.0
 QUIET_S: Final = 5.0
 
@@ -99,7 +102,11 @@ def _run(world: World, faults: list[Fault]) -> None:
         world.history.unhealed.append(f"{SETTLE_S_MAX} s after everything healed: {_who_misses_whom(world)}")
     world.agenda.run(world.agenda.now + SETTLED_S)
     _ask_everybody(world)
+    world.agenda.run(world.agenda.now + HANDED_WITHIN_S, lambda: not any(map(_hints, world.hosts)))
     world.agenda.run(world.agenda.now + QUIET_S)
+    world.agenda.run(
+        world.agenda.now + QUIET_S, lambda: not any(host.node and host.node.view().in_flight for host in world.hosts)
+    )
     _collect(world)
 
 
@@ -168,6 +175,11 @@ def _who_misses_whom(world: World) -> str:
     return "; ".join(words)
 
 
+def _hints(host: Host) -> int:
+    """How many hints a disk keeps."""
+    return sum(total.rows for total in host.storage.hint_totals())
+
+
 def _ask_everybody(world: World) -> None:
     """Every node must now take a write and a read of its own, and be done with them."""
     records: list[Record] = []
@@ -206,4 +218,5 @@ def _collect(world: World) -> None:
         if host.node is not None:
             view = host.node.view()
             history.left_over[host.name] = view.in_flight
+            history.hints[host.name] = _hints(host)
             history.rings[host.name] = (view.cluster_id, host.node.cluster.epoch, view.sealed)

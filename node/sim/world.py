@@ -19,6 +19,8 @@ from node.engine.cluster import STATE_MEMBERS, STATE_RING
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Candidate
 from node.engine.get import GetOperation
+from node.engine.handoff import HandoffOperation
+from node.engine.operation import NO_TICKET
 from node.engine.outbox import Fact
 from node.sim.clock import Agenda, Trace
 from node.sim.disk import SimStorage
@@ -29,7 +31,7 @@ from node.sim.links import Links
 from node.sim.marks import Marks
 from node.sim.network import Arrival, Network, NetworkOptions
 from node.sim.safeguards import ReusingStorage, Safeguard, blind, gloss
-from node.storage.port import Advanced, Outcome, Refusal, Refused, SaveState
+from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Refusal, Refused, SaveState, Write
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
 from node.wire.messages import Forward, Forwarded, Message, Replicate, Seal
@@ -221,13 +223,20 @@ class World:
         elif isinstance(message, Seal):
             marks.hit("ring sealed for another node")
         elif isinstance(message, Replicate) and host.node is not None:
-            marks.hit("strict write-back", isinstance(host.node.shared.pending.get(message.rid), GetOperation))
+            asked_by = host.node.shared.pending.get(message.rid)
+            marks.hit("strict write-back", isinstance(asked_by, GetOperation))
+            marks.hit("stand-in asked", bool(message.hint_for))
+            marks.hit("hint delivered", isinstance(asked_by, HandoffOperation))
+            marks.hit("read repair", message.rid == NO_TICKET)
         if getattr(message, "refused", "") == Refusal.EPOCH.value:
             marks.hit("epoch refused")
 
-    def decided(self, host: Host, outcome: Outcome) -> None:
+    def decided(self, host: Host, write: Write, outcome: Outcome) -> None:
         """A store took a write, or refused it."""
         marks = self.marks
+        marks.hit("hint kept by an owner", isinstance(write, Owe))
+        if isinstance(write, Advance) and isinstance(outcome, Advanced):
+            marks.hit("stand-in coordinates", not self._owns(host, write.key))
         if isinstance(outcome, Advanced):
             marks.hit("sibling created", outcome.siblings == 2)
             marks.hit("three siblings", outcome.siblings > 2)
@@ -236,9 +245,15 @@ class World:
             dead = sum(version.value is None for version in versions)
             marks.hit("tombstone stored", any(v.value is None and v.dot == outcome.dot for v in versions))
             marks.hit("tombstone beside a value", bool(dead) and outcome.siblings > 0)
+        elif isinstance(outcome, Handed):
+            marks.hit("row dropped", outcome.dropped)
+            marks.hit("row changed before its hint went", not outcome.done)
         elif isinstance(outcome, Refused):
             marks.hit("disk full", outcome.why is Refusal.DISK_FULL)
             marks.hit("epoch refused", outcome.why is Refusal.EPOCH)
+
+    def _owns(self, host: Host, key: bytes) -> bool:
+        return host.node is not None and host.id in host.node.cluster.owners(key)
 
     def noted(self, host: Host, fact: Fact) -> None:
         """A node told a fact."""

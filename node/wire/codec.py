@@ -170,6 +170,14 @@ def _check_keyed(message: messages.Replicate | messages.Fetch) -> None:
         raise ValueError(f"key of {len(message.key)} bytes")
 
 
+def _check_replicate(message: messages.Replicate) -> None:
+    _check_keyed(message)
+    if message.hint_for:
+        _length("hints", message.hint_for, REPLICAS_MAX)
+        for node in message.hint_for:
+            check_node_id(node)
+
+
 def _check_forward(message: messages.Forward) -> None:
     _key(message.key)
     _length("value", message.value or b"", VALUE_BYTES_CEILING)
@@ -223,7 +231,7 @@ def _check_gossip(message: messages.Gossip) -> None:
 
 
 _CHECKERS: Final[dict[type, Callable[[Any], None]]] = {
-    messages.Replicate: _check_keyed,
+    messages.Replicate: _check_replicate,
     messages.Fetch: _check_keyed,
     messages.Forward: _check_forward,
     messages.Forwarded: _check_forwarded,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from node.core.cluster import Member, RingState
+from node.core.ids import NodeId
 from node.core.version import Clock
 from node.wire.requests import Result
 
@@ -16,12 +17,16 @@ from node.wire.requests import Result
 
 
 class Replicate(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
-    """Merge this row into yours and say so once it is durable."""
+    """Merge this row into yours and say so once it is durable.
+
+    `hint_for`: you stand in for these owners, who lack it; keep a hint for each and hand it over when they answer.
+    """
 
     rid: int
     epoch: int
     key: bytes
     row: bytes
+    hint_for: tuple[NodeId, ...] = ()
 
 
 class Replicated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):

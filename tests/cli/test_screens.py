@@ -44,6 +44,23 @@ def status(name: str = "n5", **more: Any) -> dict[str, Any]:
             "repair": {"last_pass_s_ago": None, "divergent": None}, "views_agree": True, **more}  # fmt: skip
 
 
+def hints(text: str = "n3") -> dict[str, Any]:
+    """A DYN.HINTS document: two nodes keep rows for a third."""
+    facts = {"for": text, "keys": 1234, "bytes": 123_456, "oldest_s": 171}
+    held = [{"by": "n1", **facts, "waits_because": f"{text} does not answer n1"},
+            {"by": "n2", **facts, "keys": 1, "waits_because": "being delivered"}]  # fmt: skip
+    return {"schema": "dyn.hints/v1", "held": held}
+
+
+def views(text: str = "n3", *, agree: bool = False) -> dict[str, Any]:
+    """A DYN.VIEWS document: n1 cannot reach the third, n2 can."""
+    seen = [
+        {"of": f"n{i}", "epoch": 7, "sees": {"n1": "up", "n2": "up", text: state}}
+        for i, state in ((1, "down"), (2, "up"))
+    ]
+    return {"schema": "dyn.views/v1", "views": seen, "agree": agree}
+
+
 def explain(text: str = "k") -> dict[str, Any]:
     """A DYN.EXPLAIN document with a replica of each sort."""
     story = {"dot": "n1:1", "clock": {"n1": 1}, "value_digest": "d", "bytes": 4, "written_at": "2026-11-23T12:03:11Z",
@@ -64,6 +81,7 @@ def node() -> Iterator[FakeNode]:
     """A node whose every string is hostile."""
     value = version(EVIL.encode(), {EVIL: 1}, writer=EVIL)
     documents: dict[str, Any] = {"DYN.RING": ring(3, 256), "DYN.STATUS": status(EVIL), "DYN.EXPLAIN": explain(EVIL)}
+    documents |= {"DYN.HINTS": hints(EVIL), "DYN.VIEWS": views(EVIL)}
     documents["DYN.RING"]["members"][0] |= {"address": EVIL, "zone": EVIL}
     keys = [b"0", [EVIL.encode(), b"\xff\xfe", b"cart:1", b"back\\slash"]]
     with fake_node(documents, DYN_GET=reading(value), DYN_PUT=RECEIPT, DYN_DEL=b"c", DYN_KEYS=keys) as made:
@@ -79,6 +97,8 @@ COMMANDS = [
     ("keys",),
     ("key", "explain", EVIL),
     ("cluster", "status"),
+    ("cluster", "hints"),
+    ("cluster", "views"),
     ("ring", "show"),
     ("ring", "owner", EVIL, "b"),
     (),
@@ -119,8 +139,8 @@ def test_json_is_one_document_with_a_schema(node: FakeNode, argv: tuple[str, ...
         assert json.loads(line)["schema"].startswith("dyn.")
 
 
-@pytest.mark.parametrize("argv", [("keys",), ("key", "explain", "k"), ("cluster", "status"), ("ring", "show"),
-                                  ("ring", "owner", "k")], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("argv", [("keys",), ("key", "explain", "k"), ("cluster", "status"), ("cluster", "hints"),
+    ("cluster", "views"), ("ring", "show"), ("ring", "owner", "k")], ids=" ".join)  # fmt: skip
 def test_rows_have_as_many_cells_as_the_header(node: FakeNode, argv: tuple[str, ...]) -> None:
     for table in (
         [line.split("\t") for line in dyn(*argv, "-o", "plain", node=node).out.splitlines()],
@@ -254,3 +274,25 @@ def test_the_start_page_says_where_we_are_and_never_fails() -> None:
         lines = [line for line in page.out.splitlines() if line.startswith("  ")]
         assert 3 <= len(lines) <= 5
         assert all(line.strip().startswith(("dyn ", "redis-cli")) for line in lines)
+
+
+def test_hints_say_for_whom_how_many_since_when_and_why() -> None:
+    with fake_node(DYN_HINTS=hints()) as node:
+        result = dyn("cluster", "hints", "--color", "never", node=node, terminal=True)
+        assert "1,235 rows wait for their owners" in result.out
+        (line,) = [line for line in result.out.splitlines() if " n1 " in line]
+        assert line.split() == ["n3", "n1", "1,234", "120.6", "KiB", "2m", "51s", "n3", "does", "not", "answer", "n1"]
+        assert max(map(len, result.out.splitlines())) <= 80
+    with fake_node(DYN_HINTS={"schema": "dyn.hints/v1", "held": []}) as node:
+        result = dyn("cluster", "hints", node=node, terminal=True)
+        assert "no hints" in result.out
+
+
+def test_views_stand_side_by_side() -> None:
+    with fake_node(DYN_VIEWS=views()) as node:
+        result = dyn("cluster", "views", "--color", "never", node=node, terminal=True)
+        assert "DIFFER" in result.out
+        assert [line.split() for line in result.out.splitlines()[-2:]] == [
+            ["n1", "7", "up", "up", "down"],
+            ["n2", "7", "up", "up", "up"],
+        ]

@@ -9,10 +9,10 @@ from node.core.cluster import Member, Quorums, RingState, Seat, Secret
 from node.core.ids import NodeId, partition_of
 from node.core.version import EMPTY, Actor, Clock, Row, add, advance, join
 from node.engine.config import NodeConfig
-from node.engine.events import Asked, Event, Loaded, PeerDown, PeerUp, Persisted, Reached, Received
+from node.engine.events import Asked, Event, Loaded, OwedHere, PeerDown, PeerUp, Persisted, Reached, Received
 from node.engine.node import Node
 from node.engine.outbox import Outbox
-from node.storage.port import Advance, Advanced, Identity, Merge, Merged, Outcome, Write
+from node.storage.port import Advance, Advanced, HandOver, Identity, Merge, Merged, Outcome, Write
 from node.wire.messages import Message
 from node.wire.requests import Request, Result
 from node.wire.rows import encode_row
@@ -83,6 +83,8 @@ class Engine:
         for name in names:
             if name != me:
                 self.step(PeerUp(node_id(name), name, "c1", f"127.0.0.1:{7800 + int(name[1:])}"))
+        for ticket, *_ in self.out.owed:
+            self.owed(ticket, ())
         self.clear()
         self._ticket = 0
 
@@ -106,13 +108,34 @@ class Engine:
 
     def down(self, name: str) -> None:
         """The link to a peer breaks."""
-        self.step(PeerDown(node_id(name)))
+        self.step_down(node_id(name))
+
+    def step_down(self, node: NodeId) -> None:
+        """The link to a node breaks."""
+        self.step(PeerDown(node))
+
+    def up(self, name: str) -> None:
+        """A link to a peer opens."""
+        self.step(PeerUp(node_id(name), name, "c1", f"127.0.0.1:{7800 + int(name[1:])}"))
+
+    def owed(self, ticket: int, items: tuple[tuple[bytes, bytes], ...]) -> None:
+        """Answer a wish to know what somebody is owed: this, and no more."""
+        self.step(OwedHere(ticket, items, None))
+
+    def handed(self) -> list[HandOver]:
+        """The hints that may go."""
+        return [write for _, write in self.out.persists if isinstance(write, HandOver)]
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, and nobody says anything."""
+        self.now += seconds
+        self.step(Reached())
 
     def wait(self, seconds: float) -> None:
-        """Time passes, silently: peers count as heard."""
+        """Time passes; peers count as heard, and as having answered."""
         self.now += seconds
         for link in self.node.cluster.links.values():
-            link.heard_at = self.now
+            link.heard_at, link.asked_at = self.now, None
         self.step(Reached())
 
     def take_persist(self) -> tuple[int, Write]:
@@ -149,7 +172,7 @@ class Engine:
 
     def sent(self, name: str) -> list[Message]:
         """What was said to a peer, gossip aside."""
-        quiet = {"Gossip", "Ping"}
+        quiet = {"Gossip", "Ping", "Pong"}
         return [m for m in self.out.sends.get(node_id(name), []) if type(m).__name__ not in quiet]
 
     @property

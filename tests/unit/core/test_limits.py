@@ -35,7 +35,7 @@ def test_defaults_are_within_their_limits() -> None:
     assert limits.VALUE_BYTES_MAX <= limits.VALUE_BYTES_CEILING
     assert limits.VALUE_BYTES_CEILING + limits.MIB < limits.FRAME_BYTES_MAX
     assert limits.TIMEOUT_MS <= limits.TIMEOUT_MS_MAX
-    assert limits.HEDGE_MS < limits.TIMEOUT_MS
+    assert limits.PATIENCE_MS_MAX < limits.TIMEOUT_MS
     assert limits.SCAN_LIMIT <= limits.SCAN_LIMIT_MAX
     assert limits.OUTPUT_PAUSE_BYTES < limits.OUTPUT_BYTES_MAX
     assert limits.PREAUTH_OUTPUT_BYTES_MAX < limits.OUTPUT_BYTES_MAX

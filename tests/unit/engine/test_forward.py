@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.core.limits import HOPS_MAX
-from node.storage.port import Refusal, Refused
+from node.storage.port import Advance, Refusal, Refused
 from node.wire.messages import Forward, Forwarded, Replicate, Replicated
 from node.wire.requests import Failed, Put, Written
 from tests.helpers.engine import EPOCH, KEY, Engine
@@ -18,12 +18,22 @@ def forwards(engine: Engine) -> list[tuple[str, Forward]]:
     ]  # fmt: skip
 
 
-def start() -> tuple[Engine, int, str, Forward]:
+def start(*, strict: bool = False) -> tuple[Engine, int, str, Forward]:
     """A write that n1 must forward: the engine, the ticket, the target and what it got."""
     engine = Engine(nodes=5)
-    ticket = engine.ask(Put(engine.key_owned_by_others(), b"v", cover=True))
+    ticket = engine.ask(Put(engine.key_owned_by_others(), b"v", cover=True, strict=strict))
     ((name, forward),) = forwards(engine)
     return engine, ticket, name, forward
+
+
+def refuse_all(engine: Engine, ticket: int, why: str) -> set[str]:
+    """Everybody who is asked refuses, until the request is answered or n1 takes it on itself; returns who was asked."""
+    asked: set[str] = set()
+    while ticket not in engine.replies and not engine.out.persists:
+        name, forward = next((n, f) for n, f in forwards(engine) if n not in asked)
+        asked.add(name)
+        engine.receive(name, Forwarded(forward.rid, why, None))
+    return asked
 
 
 def test_an_owner_coordinates() -> None:
@@ -56,14 +66,10 @@ def test_an_unclear_fate_is_unknown_and_never_repeated() -> None:
     assert len(forwards(engine)) == 1
 
 
-def test_no_owner_at_all_is_not_done() -> None:
-    """Everybody refused: nothing was stored anywhere, and the answer names each."""
-    engine, ticket, _, _ = start()
-    asked: set[str] = set()
-    while ticket not in engine.replies:
-        name, forward = next((n, f) for n, f in forwards(engine) if n not in asked)
-        asked.add(name)
-        engine.receive(name, Forwarded(forward.rid, "busy", None))
+def test_no_owner_at_all_is_not_done_when_strict() -> None:
+    """Only owners count, and all refused: nothing was stored anywhere, and the answer names each."""
+    engine, ticket, _, _ = start(strict=True)
+    asked = refuse_all(engine, ticket, "busy")
     result = engine.replies[ticket]
     assert isinstance(result, Failed)
     assert result.code == "UNAVAILABLE"
@@ -71,14 +77,21 @@ def test_no_owner_at_all_is_not_done() -> None:
     assert len(asked) == 3
 
 
+def test_if_no_owner_takes_it_a_stand_in_does() -> None:
+    """A write is never refused because owners are; n1 is in every preference list of five, and takes it in its turn."""
+    engine, ticket, _, _ = start()
+    asked = refuse_all(engine, ticket, "busy")
+    assert len(asked) in (3, 4)
+    _, write = engine.take_persist()
+    assert isinstance(write, Advance)
+    assert write.owed is not None, "it is not its own: there is an owner to hand it to"
+    assert write.owed.targets == engine.owners(write.key)[:1]
+
+
 def test_full_disks_everywhere_are_told_as_such() -> None:
     """-DISKFULL names the nodes to free space on."""
-    engine, ticket, _, _ = start()
-    asked: set[str] = set()
-    while ticket not in engine.replies:
-        name, forward = next((n, f) for n, f in forwards(engine) if n not in asked)
-        asked.add(name)
-        engine.receive(name, Forwarded(forward.rid, Refusal.DISK_FULL.value, None))
+    engine, ticket, _, _ = start(strict=True)
+    refuse_all(engine, ticket, Refusal.DISK_FULL.value)
     result = engine.replies[ticket]
     assert isinstance(result, Failed)
     assert result.code == "DISKFULL"
@@ -93,16 +106,23 @@ def test_the_deadline_is_unknown() -> None:
     )
 
 
-def forward_to(engine: Engine, key: bytes, *, hops: int = 1) -> None:
+def forward_to(engine: Engine, key: bytes, *, hops: int = 1, strict: bool = False) -> None:
     """n2 hands n1 a write."""
-    engine.receive("n2", Forward(9, EPOCH, hops, key, b"v", (), True, 2, False, 1000, "w"))
+    engine.receive("n2", Forward(9, EPOCH, hops, key, b"v", (), True, 2, strict, 1000, "w"))
 
 
-def test_a_node_that_is_no_owner_refuses() -> None:
-    """Two nodes that disagree about the ring must not pass a write round."""
+def test_a_node_that_is_no_owner_refuses_a_strict_write() -> None:
+    """Its copy would not count."""
     engine = Engine(nodes=5)
-    forward_to(engine, engine.key_owned_by_others())
+    forward_to(engine, engine.key_owned_by_others(), strict=True)
     assert engine.sent("n2") == [Forwarded(9, "not an owner", None)]
+
+
+def test_a_node_without_a_seat_in_the_ring_refuses() -> None:
+    """Two nodes that disagree about the ring must not pass a write round."""
+    engine = Engine(nodes=5, me="n9")
+    forward_to(engine, KEY)
+    assert engine.sent("n2") == [Forwarded(9, "not in the preference list", None)]
 
 
 def test_the_hop_guard() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.core.cluster import Quorums
-from node.core.limits import HEDGE_MS
+from node.core.limits import PATIENCE_MS_FIRST
 from node.core.version import EMPTY, Actor, advance, merge
 from node.storage.port import Merge
 from node.wire.messages import Fetch, Fetched, Replicate, Replicated
@@ -60,12 +60,12 @@ def test_absent_needs_r_answers() -> None:
 
 
 def test_silence_is_hedged() -> None:
-    """After HEDGE_MS the spared owner is asked too, and its answer counts."""
+    """After PATIENCE_MS_FIRST the spared owner is asked too, and its answer counts."""
     engine = Engine()
     ticket = engine.ask(Get(KEY))
     engine.load(None)
     _, spared = asked_first(engine)
-    engine.wait(HEDGE_MS / 1000 + 0.02)
+    engine.wait(PATIENCE_MS_FIRST / 1000 + 0.02)
     answer(engine, spared, row_of(b"v"))
     assert found(engine, ticket) == [b"v"]
 

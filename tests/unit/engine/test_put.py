@@ -51,7 +51,7 @@ def test_not_done_stores_nothing() -> None:
     engine.down("n3")
     ticket = engine.ask(Put(KEY, b"v", cover=True))
     text = failed(engine, ticket, "UNAVAILABLE")
-    assert text == "1 of the 2 owners needed can be reached (n2 down, n3 down); nothing was stored"
+    assert text == "1 of the 2 nodes needed can be reached (n2 down, n3 down); nothing was stored"
     assert not engine.out.persists
     assert not engine.out.sends
 

@@ -21,7 +21,9 @@ class Clock:
 
 
 def measures(clock: Clock) -> Measures:
-    return Measures(clock, totals=lambda: (7, 700, 1, 0), storage=lambda: {"commits": 3}, queues=lambda: {"disk": 0})
+    return Measures(
+        clock, totals=lambda: (7, 700, 1, 0), hints=tuple, storage=lambda: {"commits": 3}, queues=lambda: {"disk": 0}
+    )
 
 
 @given(st.integers(0, 2**40))

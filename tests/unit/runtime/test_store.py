@@ -64,7 +64,9 @@ def test_many_rows_are_read_as_one_by_one(tmp_path: Path, count: int) -> None:
             storage.forget_recent()
         found = storage.fetch_many(keys)
         assert found == [storage.fetch(key) for key in keys]
-        assert not storage._reader.in_transaction, "a snapshot that stays would keep the log from being folded"
+        assert not storage._reader._connection.in_transaction, (
+            "a snapshot that stays would keep the log from being folded"
+        )
         if count > 2:
             assert isinstance(found[2], Unreadable)
     finally:

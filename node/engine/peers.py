@@ -1,0 +1,109 @@
+"""Who answers *me*: failure detection, local and lazy (paper, section 4.8.3). Nobody else's opinion counts.
+
+Every second each peer is asked whether it is there, and a request that went unanswered for longer than usual asks at
+once. Who does not answer the question is *silent*: down for me, until it answers one. Hearing from a peer is not an
+answer: where a link carries one way only, its gossip still comes, and nothing that we say arrives.
+
+    up ──a request or the round goes unanswered──► asked ──no answer in time──► silent ──an answer──► up
+"""
+
+from __future__ import annotations
+
+from node.core.ids import Instant, NodeId
+from node.core.limits import DOWN_AFTER_S, MISSED_S, SUSPECT_AFTER_S
+from node.engine.outbox import Outbox
+from node.wire.messages import Ping
+
+PROBE = 0
+"""The rid of a question that only wants to know whether the peer is there."""
+
+
+class Link:
+    """A peer we are connected to. `seated`: it had a cluster when it last said so. `asked_at`: since when a probe is
+    unanswered, None if none is."""
+
+    __slots__ = ("address", "asked_at", "heard_at", "name", "seated")
+
+    def __init__(self, name: str, address: str, seated: bool, now: Instant) -> None:
+        self.name = name
+        self.address = address
+        self.seated = seated
+        self.heard_at = now
+        self.asked_at: Instant | None = None
+
+
+class Peers:
+    """The links of one node, and who is silent on them."""
+
+    __slots__ = ("links", "silent")
+
+    def __init__(self) -> None:
+        self.links: dict[NodeId, Link] = {}
+        self.silent: dict[NodeId, None] = {}
+
+    def linked(self, peer: NodeId, link: Link) -> None:
+        """A link to `peer` opened."""
+        self.links[peer] = link
+        self.silent.pop(peer, None)
+
+    def unlinked(self, peer: NodeId) -> Link | None:
+        """The last link to `peer` closed."""
+        self.silent.pop(peer, None)
+        return self.links.pop(peer, None)
+
+    def is_up(self, peer: NodeId) -> bool:
+        """Whether `peer` has a link and answers on it."""
+        return peer in self.links and peer not in self.silent
+
+    def health(self, peer: NodeId, now: Instant) -> str:
+        """up, suspect or down, for people."""
+        link = self.links.get(peer)
+        if link is None or peer in self.silent:
+            return "down"
+        return "suspect" if link.asked_at is not None and now - link.asked_at > SUSPECT_AFTER_S else "up"
+
+    def heard(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """A message came. One from a silent peer is a reason to ask it, and no more."""
+        link = self.links.get(peer)
+        if link is not None:
+            if self.silent and peer in self.silent and now - link.heard_at > MISSED_S:
+                out.send(peer, Ping(PROBE))
+            link.heard_at = now
+
+    def answered(self, peer: NodeId) -> bool:
+        """`peer` answered a probe: it is there. Whether that is news."""
+        link = self.links.get(peer)
+        if link is None:
+            return False
+        link.asked_at = None
+        return self.silent.pop(peer, 0) is None
+
+    def round(self, now: Instant, out: Outbox) -> list[NodeId]:
+        """Ask everybody whether they are there; return who has become silent."""
+        late = []
+        for peer, link in self.links.items():
+            if link.asked_at is None:
+                link.asked_at = now
+            elif now - link.asked_at > DOWN_AFTER_S and peer not in self.silent:
+                late.append(peer)
+            out.send(peer, Ping(PROBE))
+        for peer in late:
+            self.silent[peer] = None
+        return late
+
+    def missed(self, peer: NodeId, now: Instant, out: Outbox) -> bool:
+        """A request to `peer` went unanswered for longer than usual: ask it, or give it up. Whether it was given up.
+
+        A slow disk is not silence: the probe is answered without it.
+        """
+        link = self.links.get(peer)
+        if link is None or peer in self.silent:
+            return False
+        if link.asked_at is None:
+            link.asked_at = now
+            out.send(peer, Ping(PROBE))
+            return False
+        if now - link.asked_at <= MISSED_S:
+            return False
+        self.silent[peer] = None
+        return True

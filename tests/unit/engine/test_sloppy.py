@@ -1,0 +1,383 @@
+"""Sloppy quorum: who stands in for whom, what counts, and what is left for whom (paper, section 4.6)."""
+
+from __future__ import annotations
+
+from node.core.limits import HANDOFF_RETRY_S, MISSED_S, PATIENCE_MS_MAX
+from node.core.version import Row, merge
+from node.engine.put import PutOperation
+from node.storage.port import Advance, Merge, Owe, Refusal, Refused
+from node.wire.messages import Fetch, Fetched, Forward, Ping, Pong, Replicate, Replicated
+from node.wire.requests import Ack, Failed, Found, Get, Put, Written
+from node.wire.rows import encode_row
+from tests.helpers.engine import EPOCH, Engine, node_id, row_of
+
+NAMES = ("n1", "n2", "n3", "n4", "n5")
+
+
+class Five:
+    """n1 of five nodes, and a key it owns: `owners` and `stand_ins` by name, n1 first among the owners."""
+
+    def __init__(self) -> None:
+        self.engine = engine = Engine(nodes=5)
+        keys = (b"key%d" % i for i in range(1000))
+        self.key = next(k for k in keys if engine.owners(k)[0] == node_id("n1"))
+        names = {node_id(name): name for name in NAMES}
+        preference = [names[node] for node in engine.node.cluster.preference_list(self.key)]
+        self.owners, self.stand_ins = preference[:3], preference[3:]
+
+    def put(self, *, strict: bool = False) -> int:
+        return self.engine.ask(Put(self.key, b"v", cover=True, strict=strict))
+
+    def asked(self, name: str) -> list[Replicate]:
+        return [m for m in self.engine.sent(name) if isinstance(m, Replicate)]
+
+    def ack(self, name: str, refused: str = "") -> None:
+        self.engine.receive(name, Replicated(self.asked(name)[-1].rid, not refused, None, refused))
+
+    def acks(self, ticket: int) -> list[tuple[str, str | None]]:
+        result = self.engine.replies[ticket]
+        assert isinstance(result, Written), result
+        return [(ack.node, ack.hint_for) for ack in result.acks]
+
+    def owed(self) -> list[tuple[str, ...]]:
+        """For whom this node wants to keep hints, write by write."""
+        names = {node_id(name): name for name in NAMES}
+        writes = [w for _, w in self.engine.out.persists if isinstance(w, Advance | Merge | Owe)]
+        return [tuple(names[t] for t in w.owed.targets) for w in writes if w.owed is not None]
+
+
+def test_an_owner_that_is_down_has_a_stand_in_at_once() -> None:
+    """The first healthy node of the list gets the row, with a hint that names the owner."""
+    five = Five()
+    _, second, third = five.owners
+    five.engine.down(third)
+    ticket = five.put()
+    five.engine.store()
+    assert not five.asked(third)
+    assert [m.hint_for for m in five.asked(five.stand_ins[0])] == [(node_id(third),)]
+    assert [m.hint_for for m in five.asked(second)] == [()]
+    five.ack(five.stand_ins[0])
+    assert five.acks(ticket) == [("n1", None), (five.stand_ins[0], third)]
+    assert isinstance(five.engine.replies[ticket], Written)
+    assert Ack("x", True).hint_for is None
+
+
+def test_w_is_met_while_any_w_nodes_of_the_list_answer() -> None:
+    """Both other owners are down: two stand-ins make it three copies."""
+    five = Five()
+    for owner in five.owners[1:]:
+        five.engine.down(owner)
+    ticket = five.put()
+    five.engine.store()
+    first, second = five.stand_ins
+    five.ack(second)
+    assert five.acks(ticket) == [("n1", None), (second, five.owners[2])]
+    assert five.asked(first)[-1].hint_for == (node_id(five.owners[1]),)
+
+
+def test_an_owner_and_its_stand_in_are_one_place() -> None:
+    """W counts owners' places: after the hand-over both copies are one."""
+    five = Five()
+    _, second, third = five.owners
+    five.engine.down(third)
+    ticket = five.engine.ask(Put(five.key, b"v", cover=True, w=3))
+    five.engine.store()
+    five.ack(five.stand_ins[0])
+    rid = five.asked(second)[-1].rid
+    five.engine.receive(third, Replicated(rid, True, None, ""))
+    assert ticket not in five.engine.replies, "the third owner and who stands in for it were counted as two"
+    five.ack(second)
+    assert len(five.acks(ticket)) == 3
+
+
+def test_silence_for_longer_than_usual_asks_a_stand_in() -> None:
+    """While W is not met; a late owner counts all the same."""
+    five = Five()
+    ticket = five.put()
+    five.engine.store()
+    assert not five.asked(five.stand_ins[0])
+    five.engine.wait(PATIENCE_MS_MAX / 1000)
+    assert [m.hint_for for m in five.asked(five.stand_ins[0])] == [(node_id(five.owners[1]),)]
+    assert [m.hint_for for m in five.asked(five.stand_ins[1])] == [(node_id(five.owners[2]),)]
+    five.ack(five.owners[2])
+    assert five.acks(ticket) == [("n1", None), (five.owners[2], None)]
+
+
+def test_a_refusal_and_a_broken_link_ask_a_stand_in_too() -> None:
+    """A full disk of an owner is no reason to refuse a client."""
+    five = Five()
+    _, second, third = five.owners
+    ticket = five.put()
+    five.engine.store()
+    five.ack(second, refused=Refusal.DISK_FULL.value)
+    five.engine.down(third)
+    assert [m.hint_for for m in five.asked(five.stand_ins[0])] == [(node_id(second),)]
+    assert [m.hint_for for m in five.asked(five.stand_ins[1])] == [(node_id(third),)]
+    five.engine.down(five.stand_ins[0])
+    assert five.owed() == [(second,)], "nobody is left for it: the hint is kept here"
+    five.ack(five.stand_ins[1])
+    assert five.acks(ticket) == [("n1", None), (five.stand_ins[1], third)]
+
+
+def test_strict_counts_owners_only() -> None:
+    """No stand-in is asked; the owner that is down is remembered here."""
+    five = Five()
+    five.engine.down(five.owners[2])
+    ticket = five.put(strict=True)
+    assert five.owed() == [(five.owners[2],)]
+    five.engine.store()
+    assert not five.asked(five.stand_ins[0])
+    five.engine.down(five.owners[1])
+    result = five.engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "UNKNOWN"
+    ticket = five.put(strict=True)
+    result = five.engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "UNAVAILABLE"
+    assert "1 of the 2 owners needed" in result.text
+
+
+def test_an_owner_that_is_missed_after_the_answer_gets_a_hint() -> None:
+    """W was met without it: it must not miss the write in silence."""
+    five = Five()
+    ticket = five.put()
+    five.engine.store()
+    five.ack(five.owners[1])
+    assert ticket in five.engine.replies
+    assert five.owed() == []
+    five.engine.down(five.owners[2])
+    assert five.owed() == [(five.owners[2],)]
+    assert not five.engine.node.shared.pending
+
+
+def test_silence_until_the_deadline_leaves_a_hint() -> None:
+    five = Five()
+    five.put()
+    five.engine.store()
+    five.ack(five.owners[1])
+    five.engine.wait(3.1)
+    assert five.owed() == [(five.owners[2],)]
+    assert not any(isinstance(o, PutOperation) for o in five.engine.node.shared.pending.values())
+
+
+def test_no_node_keeps_a_hint_for_itself() -> None:
+    """The second commit of a SET is slow: at the deadline the coordinator's own place is open, too."""
+    five = Five()
+    five.put()
+    mine = five.engine.store()
+    rid = five.asked(five.owners[1])[-1].rid
+    five.engine.receive(five.owners[1], Replicated(rid, True, encode_row(merge(mine, row_of(b"old", epoch=2))), ""))
+    five.engine.wait(3.1)
+    assert five.owed() == [tuple(five.owners[1:])]
+
+
+def test_a_stand_in_coordinates_when_no_owner_answers() -> None:
+    """n1 owns nothing of this key; its own copy carries a hint, the others get theirs from the next stand-in."""
+    engine = Engine(nodes=5)
+    key = engine.key_owned_by_others()
+    names = {node_id(name): name for name in NAMES}
+    owners = [names[node] for node in engine.owners(key)]
+    (other,) = [name for name in NAMES if name != "n1" and name not in owners]
+    for owner in owners:
+        engine.down(owner)
+    first = [names[node] for node in engine.node.cluster.preference_list(key)][3]
+    ticket = engine.ask(Put(key, b"v", cover=True))
+    if first != "n1":  # it is the other stand-in's turn; it cannot
+        assert [type(m) for m in engine.sent(first)] == [Forward]
+        engine.down(first)
+        result = engine.replies[ticket]
+        assert isinstance(result, Failed)
+        ticket = engine.ask(Put(key, b"v", cover=True, w=1))
+    _, write = engine.out.persists[-1]
+    assert isinstance(write, Advance)
+    assert write.owed is not None
+    engine.store()
+    if first == "n1":
+        rid = next(m for m in engine.sent(other) if isinstance(m, Replicate)).rid
+        engine.receive(other, Replicated(rid, True, None, ""))
+    result = engine.replies[ticket]
+    assert isinstance(result, Written)
+    assert all(ack.hint_for in owners for ack in result.acks)
+
+
+# Reads -----------------------------------------------------------------------------------------------------
+
+
+def fetched(five: Five, name: str, row: Row | None) -> None:
+    rid = next(m for m in five.engine.sent(name) if isinstance(m, Fetch)).rid
+    five.engine.receive(name, Fetched(rid, None if row is None else encode_row(row), ""))
+
+
+def test_a_read_finds_what_stand_ins_hold() -> None:
+    five = Five()
+    for owner in five.owners[1:]:
+        five.engine.down(owner)
+    ticket = five.engine.ask(Get(five.key))
+    five.engine.load(None)
+    fetched(five, five.stand_ins[0], None)
+    assert ticket not in five.engine.replies, "absent, although somebody who was asked may hold it"
+    fetched(five, five.stand_ins[1], row_of(b"v"))
+    result = five.engine.replies[ticket]
+    assert isinstance(result, Found)
+    assert [version.value for version in result.row.versions] == [b"v"]
+
+
+def test_what_stand_ins_do_not_hold_is_no_evidence() -> None:
+    """No owner answers and nobody holds anything: that is not "absent"."""
+    engine = Engine(nodes=5)
+    key = engine.key_owned_by_others()
+    for owner in engine.owners(key):
+        engine.step_down(owner)
+    ticket = engine.ask(Get(key))
+    engine.load(None)
+    (other,) = [name for name in NAMES if any(isinstance(m, Fetch) for m in engine.sent(name))]
+    rid = next(m for m in engine.sent(other) if isinstance(m, Fetch)).rid
+    engine.receive(other, Fetched(rid, None, ""))
+    result = engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "UNAVAILABLE"
+    assert "no owner of the key answers" in result.text
+
+
+def test_one_owner_is_enough_for_absent() -> None:
+    five = Five()
+    for owner in five.owners[1:]:
+        five.engine.down(owner)
+    ticket = five.engine.ask(Get(five.key))
+    five.engine.load(None)
+    for stand_in in five.stand_ins:
+        fetched(five, stand_in, None)
+    result = five.engine.replies[ticket]
+    assert isinstance(result, Found)
+    assert result.row == Row((), ())
+
+
+def test_owners_that_lack_something_are_repaired_after_the_answer() -> None:
+    """Only those who answered and lack something, by merge; a stand-in is left alone."""
+    five = Five()
+    _, second, third = five.owners
+    five.engine.down(third)
+    ticket = five.engine.ask(Get(five.key, r=3))
+    five.engine.load(row_of(b"old"))
+    fetched(five, five.stand_ins[0], None)
+    fetched(five, second, row_of(b"old", b"new"))
+    assert isinstance(five.engine.replies[ticket], Found)
+    merges = [w for _, w in five.engine.out.persists if isinstance(w, Merge)]
+    assert [w.row for w in merges] == [encode_row(row_of(b"old", b"new"))]
+    assert not five.asked(second)
+    assert not five.asked(five.stand_ins[0])
+    assert not five.engine.node.shared.pending
+
+
+# Who is down -------------------------------------------------------------------------------------------------
+
+
+def test_who_lets_requests_and_the_question_go_unanswered_is_down() -> None:
+    """Within a second, not after the rounds; an answer, and only an answer, brings it back."""
+    five = Five()
+    cluster = five.engine.node.cluster
+    silent = node_id(five.owners[2])
+    for _ in range(3):
+        five.put()
+        five.engine.store()
+        five.ack(five.owners[1])
+        five.engine.pass_time(PATIENCE_MS_MAX / 1000)
+    assert any(isinstance(m, Ping) for m in five.engine.out.sends[silent])
+    assert not cluster.is_up(silent)
+    assert cluster.health(silent, five.engine.now) == "down"
+    assert (five.owners[2],) in five.owed(), "the writes that waited for it leave hints"
+    five.engine.clear()
+    five.engine.now += 2 * MISSED_S
+    five.engine.receive(five.owners[2], Ping(0))
+    assert not cluster.is_up(silent), "it can be heard; whether it hears us is not known"
+    assert any(isinstance(m, Ping) for m in five.engine.out.sends[silent]), "so it is asked"
+    five.engine.receive(five.owners[2], Pong(0))
+    assert cluster.is_up(silent)
+
+
+def test_a_slow_disk_is_not_silence() -> None:
+    five = Five()
+    for _ in range(5):
+        five.put()
+        five.engine.store()
+        five.ack(five.owners[1])
+        five.engine.pass_time(PATIENCE_MS_MAX / 1000)
+        five.engine.receive(five.owners[2], Pong(0))
+        five.engine.receive(five.stand_ins[0], Pong(0))
+        five.engine.receive(five.stand_ins[1], Pong(0))
+    assert five.engine.node.cluster.is_up(node_id(five.owners[2]))
+
+
+# Being a stand-in --------------------------------------------------------------------------------------------
+
+
+def test_a_stand_in_keeps_the_hint_with_the_row_and_hands_over_when_the_owner_answers() -> None:
+    engine = Engine(nodes=5)
+    key = engine.key_owned_by_others()
+    owner = next(name for name in NAMES if node_id(name) in engine.owners(key))
+    engine.down(owner)
+    row = encode_row(row_of(b"v"))
+    sender = next(name for name in NAMES if name not in ("n1", owner))
+    engine.receive(sender, Replicate(5, EPOCH, key, row, (node_id(owner),)))
+    _, write = engine.take_persist()
+    assert isinstance(write, Merge)
+    assert write.owed is not None
+    assert write.owed.targets == (node_id(owner),)
+    engine.clear()
+    engine.up(owner)
+    (ticket, target, after, _) = next(owed for owed in engine.out.owed if owed[1] == node_id(owner))
+    assert (target, after) == (node_id(owner), b"")
+    engine.owed(ticket, ((key, row),))
+    (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
+    assert (replicate.key, replicate.row, replicate.hint_for) == (key, row, ())
+    assert not engine.handed(), "kept until the owner has it"
+    engine.receive(owner, Replicated(replicate.rid, True, None, ""))
+    (hand_over,) = engine.handed()
+    assert (hand_over.key, hand_over.target, hand_over.row, hand_over.keep) == (key, target, row, False)
+
+
+def test_a_hand_over_that_is_refused_is_tried_again_and_says_why() -> None:
+    engine = Engine(nodes=5)
+    key = engine.key_owned_by_others()
+    owner = next(name for name in NAMES if node_id(name) in engine.owners(key))
+    engine.down(owner)
+    engine.clear()
+    engine.up(owner)
+    ticket = next(owed[0] for owed in engine.out.owed if owed[1] == node_id(owner))
+    engine.owed(ticket, ((key, encode_row(row_of(b"v"))),))
+    (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
+    engine.receive(owner, Replicated(replicate.rid, False, None, Refusal.DISK_FULL.value))
+    assert not engine.handed()
+    assert engine.node.handoffs.waits_because(node_id(owner)) == f"{owner} refused (disk full)"
+    engine.clear()
+    engine.wait(HANDOFF_RETRY_S + 0.1)
+    assert any(owed[1] == node_id(owner) for owed in engine.out.owed)
+
+
+def test_a_hint_for_a_former_owner_goes_to_all_present_ones() -> None:
+    """Its target no longer owns the key; who does is looked up when it is delivered."""
+    engine = Engine(nodes=5)
+    keys = (b"key%d" % i for i in range(1000))
+    key = next(k for k in keys if node_id("n2") not in engine.owners(k) and node_id("n1") not in engine.owners(k))
+    engine.down("n2")
+    engine.clear()
+    engine.up("n2")
+    ticket = next(owed[0] for owed in engine.out.owed if owed[1] == node_id("n2"))
+    engine.owed(ticket, ((key, encode_row(row_of(b"v"))),))
+    owners = [name for name in NAMES if node_id(name) in engine.owners(key)]
+    assert not [m for m in engine.sent("n2") if isinstance(m, Replicate)]
+    for number, owner in enumerate(owners):
+        assert not engine.handed(), f"{number} of {len(owners)} have it"
+        (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
+        engine.receive(owner, Replicated(replicate.rid, True, None, ""))
+    assert len(engine.handed()) == 1
+
+
+def test_our_own_full_disk_is_another_nodes_turn() -> None:
+    """The owner that received the write cannot store it: the next coordinator is asked, and may be a stand-in."""
+    five = Five()
+    ticket = five.put()
+    five.engine.persisted(Refused(Refusal.DISK_FULL, ""))
+    assert [type(m) for m in five.engine.sent(five.owners[1])] == [Forward]
+    assert ticket not in five.engine.replies
