@@ -121,9 +121,13 @@ def health_of(cluster: Cluster, now: Instant) -> tuple[str, list[str]]:
     state = cluster.state
     n, r, w = state.quorums
     reasons = []
-    short = sum(_up(cluster, p, now) < min(max(r, w), len(cluster.owners_of(p))) for p in range(state.partitions))
+    needed = min(max(r, w), len(cluster.owners_of(0)))
+    short = state.partitions if sum(cluster.health(seat.id, now) == "up" for seat in state.seats) < needed else 0
+    strict = sum(_owners_up(cluster, p, now) < needed for p in range(state.partitions))
     if short:
-        reasons.append(f"{short} of {state.partitions} partitions have lost quorum (R={r} W={w})")
+        reasons.append(f"fewer than {needed} nodes answer: every partition has lost quorum (R={r} W={w})")
+    elif strict:
+        reasons.append(f"STRICT has no quorum in {strict} of {state.partitions} partitions; stand-ins serve the rest")
     for member in cluster.members.values():
         health = cluster.health(member.id, now)
         if health != "up":
@@ -148,7 +152,7 @@ def health_of(cluster: Cluster, now: Instant) -> tuple[str, list[str]]:
     return ("critical" if short else "degraded" if reasons else "healthy"), reasons
 
 
-def _up(cluster: Cluster, partition: int, now: Instant) -> int:
+def _owners_up(cluster: Cluster, partition: int, now: Instant) -> int:
     return sum(cluster.health(owner, now) == "up" for owner in cluster.owners_of(partition))
 
 

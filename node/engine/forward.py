@@ -30,7 +30,8 @@ class ForwardOperation(Operation):
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Ask the first owner that is up."""
-        self.shared.timers.set(self.write.deadline, self.ticket)
+        patience_s = 2 * self.shared.write_patience.seconds  # its own disk first, then those of others
+        self.shared.timers.set(min(self.write.deadline, now + patience_s), self.ticket)
         self._ask_next(now, out)
 
     def _ask_next(self, now: Instant, out: Outbox) -> None:
@@ -85,9 +86,13 @@ class ForwardOperation(Operation):
             self._finish(unknown(f"forwarded to {self._target_name}, which went down before it answered"), out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
-        """The deadline."""
+        """Longer than usual: is it there? The deadline: nobody knows."""
+        assert self.target is not None, "a forward without a target"
         if now >= self.write.deadline:
             self._finish(unknown(f"forwarded to {self._target_name}, which gave no answer in time"), out)
+        else:
+            self.shared.timers.set(self.write.deadline, self.ticket)
+            self.shared.missed(self.target, now, out)
 
     @property
     def _target_name(self) -> str:

@@ -52,19 +52,17 @@ class Handoffs:
         self.tick(now, out)
 
     def _begin(self, target: NodeId, now: Instant, out: Outbox) -> None:
-        cluster = self.shared.cluster
-        if cluster.is_up(target):
+        if self.shared.cluster.is_up(target):
             self.why.pop(target, None)
             self.running[target] = operation = HandoffOperation(self.shared, self, target)
             operation.start(now, out)
-        else:
-            self.why[target] = f"{cluster.name(target)} does not answer {cluster.me.name}"
 
     def waits_because(self, target: NodeId) -> str:
         """Why hints for `target` have not been delivered yet, in words."""
-        if target in self.running:
-            return "being delivered"
-        return self.why.get(target, "about to be delivered")
+        cluster = self.shared.cluster
+        if not cluster.is_up(target):
+            return f"{cluster.name(target)} does not answer {cluster.me.name}"
+        return "being delivered" if target in self.running else self.why.get(target, "about to be delivered")
 
     def ended(self, target: NodeId, why: str, now: Instant) -> None:
         """A delivery ended. `why` it is not complete, "" if nothing that is durable here is owed any more."""

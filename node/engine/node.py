@@ -152,7 +152,7 @@ class Node:
     def next_deadline(self) -> Instant:
         """When the node wants `Reached`, if nothing else happens before."""
         at = self.gossiper.next_at
-        for other in (self.timers.next_deadline(), self.seats.next_deadline()):
+        for other in (self.timers.next_deadline(), self.seats.next_deadline(), self.cluster.peers.check_at):
             if other is not None and other < at:
                 at = other
         return at
@@ -240,9 +240,7 @@ class Node:
             if operation is not None:
                 operation.reached(now, out)
         self.seats.tick(now, out)
-        silent = self.shared.lost + self.gossiper.tick(now, out)
-        self.shared.lost = []
-        for peer in silent:
+        for peer in self.cluster.peers.check(now) + self.gossiper.tick(now, out):
             self.cluster.note(now, out, "peer_silent", node=self.cluster.name(peer))
             self._given_up(peer, now, out)
         self.handoffs.tick(now, out)

@@ -56,14 +56,13 @@ class Asker:
 class Shared:
     """What all operations of one node use: its table of operations, its timers, its view of the cluster.
 
-    `coordinate` begins a write that this node takes on itself, `waits_because` says why hints for a node wait. `owing`
-    are nodes for whom hints were asked for lately, `lost` peers that were given up and of whom the operations have not
-    heard yet. Tickets go out as `rid`s. They begin at `first_ticket`, drawn anew at every start, so that a late answer
-    to a former life of this node is never taken for one to this.
+    `coordinate` begins a write that this node takes on itself, `waits_because` says why hints for a node wait, `owing`
+    are nodes for whom hints were asked for lately. Tickets go out as `rid`s. They begin at `first_ticket`, drawn anew
+    at every start, so that a late answer to a former life of this node is never taken for one to this.
     """
 
     __slots__ = (
-        "cluster", "coordinate", "durable", "lost", "me", "owing", "pending", "read_patience", "timers",
+        "cluster", "coordinate", "durable", "me", "owing", "pending", "read_patience", "timers",
         "value_bytes_max", "waits_because", "wall_offset_s", "write_patience", "_last_ticket",
     )  # fmt: skip
 
@@ -90,7 +89,6 @@ class Shared:
         self.read_patience = Patience()
         self.write_patience = Patience()
         self.owing: dict[NodeId, None] = {}
-        self.lost: list[NodeId] = []
         self._last_ticket = first_ticket
 
     def enter(self, operation: Operation) -> int:
@@ -101,8 +99,8 @@ class Shared:
 
     def missed(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """`peer` has not answered for longer than usual."""
-        if peer != self.me and self.cluster.peers.missed(peer, now, out):
-            self.lost.append(peer)
+        if peer != self.me:
+            self.cluster.peers.missed(peer, now, out)
 
     def note_owed(self, targets: Iterable[NodeId]) -> None:
         """Hints are being kept for these."""

@@ -19,10 +19,12 @@ PROBE = 0
 
 
 class Link:
-    """A peer we are connected to. `seated`: it had a cluster when it last said so. `asked_at`: since when a probe is
-    unanswered, None if none is."""
+    """A peer we are connected to. `seated`: it had a cluster when it last said so.
 
-    __slots__ = ("address", "asked_at", "heard_at", "name", "seated")
+    `asked_at`: since when a probe is unanswered, None if none is. `missed`: a request of ours is, too.
+    """
+
+    __slots__ = ("address", "asked_at", "heard_at", "missed", "name", "seated")
 
     def __init__(self, name: str, address: str, seated: bool, now: Instant) -> None:
         self.name = name
@@ -30,14 +32,16 @@ class Link:
         self.seated = seated
         self.heard_at = now
         self.asked_at: Instant | None = None
+        self.missed = False
 
 
 class Peers:
-    """The links of one node, and who is silent on them."""
+    """The links of one node, and who is silent on them. `check_at` is when `check` wants to run, None for never."""
 
-    __slots__ = ("links", "silent")
+    __slots__ = ("check_at", "links", "silent")
 
     def __init__(self) -> None:
+        self.check_at: Instant | None = None
         self.links: dict[NodeId, Link] = {}
         self.silent: dict[NodeId, None] = {}
 
@@ -76,6 +80,7 @@ class Peers:
         if link is None:
             return False
         link.asked_at = None
+        link.missed = False
         return self.silent.pop(peer, 0) is None
 
     def round(self, now: Instant, out: Outbox) -> list[NodeId]:
@@ -91,19 +96,34 @@ class Peers:
             self.silent[peer] = None
         return late
 
-    def missed(self, peer: NodeId, now: Instant, out: Outbox) -> bool:
-        """A request to `peer` went unanswered for longer than usual: ask it, or give it up. Whether it was given up.
+    def missed(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """A request to `peer` went unanswered for longer than usual: it is asked, and `check` looks for the answer.
 
         A slow disk is not silence: the probe is answered without it.
         """
         link = self.links.get(peer)
-        if link is None or peer in self.silent:
-            return False
+        if link is None or link.missed or peer in self.silent:
+            return
+        link.missed = True
         if link.asked_at is None:
             link.asked_at = now
             out.send(peer, Ping(PROBE))
-            return False
-        if now - link.asked_at <= MISSED_S:
-            return False
-        self.silent[peer] = None
-        return True
+        at = link.asked_at + MISSED_S
+        self.check_at = at if self.check_at is None else min(at, self.check_at)
+
+    def check(self, now: Instant) -> list[NodeId]:
+        """Give up those whose answer to the probe is overdue; return them."""
+        if self.check_at is None or now < self.check_at:
+            return []
+        self.check_at = None
+        late = []
+        for peer, link in self.links.items():
+            if link.missed and link.asked_at is not None and peer not in self.silent:
+                at = link.asked_at + MISSED_S
+                if now >= at:
+                    late.append(peer)
+                else:
+                    self.check_at = at if self.check_at is None else min(at, self.check_at)
+        for peer in late:
+            self.silent[peer] = None
+        return late

@@ -300,7 +300,10 @@ class PutOperation(Operation):
     def _refused(self, outcome: Refused, now: Instant, out: Outbox) -> None:
         """Our own store took nothing. Before the first commit that is a clean end; after it, what is stored stays."""
         if self.advanced is not None:
-            self._finish(unknown(f"stored, but not over what others hold: {outcome.why.value}"), out)
+            if self.told:  # while the second commit was under way too many others were lost
+                self.end()
+            else:
+                self._finish(unknown(f"stored, but not over what others hold: {outcome.why.value}"), out)
             return
         code = _CLIENT_FAULT.get(outcome.why)
         if code is not None:

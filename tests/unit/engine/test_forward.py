@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.core.limits import HOPS_MAX
+from node.core.limits import HOPS_MAX, MISSED_S, PATIENCE_MS_FIRST
 from node.storage.port import Advance, Refusal, Refused
 from node.wire.messages import Forward, Forwarded, Replicate, Replicated
 from node.wire.requests import Failed, Put, Written
@@ -104,6 +104,18 @@ def test_the_deadline_is_unknown() -> None:
     assert engine.replies[ticket] == Failed(
         "UNKNOWN", f"forwarded to {name}, which gave no answer in time; the write may still take effect"
     )
+
+
+def test_a_coordinator_that_is_not_there_is_not_waited_for_until_the_deadline() -> None:
+    """It answers neither the forward nor the question: unknown, and soon."""
+    engine, ticket, name, _ = start()
+    engine.pass_time(2 * PATIENCE_MS_FIRST / 1000 + 0.02)
+    assert ticket not in engine.replies
+    engine.pass_time(MISSED_S + 0.01)
+    result = engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "UNKNOWN"
+    assert name in result.text
 
 
 def forward_to(engine: Engine, key: bytes, *, hops: int = 1, strict: bool = False) -> None:

@@ -9,7 +9,7 @@ from node.storage.port import Advance, Merge, Owe, Refusal, Refused
 from node.wire.messages import Fetch, Fetched, Forward, Ping, Pong, Replicate, Replicated
 from node.wire.requests import Ack, Failed, Found, Get, Put, Written
 from node.wire.rows import encode_row
-from tests.helpers.engine import EPOCH, Engine, node_id, row_of
+from tests.helpers.engine import EPOCH, KEY, Engine, node_id, row_of
 
 NAMES = ("n1", "n2", "n3", "n4", "n5")
 
@@ -172,6 +172,22 @@ def test_no_node_keeps_a_hint_for_itself() -> None:
     assert five.owed() == [tuple(five.owners[1:])]
 
 
+def test_a_second_commit_that_fails_after_the_answer_says_nothing_more() -> None:
+    """The quorum was lost while it was under way, and the client was told: one answer (seed 617)."""
+    engine = Engine()
+    ticket = engine.ask(Put(KEY, b"new", cover=True))
+    mine = engine.store()
+    rid = next(m for m in engine.sent("n2") if isinstance(m, Replicate)).rid
+    engine.receive("n2", Replicated(rid, True, encode_row(merge(mine, row_of(b"old", epoch=2))), ""))
+    for name in ("n2", "n3"):
+        engine.down(name)
+    engine.persisted(Refused(Refusal.DISK_FULL, "disk full"))
+    result = engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "UNKNOWN"
+    assert not engine.node.shared.pending
+
+
 def test_a_stand_in_coordinates_when_no_owner_answers() -> None:
     """n1 owns nothing of this key; its own copy carries a hint, the others get theirs from the next stand-in."""
     engine = Engine(nodes=5)
@@ -278,15 +294,17 @@ def test_who_lets_requests_and_the_question_go_unanswered_is_down() -> None:
     five = Five()
     cluster = five.engine.node.cluster
     silent = node_id(five.owners[2])
-    for _ in range(3):
-        five.put()
-        five.engine.store()
-        five.ack(five.owners[1])
-        five.engine.pass_time(PATIENCE_MS_MAX / 1000)
+    five.put()
+    five.engine.store()
+    five.ack(five.owners[1])
+    five.engine.pass_time(PATIENCE_MS_MAX / 1000)
     assert any(isinstance(m, Ping) for m in five.engine.out.sends[silent])
+    assert cluster.is_up(silent)
+    assert five.engine.node.next_deadline() <= five.engine.now + MISSED_S
+    five.engine.pass_time(MISSED_S)
     assert not cluster.is_up(silent)
     assert cluster.health(silent, five.engine.now) == "down"
-    assert (five.owners[2],) in five.owed(), "the writes that waited for it leave hints"
+    assert (five.owners[2],) in five.owed(), "the write that waited for it leaves a hint"
     five.engine.clear()
     five.engine.now += 2 * MISSED_S
     five.engine.receive(five.owners[2], Ping(0))
