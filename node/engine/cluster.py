@@ -30,13 +30,16 @@ _ring_decoder = msgspec.msgpack.Decoder(RingState | None)
 _members_decoder = msgspec.msgpack.Decoder(tuple[Member, ...])
 
 
-class Link(msgspec.Struct):
+class Link:
     """A peer we are connected to. `seated`: it had a cluster when it last said so."""
 
-    name: str
-    address: str
-    seated: bool
-    heard_at: Instant
+    __slots__ = ("address", "heard_at", "name", "seated")
+
+    def __init__(self, name: str, address: str, seated: bool, heard_at: Instant) -> None:
+        self.name = name
+        self.address = address
+        self.seated = seated
+        self.heard_at = heard_at
 
 
 class Cluster:

@@ -15,7 +15,8 @@ from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
 from node.core.limits import HEDGE_MS
 from node.core.quorum import Tally, Verdict
-from node.core.version import EMPTY, Row, merge
+from node.core.row import EMPTY, Row
+from node.core.version import merge
 from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.storage.port import Merge, Outcome, Refused

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from node.core.version import Clock, Dot, Row
+from node.core.row import Clock, Dot, Row
 
 
 class Advance(NamedTuple):
@@ -69,7 +69,7 @@ class Refusal(Enum):
 class Advanced(NamedTuple):
     """The row after the write, the write's clock and dot, how many live values it replaced, how many there are now.
 
-    `clock` is that of the new version alone (`Version.clock`), the writer's next context: it covers no sibling that
+    `clock` is that of the new version alone (`version.own_clock`), the writer's next context: it covers no sibling that
     its writer did not see.
     """
 
