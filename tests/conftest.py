@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.helpers import wheel
 from tests.helpers.campaign import LONG
 from tests.helpers.tools import REASON, require_all
 
 ROOT = Path(__file__).parents[1]
+NOT_SHIPPED = {"node/build_hook.py"}
 KEPT = ("DYN_LONG", "DYN_REQUIRE_ALL")
 """Variables that steer the tests; all other DYN_* of the caller's shell would steer the program under test."""
 
@@ -68,7 +70,13 @@ def stale_files() -> list[str]:
     }
     ours = {name for name in copies if name.split("/")[0] in ("node", "dynamo_cli")}
     same = {name for name in ours & sources.keys() if filecmp.cmp(copies[name], sources[name], shallow=False)}
-    return sorted((ours | sources.keys()) - same)
+    return sorted((ours | sources.keys()) - same - NOT_SHIPPED)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a compiled build of this checkout: the installed one, or one that is built here and now."""
+    return wheel.compiled_tree(tmp_path_factory.mktemp("compiled"))
 
 
 def pytest_report_header() -> str:

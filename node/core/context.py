@@ -24,7 +24,8 @@ from typing import Final
 
 from node.core.cluster import Secret
 from node.core.limits import CONTEXT_TOKEN_BYTES_MAX
-from node.core.version import Clock, Dot, check_clock
+from node.core.row import Clock, Dot
+from node.core.version import check_clock
 
 VERSION: Final = 1
 MAC_BYTES: Final = 16

@@ -1,9 +1,6 @@
 """Versions of one key: a dotted version vector set (Preguiça, Almeida, Gonçalves; `dvvset`).
 
-A *dot* names one write for ever: (epoch, birth, n). `(epoch, birth)` is the *actor*: one life of one row in one
-store; n counts its writes 1, 2, 3. A *clock* is a set of dots, written short: per actor the highest n up to which all
-were seen, and after it, seldom, single dots beyond a gap. A *row* is a clock and the versions that no write seen by
-that clock has replaced.
+What dots, clocks and rows are stands in `core.row`; here is what becomes of them.
 
     put with the context of D1, twice, through one store      {a:1} D1
                                                                ├── {a:2} D2          both follow D1 and neither saw
@@ -26,62 +23,8 @@ from __future__ import annotations
 
 from bisect import bisect
 from operator import itemgetter
-from typing import NamedTuple
 
-
-class Actor(NamedTuple):
-    """One life of one row in one store: the store's dot epoch (64 random bits) and a number from its birth counter."""
-
-    epoch: int
-    birth: int
-
-
-class Dot(NamedTuple):
-    """The name of one write: the n-th by this actor, n ≥ 1."""
-
-    epoch: int
-    birth: int
-    n: int
-
-
-Clock = tuple[Dot, ...]
-"""Sorted. An actor's first entry (e, b, n): all its writes up to n were seen (n = 0: none, a single one follows).
-Further entries of the same actor: that write alone, n beyond the gap."""
-
-
-class Version(NamedTuple):
-    """One write: its dot, the clock its writer had seen (`past`), and the value, or None for a tombstone.
-
-    `written_at_ms` (Unix time) and `writer` are for people: nothing is ever decided by them.
-    """
-
-    dot: Dot
-    past: Clock
-    value: bytes | None
-    written_at_ms: int
-    writer: str
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of this version alone: what its writer saw, and itself. Its writer's next context."""
-        return add(self.past, self.dot)
-
-
-class Row(NamedTuple):
-    """Everything one store knows of one key. Versions are sorted by dot, each covered by the clock."""
-
-    clock: Clock
-    versions: tuple[Version, ...]
-
-    @property
-    def live(self) -> tuple[Version, ...]:
-        """The versions that are not tombstones: what a reader gets."""
-        return tuple(version for version in self.versions if version.value is not None)
-
-
-EMPTY = Row((), ())
-"""The row of a key that nobody wrote."""
-
+from node.core.row import Actor, Clock, Dot, Row, Version
 
 _dot = itemgetter(0)
 
@@ -187,6 +130,11 @@ def add(clock: Clock, dot: Dot) -> Clock:
         if last >= n:
             return clock
     return join(clock, (dot,) if n == 1 else (Dot(epoch, birth, 0), dot))
+
+
+def own_clock(version: Version) -> Clock:
+    """The clock of this version alone: what its writer saw, and itself. Its writer's next context."""
+    return add(version.past, version.dot)
 
 
 def descends(a: Clock, b: Clock) -> bool:

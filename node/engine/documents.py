@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from node.core.cluster import Member
 from node.core.ids import Instant, NodeId, partition_of, position
-from node.core.version import EMPTY, Row, merge
+from node.core.row import EMPTY, Row
+from node.core.version import merge, own_clock
 from node.engine.cluster import Cluster
 from node.engine.operation import Shared
 from node.engine.survey import Answers
@@ -228,7 +229,7 @@ def explain_document(shared: Shared, key: bytes, rows: dict[NodeId, bytes | str 
         "replicas": replicas,
         "merged": [
             dict(zip(("value", "enc"), as_text(version.value or b""), strict=True))
-            | {"clock": namer.clock(version.clock), "deleted": version.value is None}
+            | {"clock": namer.clock(own_clock(version)), "deleted": version.value is None}
             for version in merged.versions
         ],
         "verdict": verdict,
@@ -256,7 +257,7 @@ def _versions(row: Row, key: bytes, namer: Namer) -> list[Document]:
     return [
         {
             "dot": namer.dot(version.dot),
-            "clock": namer.clock(version.clock),
+            "clock": namer.clock(own_clock(version)),
             "value_digest": None if version.value is None else row_digest(key, version.value).hex(),
             "bytes": 0 if version.value is None else len(version.value),
             "written_at": as_time(version.written_at_ms),

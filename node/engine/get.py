@@ -18,7 +18,8 @@ from collections.abc import Iterable
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
 from node.core.quorum import Tally, Verdict
-from node.core.version import EMPTY, Row, merge
+from node.core.row import EMPTY, Row
+from node.core.version import merge
 from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED

@@ -15,9 +15,9 @@ from node.engine.listing import KeysOperation
 from node.engine.operation import Asker, Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.survey import Answers, AnswerStatus, RowSurvey, Survey
-from node.engine.unsealed import QUESTION, Sealed
+from node.engine.unsealed import QUESTION
 from node.wire import requests
-from node.wire.messages import Answer, Ask
+from node.wire.messages import Answer, Ask, Sealed
 from node.wire.requests import Failed, Inspect, Keys
 
 EVENTS_SHOWN = 50

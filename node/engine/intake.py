@@ -5,7 +5,7 @@ from __future__ import annotations
 from node.core.context import BadContext, open_token
 from node.core.ids import Instant, NodeId
 from node.core.limits import HOPS_MAX, KEY_BYTES_MAX, OPERATIONS_MAX, TIMEOUT_MS_MAX, WRITER_BYTES_MAX
-from node.core.version import Clock
+from node.core.row import Clock
 from node.engine.forward import ForwardOperation
 from node.engine.get import GetOperation
 from node.engine.operation import Asker, Shared, unavailable

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from node.core.ids import Instant, NodeId, scan_position
 from node.core.limits import CURSOR_DIGITS_MAX, SCAN_LIMIT_MAX, SCAN_PARTITIONS_MAX
-from node.core.version import EMPTY, Row, merge
+from node.core.row import EMPTY, Row
+from node.core.version import merge
 from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.wire.errors import RemoteWireError

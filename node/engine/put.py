@@ -21,7 +21,8 @@ from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
 from node.core.limits import LINGERING_MAX
 from node.core.quorum import Tally, Verdict
-from node.core.version import Clock, join
+from node.core.row import Clock
+from node.core.version import join
 from node.engine.forward import ForwardOperation
 from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node.core.ids import Instant, NodeId
 from node.core.limits import SCAN_LIMIT_MAX
-from node.core.version import Row
+from node.core.row import Row
 from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Merge, Merged, Outcome, Owed, Refusal, Refused

@@ -13,19 +13,13 @@ import msgspec
 
 from node.core.ids import Instant, NodeId
 from node.core.limits import PATIENCE_MS_FIRST
-from node.core.version import EMPTY
+from node.core.row import EMPTY
 from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
-from node.wire.messages import Answer, Ask
+from node.wire.messages import Answer, Ask, Sealed
 from node.wire.requests import Found
 
 QUESTION = "sealed"
-
-
-class Sealed(msgspec.Struct):
-    """The decider's answer."""
-
-    sealed: bool
 
 
 class UnsealedRead(Operation):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.core.ids import Instant
-from node.core.version import Clock
+from node.core.row import Clock
 
 
 class Write:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from node.core.version import EMPTY, Clock, Row, add, covers, descends, join, merge
+from node.core.row import EMPTY, Clock, Row
+from node.core.version import add, covers, descends, join, merge
 from node.sim.history import Ending, History, Kind, Mint, Record
 from node.wire.requests import Found, Written
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from node.core.cluster import Quorums
 from node.core.ids import Instant
-from node.core.version import Clock, Dot, Row, covers, descends
+from node.core.row import Clock, Dot, Row
+from node.core.version import covers, descends
 from node.storage.port import Advance, Advanced, Handed, HandOver, Merge, Merged, Outcome, Write
 from node.wire.requests import Failed, Found, Result, Written
 from node.wire.rows import decode_row

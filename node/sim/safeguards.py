@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from node.core.version import EMPTY, Row
+from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
 from node.storage.port import Advance, Merge, Merged, Outcome, Write
 from node.storage.records import Record

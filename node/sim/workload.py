@@ -10,7 +10,8 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from node.core.version import Clock, add
+from node.core.row import Clock
+from node.core.version import add
 from node.sim.history import Ending, Kind, Record
 from node.wire.requests import Failed, Found, Get, Put, Request, Result, Written
 

@@ -14,7 +14,8 @@ import msgspec
 from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
 from node.core.ring import Ring, found, join
-from node.core.version import EMPTY, Row, covers, descends, merge
+from node.core.row import EMPTY, Row
+from node.core.version import covers, descends, merge
 from node.engine.cluster import STATE_MEMBERS, STATE_RING
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Candidate

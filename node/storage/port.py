@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from node.core.ids import NodeId
-from node.core.version import Clock, Dot, Row
+from node.core.row import Clock, Dot, Row
 
 
 class Owed(NamedTuple):
@@ -100,7 +100,7 @@ class Refusal(Enum):
 class Advanced(NamedTuple):
     """The row after the write, the write's clock and dot, how many live values it replaced, how many there are now.
 
-    `clock` is that of the new version alone (`Version.clock`), the writer's next context: it covers no sibling that
+    `clock` is that of the new version alone (`version.own_clock`), the writer's next context: it covers no sibling that
     its writer did not see.
     """
 

@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from node.core.limits import CLOCK_ENTRIES_MAX, EPOCHS_MAX, ROW_BYTES_MAX, SIBLINGS_MAX
-from node.core.version import EMPTY, Actor, Clock, Row, add, advance, join, last_n, merge
+from node.core.row import EMPTY, Actor, Clock, Row
+from node.core.version import add, advance, join, last_n, merge
 from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Refusal, Refused, Totals
 from node.wire.rows import encode_row, trusted_row
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from node.core.version import Version
+from node.core.row import Version
+from node.core.version import own_clock
 from node.wire.clocks import Namer
 from node.wire.replies import OK, ErrorReply, Status, Value
 from node.wire.requests import Document, Failed, Found, Get, KeyPage, Put, Request, Result, Written
@@ -154,7 +155,7 @@ def _clock_json(version: Version, namer: Namer) -> bytes:
     return msgspec.json.encode(
         {
             "dot": namer.dot(version.dot),
-            "clock": namer.clock(version.clock),
+            "clock": namer.clock(own_clock(version)),
             "past": namer.clock(version.past),
             "written_at": as_time(version.written_at_ms),
             "writer": version.writer,

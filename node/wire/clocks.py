@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from node.core.version import Clock, Dot
+from node.core.row import Clock, Dot
 
 
 class Namer:

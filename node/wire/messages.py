@@ -10,7 +10,7 @@ import msgspec
 
 from node.core.cluster import Member, RingState
 from node.core.ids import NodeId
-from node.core.version import Clock
+from node.core.row import Clock
 from node.wire.requests import Result
 
 # Replicas: one row of one key --------------------------------------------------------------------------
@@ -100,6 +100,12 @@ class Answer(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
 
     rid: int
     json: bytes
+
+
+class Sealed(msgspec.Struct):
+    """What the JSON of an answer says to whoever asked whether the ring is sealed."""
+
+    sealed: bool
 
 
 class Scan(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from node.core.limits import SCAN_LIMIT, TIMEOUT_MS
-from node.core.version import Row
+from node.core.row import Row
 
 
 class Get(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):

@@ -1,6 +1,6 @@
 """Rows as bytes: canonical, so that equal rows are equal bytes, and a coordinator may compare without decoding.
 
-MessagePack arrays in the order of the fields of `core.version`. Whoever holds the bytes of a row from outside its
+MessagePack arrays in the order of the fields of `core.row`. Whoever holds the bytes of a row from outside its
 own store calls `decode_row`, which checks; `trusted_row` is for bytes whose checksum was just verified.
 """
 
@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from node.core.limits import CLOCK_ENTRIES_MAX, VALUE_BYTES_CEILING, WRITER_BYTES_MAX
-from node.core.version import Row, check
+from node.core.row import Row
+from node.core.version import check
 from node.wire.errors import RemoteWireError
 
 _encoder: Final = msgspec.msgpack.Encoder()

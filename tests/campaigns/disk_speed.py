@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from node.core.version import Actor, Dot, Row, Version
+from node.core.row import Actor, Dot, Row, Version
 from node.storage import opening
 from node.storage.port import Merge, SaveState
 from node.storage.sqlite import SqliteStorage

@@ -5,6 +5,9 @@
 Three dyn nodes (N=3 R=2 W=2, durability full), a three-node etcd with its default fsync, and one redis-server that
 syncs every write; 100-byte values, 64 connections, no pipelining. The systems take turns, so that a machine whose
 speed drifts treats them alike; each figure is the median of the rounds, and what is quoted are the ratios of one run.
+What is measured of dyn is the compiled build, which is what `pip install .` installs: the installed one or, beside an
+editable install, one that is built first. (`--pure`: this checkout as it is.)
+
 The load comes from kvload.c beside this file, the same program for all three. It needs a C compiler and Debian's
 etcd-server, etcd-client and redis-server; what is missing is left out and named.
 
@@ -26,10 +29,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.cluster import Cluster, Connection, eventually, free_ports, is_free
+from tests.helpers.cluster import ROOT, Cluster, Connection, eventually, free_ports, is_free
+from tests.helpers.wheel import compiled_tree
 
 Endpoints = str
 CONNECTIONS = 64
@@ -39,9 +44,9 @@ ETCD_CLIENT_PORT, ETCD_PEER_PORT = 24700, 24800
 
 
 @contextmanager
-def dyn(folder: Path) -> Iterator[tuple[str, Endpoints]]:
-    """Three dyn nodes."""
-    with Cluster(3, folder) as cluster:
+def dyn(folder: Path, tree: Path) -> Iterator[tuple[str, Endpoints]]:
+    """Three dyn nodes, with the code in `tree`."""
+    with Cluster(3, folder, tree=tree) as cluster:
         cluster.send(0, "SET", "warm", "up")
         yield "resp", ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
 
@@ -108,12 +113,16 @@ def answers(port: int) -> bool:
         return False
 
 
-SYSTEMS: dict[str, tuple[str, Callable[[Path], Any]]] = {
-    "dyn, 3 nodes": ("true", dyn),
-    "etcd, 3 nodes": ("etcd", etcd),
-    "redis-server, 1 node": ("redis-server", redis),
-}
-"""What is compared: the program it needs, and how it is started."""
+Systems = dict[str, tuple[str, Callable[[Path], Any]]]
+
+
+def systems(tree: Path) -> Systems:
+    """What is compared: the program it needs, and how it is started."""
+    return {
+        "dyn, 3 nodes": ("true", partial(dyn, tree=tree)),
+        "etcd, 3 nodes": ("etcd", etcd),
+        "redis-server, 1 node": ("redis-server", redis),
+    }
 
 
 def load(kvload: Path, kind: str, endpoints: Endpoints, op: str, keys: int, seconds: float) -> dict[str, float]:
@@ -127,11 +136,13 @@ def load(kvload: Path, kind: str, endpoints: Endpoints, op: str, keys: int, seco
     return result
 
 
-def compare(kvload: Path, folder: Path, rounds: int, seconds: float, keys: int) -> dict[str, dict[str, list[float]]]:
+def compare(
+    compared: Systems, kvload: Path, folder: Path, rounds: int, seconds: float, keys: int
+) -> dict[str, dict[str, list[float]]]:
     """Every system in turn, `rounds` times: its figures by name."""
     figures: dict[str, dict[str, list[float]]] = {}
     for turn in range(rounds):
-        for name, (program, start) in SYSTEMS.items():
+        for name, (program, start) in compared.items():
             if shutil.which(program) is None:
                 continue
             with start(folder / f"{name.split(',')[0]}-{turn}") as (kind, endpoints):
@@ -164,9 +175,9 @@ def table(figures: dict[str, dict[str, list[float]]]) -> str:
     return "\n".join([*lines, "", f"{wrong:.0f} requests were answered with an error."])
 
 
-def memory(folder: Path, kvload: Path, keys: int) -> str:
+def memory(tree: Path, folder: Path, kvload: Path, keys: int) -> str:
     """Resident memory of a node of three, idle and holding `keys` keys."""
-    with Cluster(3, folder) as cluster:
+    with Cluster(3, folder, tree=tree) as cluster:
         cluster.send(0, "SET", "warm", "up")
         idle = settled_mb(cluster)
         endpoints = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
@@ -191,9 +202,9 @@ def resident_mb(process: subprocess.Popen[bytes] | None) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def startup(folder: Path) -> str:
+def startup(tree: Path, folder: Path) -> str:
     """Wall time of short commands: medians of 15 runs each, in turn."""
-    with Cluster(1, folder) as cluster:
+    with Cluster(1, folder, tree=tree) as cluster:
         cluster.send(0, "SET", "k", "v")
         python = [sys.executable]
         commands = {
@@ -202,11 +213,12 @@ def startup(folder: Path) -> str:
             IMPORT_TYPER: [*python, "-c", "import typer"],
             "dyn get k": [*python, "-m", "dynamo_cli", "get", "k", "-n", f"127.0.0.1:{cluster.nodes[0].port}"],
         }
+        environ = os.environ | {"PYTHONPATH": str(tree)}
         took: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(15):
             for name, command in commands.items():
                 begun = time.perf_counter()
-                subprocess.run(command, check=True, capture_output=True)
+                subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
                 took[name].append((time.perf_counter() - begun) * 1000)
     middle = {name: statistics.median(times) for name, times in took.items()}
     lines = [f"{name:26} {ms:6.1f} ms" for name, ms in middle.items()]
@@ -228,22 +240,25 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--memory", type=int, metavar="KEYS")
     parser.add_argument("--startup", action="store_true")
+    parser.add_argument("--pure", action="store_true")
     given = parser.parse_args()
     assert all(is_free(port) for port in (ETCD_CLIENT_PORT, ETCD_PEER_PORT)), "etcd's ports are taken"
     with tempfile.TemporaryDirectory(prefix="dyn-figures-") as name:
         folder = Path(name)
+        tree = ROOT if given.pure else compiled_tree(folder / "build")
         kvload = folder / "kvload"
         source = Path(__file__).with_name("kvload.c")
         subprocess.run(["cc", "-O2", "-w", "-o", str(kvload), str(source)], check=True)
         if given.rounds:
-            missing = [system for system, (program, _) in SYSTEMS.items() if shutil.which(program) is None]
+            compared = systems(tree)
+            missing = [system for system, (program, _) in compared.items() if shutil.which(program) is None]
             for system in missing:
                 tell(f"{system} is not installed: left out")
-            print(table(compare(kvload, folder, given.rounds, given.seconds, given.keys)))
+            print(table(compare(compared, kvload, folder, given.rounds, given.seconds, given.keys)))
         if given.memory:
-            print(memory(folder / "memory", kvload, given.memory))
+            print(memory(tree, folder / "memory", kvload, given.memory))
         if given.startup:
-            print(startup(folder / "startup"))
+            print(startup(tree, folder / "startup"))
 
 
 if __name__ == "__main__":

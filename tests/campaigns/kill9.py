@@ -26,7 +26,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from node.core.version import Actor, Dot, Row, Version, advance, merge
+from node.core.row import Actor, Dot, Row, Version
+from node.core.version import advance, merge
 from node.runtime.disk import DiskThread
 from node.storage import opening, sqlite
 from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Saved, SaveState, Totals, Write

@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 from node.core.limits import MIB, OUTPUT_PAUSE_BYTES, PIPELINE_MAX
-from node.core.version import Dot, Row, Version
+from node.core.row import Dot, Row, Version
 from node.runtime.clients import ClientListener
 from tests.helpers.fake_store import FakeStore, Port, pack, serving
 from tests.helpers.peers import Run, until

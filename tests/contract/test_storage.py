@@ -8,7 +8,8 @@ import pytest
 
 from node.core.ids import partition_of, scan_position
 from node.core.limits import SIBLINGS_MAX
-from node.core.version import Actor, Version, merge
+from node.core.row import Actor, Version
+from node.core.version import merge, own_clock
 from node.storage import records, tables
 from node.storage.port import (
     Advanced,
@@ -181,7 +182,7 @@ def test_the_sibling_limit_binds_clients_and_not_replication(scribe: Scribe) -> 
     assert scribe.handle.store.fetch(b"k") == done.row
     merged = scribe.merge(b"k", peer_row(b"p", b"q"))
     assert len(decode_row(merged.row).versions) == SIBLINGS_MAX + 2
-    context = scribe.row(b"k").versions[0].clock
+    context = own_clock(scribe.row(b"k").versions[0])
     assert scribe.advance(b"k", b"no more than before", context).siblings == SIBLINGS_MAX + 2
     assert scribe.advance(b"k", b"the way out", cover=True).siblings == 1
 
@@ -195,7 +196,7 @@ def test_the_row_limit_binds_clients_and_not_replication(scribe: Scribe, monkeyp
     scribe.merge(b"k", peer_row(b"z" * 900, b"z" * 900))
     assert len(scribe.values(b"k")) == 3
     own = next(version for version in scribe.row(b"k").versions if version.value == b"x" * 500)
-    scribe.advance(b"k", b"smaller than before, if still too big", own.clock)
+    scribe.advance(b"k", b"smaller than before, if still too big", own_clock(own))
     scribe.advance(b"k", b"the way out", cover=True)
     assert scribe.values(b"k") == [b"the way out"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from node.core.version import Actor, Dot, Row, Version, advance, join
+from node.core.row import Actor, Dot, Row, Version
+from node.core.version import advance, join
 from node.storage import records
 from node.storage.port import Advanced, Merge, Merged, Refusal, SaveState
 from node.wire.rows import decode_row, encode_row

@@ -9,7 +9,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.core.version import Clock, Dot, Row, Version, add, join
+from node.core.row import Clock, Dot, Row, Version
+from node.core.version import add, join, own_clock
 from node.storage.port import Advance, Merge, SaveState, Unreadable, Write
 from node.storage.records import Names
 from node.wire.rows import decode_row, encode_row
@@ -56,7 +57,7 @@ def context_of(sim: SimHandle, key: bytes, seen: int) -> Clock:
     row = sim.store.durable_rows().get(key)
     clock: Clock = ()
     for version in decode_row(row).versions[:seen] if row else ():
-        clock = join(clock, version.clock)
+        clock = join(clock, own_clock(version))
     return clock
 
 

@@ -1,10 +1,11 @@
-"""Redis' tools, redis-py and the typed client against three real nodes, through any of them."""
+"""Redis' tools, redis-py and the typed client against three real nodes of the compiled build, through any."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -16,8 +17,8 @@ from tests.helpers.tools import need
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(3, tmp_path_factory.mktemp("clients")) as running:
+def cluster(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator[Cluster]:
+    with Cluster(3, tmp_path_factory.mktemp("clients"), tree=compiled) as running:
         yield running
 
 

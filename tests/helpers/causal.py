@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from node.core.version import EMPTY, Actor, Clock, Dot, Row, Version, advance, join, merge
+from node.core.row import EMPTY, Actor, Clock, Dot, Row, Version
+from node.core.version import advance, join, merge, own_clock
 
 STORES = 3
 
@@ -69,7 +70,7 @@ class Store:
         self.row, dot = advance(self.row, context.clock, self.life, value, written_at_ms=0, writer="")
         self.model[dot] = Write(dot, context.dots)
         new = next(version for version in self.row.versions if version.dot == dot)
-        return Known(new.clock, context.dots | {dot})
+        return Known(own_clock(new), context.dots | {dot})
 
     def get(self) -> Known:
         """What a reader of this store knows."""

@@ -104,7 +104,8 @@ class Connection:
 class Node:
     """One `dyn node start`. `start` may be called again after `stop` or `kill`: the data is where it was.
 
-    `under` is a command that runs the command after it, such as `setpriv …`.
+    `under` is a command that runs the command after it, such as `setpriv …`; `tree` is where `node` is imported from:
+    this checkout, or what a wheel of it holds (`tests.helpers.wheel`).
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Node:
         name: str | None = None,
         environ: dict[str, str] | None = None,
         under: Sequence[str] = (),
+        tree: Path = ROOT,
     ) -> None:
         self.folder = folder
         self.port = port
@@ -124,6 +126,7 @@ class Node:
         self.flags = flags
         self.environ = environ or {}
         self.under = under
+        self.tree = tree
         self.process: subprocess.Popen[bytes] | None = None
         self._out = folder / "stdout"
         self._err = folder / "stderr"
@@ -150,7 +153,8 @@ class Node:
         """A home of its own, and nothing of ours that would steer it."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("DYN_", "XDG_"))}
         environ.pop("NOTIFY_SOCKET", None)
-        return {**environ, "HOME": str(self.folder), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.environ}
+        environ |= {"HOME": str(self.folder), "PYTHONPATH": str(self.tree), "PYTHONUNBUFFERED": "1"}
+        return environ | self.environ
 
     def ready(self, seconds: float = READY_S) -> Node:
         """Wait for the line that begins with `ready`."""
@@ -265,6 +269,7 @@ class Cluster:
         start: bool = True,
         ports: Sequence[int] = PORTS,
         environ: dict[str, str] | None = None,
+        tree: Path = ROOT,
     ) -> None:
         key = folder / "cluster.key"
         folder.mkdir(parents=True, exist_ok=True)
@@ -275,7 +280,7 @@ class Cluster:
         for number, port in enumerate(found, 1):
             seed = () if number == 1 else ("--join", f"127.0.0.1:{found[0] + 100}")
             common = ("--discover", "none", "--key-file", str(key), *seed, *flags)
-            self.nodes.append(Node(folder / f"n{number}", port, *common, name=f"n{number}", environ=environ))
+            self.nodes.append(Node(folder / f"n{number}", port, *common, name=f"n{number}", environ=environ, tree=tree))
         self._start = start
 
     def __enter__(self) -> Cluster:

@@ -7,7 +7,8 @@ from random import Random
 from node.core import ring
 from node.core.cluster import Member, Quorums, RingState, Seat, Secret
 from node.core.ids import NodeId, partition_of
-from node.core.version import EMPTY, Actor, Clock, Row, add, advance, join
+from node.core.row import EMPTY, Actor, Clock, Row
+from node.core.version import add, advance, join
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Event, Loaded, OwedHere, PeerDown, PeerUp, Persisted, Reached, Received
 from node.engine.node import Node

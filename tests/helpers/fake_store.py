@@ -16,7 +16,8 @@ import uvloop
 from node.core.cluster import Secret
 from node.core.context import BadContext, open_token, seal
 from node.core.limits import KEY_BYTES_MAX, SIBLINGS_MAX, VALUE_BYTES_MAX
-from node.core.version import EMPTY, Actor, Row, advance
+from node.core.row import EMPTY, Actor, Row
+from node.core.version import advance
 from node.runtime.auth import Password
 from node.runtime.clients import ClientListener
 from node.wire.requests import (

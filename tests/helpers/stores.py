@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from node.core.version import EMPTY, Actor, Clock, Dot, Row, advance
+from node.core.row import EMPTY, Actor, Clock, Dot, Row
+from node.core.version import advance
 from node.sim.disk import SimStorage
 from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Refusal, Refused, SaveState, Storage, Write
 from node.storage.sqlite import FILE, SqliteStorage

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from node.core.version import EMPTY, Actor, Row, advance, merge
+from node.core.row import EMPTY, Actor, Row
+from node.core.version import advance, merge
 from tests.helpers.causal import NOTHING, Known, Store
 
 

@@ -7,7 +7,8 @@ import itertools
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from node.core.version import EMPTY, Actor, Dot, Row, add, advance, check, check_clock, covers, descends, join, merge
+from node.core.row import EMPTY, Actor, Dot, Row
+from node.core.version import add, advance, check, check_clock, covers, descends, join, merge
 from tests.helpers.causal import (
     NOTHING,
     STORES,

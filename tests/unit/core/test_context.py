@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from node.core.cluster import Secret
 from node.core.context import FOREIGN, MALFORMED, RETIRED, TOO_LONG, VERSION, BadContext, open_token, seal
 from node.core.limits import CONTEXT_TOKEN_BYTES_MAX
-from node.core.version import Clock, Dot
+from node.core.row import Clock, Dot
 from tests.helpers.causal import clock_of, dot_sets
 
 KEY, CLUSTER = b"cart:42", "c1"

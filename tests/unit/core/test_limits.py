@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.core import limits
-from node.core.version import Dot, Row
+from node.core.row import Dot, Row
 from node.wire.rows import encode_row
 from tests.helpers.causal import version
 

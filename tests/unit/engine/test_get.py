@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from node.core.cluster import Quorums
 from node.core.limits import PATIENCE_MS_FIRST
-from node.core.version import EMPTY, Actor, advance, merge
+from node.core.row import EMPTY, Actor
+from node.core.version import advance, merge
 from node.storage.port import Merge
 from node.wire.messages import Fetch, Fetched, Replicate, Replicated
 from node.wire.requests import Failed, Found, Get

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.core.ids import partition_of, scan_position
-from node.core.version import Actor, advance
+from node.core.row import Actor
+from node.core.version import advance
 from node.engine.listing import merge_pages, read_cursor, write_cursor
 from node.engine.replica import without_values
 from node.wire.rows import decode_row, encode_row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from node.core.limits import FOUND_AFTER_S, JOIN_RETRY_S
-from node.core.version import EMPTY
+from node.core.row import EMPTY
 from node.engine.events import Asked
 from node.engine.node import Node
 from node.engine.operation import Operation

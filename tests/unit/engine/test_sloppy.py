@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from node.core.limits import HANDOFF_RETRY_S, MISSED_S, PATIENCE_MS_MAX
-from node.core.version import Row, merge
+from node.core.row import Row
+from node.core.version import merge
 from node.engine.put import PutOperation
 from node.storage.port import Advance, Merge, Owe, Refusal, Refused
 from node.wire.messages import Fetch, Fetched, Forward, Ping, Pong, Replicate, Replicated

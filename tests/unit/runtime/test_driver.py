@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from node.core.ids import NodeId
-from node.core.version import EMPTY
+from node.core.row import EMPTY
 from node.engine.events import Asked, Event, Loaded, Measured, PeerDown, Persisted, Reached, ScannedHere
 from node.engine.outbox import Outbox
 from node.runtime.driver import Driver

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.version import EMPTY
+from node.core.row import EMPTY
 from node.runtime.measures import BUCKETS, OPERATIONS, Histogram, Measures, bounds_of, bucket_of
 from node.wire.requests import Failed, Found, Get, Inspect, Put, Written
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from node.core.cluster import Quorums
-from node.core.version import EMPTY, Actor, Clock, Dot, Row, Version, add, advance, merge
+from node.core.row import EMPTY, Actor, Clock, Dot, Row, Version
+from node.core.version import add, advance, merge
 from node.sim.checkers import CHECKERS, Answer, judge
 from node.sim.history import History, Kind, Mint, Record
 from node.storage.port import Advance, Advanced, Merge, Merged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node.core.version import Clock, Dot
+from node.core.row import Clock, Dot
 from node.wire.clocks import Namer
 
 A, B, C, D = 0xA << 60, 0xB << 60, 0xC << 60, 0xDEADBEEF << 32

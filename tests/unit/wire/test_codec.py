@@ -27,7 +27,7 @@ from node.core.limits import (
     WORDS_BYTES_MAX,
     WRITER_BYTES_MAX,
 )
-from node.core.version import Dot, Row, Version
+from node.core.row import Dot, Row, Version
 from node.wire import codec
 from node.wire.codec import PROTOCOL, decode_batch, encode_batch
 from node.wire.errors import LocalWireError, RemoteWireError

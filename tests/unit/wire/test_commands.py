@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from node.core.version import Dot, Row, Version
+from node.core.row import Dot, Row, Version
 from node.wire import catalog
 from node.wire.commands import ENTRIES, Call, Calls, find, parse
 from node.wire.glob import literal_prefix, matcher

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.core.limits import CLOCK_ENTRIES_MAX, VALUE_BYTES_CEILING, WRITER_BYTES_MAX
-from node.core.version import EMPTY, Dot, Row, Version
+from node.core.row import EMPTY, Dot, Row, Version
 from node.wire.errors import RemoteWireError
 from node.wire.rows import DIGEST_BYTES, decode_row, encode_row, row_digest, trusted_row
 from tests.helpers.causal import reachable_rows, version

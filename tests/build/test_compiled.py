@@ -1,0 +1,88 @@
+"""The compiled build is the same machine as the source, and a build that cannot compile still installs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from node.build_hook import AUTO, COMPILED, MODE, PURE, Hook, has_compiler, modules, wanted
+from tests.helpers.campaign import scale
+from tests.helpers.tools import need
+from tests.helpers.wheel import ROOT, SUFFIX, build
+
+FILES = [name for group in modules(ROOT).values() for name in group]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiler() -> None:
+    need("cc", package="gcc")
+
+
+def run(tree: Path, folder: Path, *arguments: str) -> str:
+    """Run Python with `node` from `tree`; return what it printed."""
+    command, environ = [sys.executable, *arguments], {"PYTHONPATH": str(tree)}
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_every_pure_module_is_compiled(compiled: Path, tmp_path: Path) -> None:
+    """New files, too: the rule is a pattern, with the exceptions named."""
+    names = [name.removesuffix(".py").replace("/", ".") for name in FILES]
+    code = f"from importlib import import_module\nfor name in {names}:\n    print(import_module(name).__file__)"
+    assert run(compiled, tmp_path, "-c", code).split() == [
+        f"{compiled}/{name.removesuffix('.py')}{SUFFIX}" for name in FILES
+    ]
+    assert {"node/core/version.py", "node/engine/put.py", "node/wire/rows.py", "node/storage/records.py"} <= {*FILES}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(1, scale(6, 40)))
+def test_a_simulated_cluster_does_the_same_compiled(seed: int, compiled: Path, tmp_path: Path) -> None:
+    """Every event and every effect of a run, in their order, go into its trace."""
+    told = [run(tree, tmp_path, "-m", "node.sim", "--seed", str(seed)) for tree in (ROOT, compiled)]
+    assert "trace: " in told[0]
+    assert told[0] == told[1]
+
+
+def test_what_msgspec_builds_is_not_compiled() -> None:
+    found = [
+        f"{name}:{item.lineno}"
+        for name in FILES
+        for item in ast.walk(ast.parse((ROOT / name).read_text()))
+        if isinstance(item, ast.ClassDef) and any("Struct" in ast.unparse(base) for base in item.bases)
+    ]
+    assert found == []
+
+
+def test_without_a_working_compiler_plain_python_is_shipped(tmp_path: Path) -> None:
+    path, words = build(tmp_path, CC="false")
+    assert path.name.endswith("-py3-none-any.whl")
+    assert words.startswith("dyn: not compiled, plain Python is installed, which is slower (")
+    assert words.count("\n") == 1
+
+
+def test_who_demands_a_compiled_build_gets_that_or_none(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="BuildFailed"):
+        build(tmp_path, CC="false", DYN_BUILD=COMPILED)
+
+
+def test_the_mode_decides() -> None:
+    assert wanted({MODE: COMPILED, "CC": "no-such-compiler"})
+    assert not wanted({MODE: PURE})
+    assert not wanted({MODE: AUTO, "CC": "no-such-compiler"})
+    assert wanted({}) == has_compiler({})
+    with pytest.raises(ValueError, match="DYN_BUILD is 'fast'"):
+        wanted({MODE: "fast"})
+
+
+def test_an_editable_install_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODE, COMPILED)
+    build_data: dict[str, object] = {}
+    Hook.initialize(Hook.__new__(Hook), "editable", build_data)
+    assert build_data == {}
