@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-from node.core.limits import HANDOFF_RETRY_S, MISSED_S, PATIENCE_MS_MAX
+from node.core.limits import PATIENCE_MS_MAX
 from node.core.row import Row
 from node.core.version import merge
 from node.engine.put import PutOperation
-from node.storage.port import Advance, Merge, Owe, Refusal, Refused
-from node.wire.messages import Fetch, Fetched, Forward, Ping, Pong, Replicate, Replicated
+from node.storage.port import Advance, Merge, Refusal, Refused
+from node.wire.messages import Fetch, Fetched, Forward, Replicate, Replicated
 from node.wire.requests import Ack, Failed, Found, Get, Put, Written
 from node.wire.rows import encode_row
-from tests.helpers.engine import EPOCH, KEY, Engine, node_id, row_of
-
-NAMES = ("n1", "n2", "n3", "n4", "n5")
-
-
-class Five:
-    """n1 of five nodes, and a key it owns: `owners` and `stand_ins` by name, n1 first among the owners."""
-
-    def __init__(self) -> None:
-        self.engine = engine = Engine(nodes=5)
-        keys = (b"key%d" % i for i in range(1000))
-        self.key = next(k for k in keys if engine.owners(k)[0] == node_id("n1"))
-        names = {node_id(name): name for name in NAMES}
-        preference = [names[node] for node in engine.node.cluster.preference_list(self.key)]
-        self.owners, self.stand_ins = preference[:3], preference[3:]
-
-    def put(self, *, strict: bool = False) -> int:
-        return self.engine.ask(Put(self.key, b"v", cover=True, strict=strict))
-
-    def asked(self, name: str) -> list[Replicate]:
-        return [m for m in self.engine.sent(name) if isinstance(m, Replicate)]
-
-    def ack(self, name: str, refused: str = "") -> None:
-        self.engine.receive(name, Replicated(self.asked(name)[-1].rid, not refused, None, refused))
-
-    def acks(self, ticket: int) -> list[tuple[str, str | None]]:
-        result = self.engine.replies[ticket]
-        assert isinstance(result, Written), result
-        return [(ack.node, ack.hint_for) for ack in result.acks]
-
-    def owed(self) -> list[tuple[str, ...]]:
-        """For whom this node wants to keep hints, write by write."""
-        names = {node_id(name): name for name in NAMES}
-        writes = [w for _, w in self.engine.out.persists if isinstance(w, Advance | Merge | Owe)]
-        return [tuple(names[t] for t in w.owed.targets) for w in writes if w.owed is not None]
+from tests.helpers.engine import KEY, Engine, node_id, row_of
+from tests.helpers.five import NAMES, Five
 
 
 def test_an_owner_that_is_down_has_a_stand_in_at_once() -> None:
@@ -285,112 +252,6 @@ def test_owners_that_lack_something_are_repaired_after_the_answer() -> None:
     assert not five.asked(second)
     assert not five.asked(five.stand_ins[0])
     assert not five.engine.node.shared.pending
-
-
-# Who is down -------------------------------------------------------------------------------------------------
-
-
-def test_who_lets_requests_and_the_question_go_unanswered_is_down() -> None:
-    """Within a second, not after the rounds; an answer, and only an answer, brings it back."""
-    five = Five()
-    cluster = five.engine.node.cluster
-    silent = node_id(five.owners[2])
-    five.put()
-    five.engine.store()
-    five.ack(five.owners[1])
-    five.engine.pass_time(PATIENCE_MS_MAX / 1000)
-    assert any(isinstance(m, Ping) for m in five.engine.out.sends[silent])
-    assert cluster.is_up(silent)
-    assert five.engine.node.next_deadline() <= five.engine.now + MISSED_S
-    five.engine.pass_time(MISSED_S)
-    assert not cluster.is_up(silent)
-    assert cluster.health(silent, five.engine.now) == "down"
-    assert (five.owners[2],) in five.owed(), "the write that waited for it leaves a hint"
-    five.engine.clear()
-    five.engine.now += 2 * MISSED_S
-    five.engine.receive(five.owners[2], Ping(0))
-    assert not cluster.is_up(silent), "it can be heard; whether it hears us is not known"
-    assert any(isinstance(m, Ping) for m in five.engine.out.sends[silent]), "so it is asked"
-    five.engine.receive(five.owners[2], Pong(0))
-    assert cluster.is_up(silent)
-
-
-def test_a_slow_disk_is_not_silence() -> None:
-    five = Five()
-    for _ in range(5):
-        five.put()
-        five.engine.store()
-        five.ack(five.owners[1])
-        five.engine.pass_time(PATIENCE_MS_MAX / 1000)
-        five.engine.receive(five.owners[2], Pong(0))
-        five.engine.receive(five.stand_ins[0], Pong(0))
-        five.engine.receive(five.stand_ins[1], Pong(0))
-    assert five.engine.node.cluster.is_up(node_id(five.owners[2]))
-
-
-# Being a stand-in --------------------------------------------------------------------------------------------
-
-
-def test_a_stand_in_keeps_the_hint_with_the_row_and_hands_over_when_the_owner_answers() -> None:
-    engine = Engine(nodes=5)
-    key = engine.key_owned_by_others()
-    owner = next(name for name in NAMES if node_id(name) in engine.owners(key))
-    engine.down(owner)
-    row = encode_row(row_of(b"v"))
-    sender = next(name for name in NAMES if name not in ("n1", owner))
-    engine.receive(sender, Replicate(5, EPOCH, key, row, (node_id(owner),)))
-    _, write = engine.take_persist()
-    assert isinstance(write, Merge)
-    assert write.owed is not None
-    assert write.owed.targets == (node_id(owner),)
-    engine.clear()
-    engine.up(owner)
-    (ticket, target, after, _) = next(owed for owed in engine.out.owed if owed[1] == node_id(owner))
-    assert (target, after) == (node_id(owner), b"")
-    engine.owed(ticket, ((key, row),))
-    (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
-    assert (replicate.key, replicate.row, replicate.hint_for) == (key, row, ())
-    assert not engine.handed(), "kept until the owner has it"
-    engine.receive(owner, Replicated(replicate.rid, True, None, ""))
-    (hand_over,) = engine.handed()
-    assert (hand_over.key, hand_over.target, hand_over.row, hand_over.keep) == (key, target, row, False)
-
-
-def test_a_hand_over_that_is_refused_is_tried_again_and_says_why() -> None:
-    engine = Engine(nodes=5)
-    key = engine.key_owned_by_others()
-    owner = next(name for name in NAMES if node_id(name) in engine.owners(key))
-    engine.down(owner)
-    engine.clear()
-    engine.up(owner)
-    ticket = next(owed[0] for owed in engine.out.owed if owed[1] == node_id(owner))
-    engine.owed(ticket, ((key, encode_row(row_of(b"v"))),))
-    (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
-    engine.receive(owner, Replicated(replicate.rid, False, None, Refusal.DISK_FULL.value))
-    assert not engine.handed()
-    assert engine.node.handoffs.waits_because(node_id(owner)) == f"{owner} refused (disk full)"
-    engine.clear()
-    engine.wait(HANDOFF_RETRY_S + 0.1)
-    assert any(owed[1] == node_id(owner) for owed in engine.out.owed)
-
-
-def test_a_hint_for_a_former_owner_goes_to_all_present_ones() -> None:
-    """Its target no longer owns the key; who does is looked up when it is delivered."""
-    engine = Engine(nodes=5)
-    keys = (b"key%d" % i for i in range(1000))
-    key = next(k for k in keys if node_id("n2") not in engine.owners(k) and node_id("n1") not in engine.owners(k))
-    engine.down("n2")
-    engine.clear()
-    engine.up("n2")
-    ticket = next(owed[0] for owed in engine.out.owed if owed[1] == node_id("n2"))
-    engine.owed(ticket, ((key, encode_row(row_of(b"v"))),))
-    owners = [name for name in NAMES if node_id(name) in engine.owners(key)]
-    assert not [m for m in engine.sent("n2") if isinstance(m, Replicate)]
-    for number, owner in enumerate(owners):
-        assert not engine.handed(), f"{number} of {len(owners)} have it"
-        (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
-        engine.receive(owner, Replicated(replicate.rid, True, None, ""))
-    assert len(engine.handed()) == 1
 
 
 def test_our_own_full_disk_is_another_nodes_turn() -> None:
