@@ -30,7 +30,13 @@ MODE = "DYN_BUILD"
 AUTO, COMPILED, PURE = "", "compiled", "pure"
 
 GROUPS = {
-    "dyn_values": ["node/core/*.py", "node/wire/*.py", "node/storage/re*.py", "node/storage/tables.py"],
+    "dyn_values": [
+        "node/core/*.py",
+        "node/wire/*.py",
+        "node/storage/recent.py",
+        "node/storage/records.py",
+        "node/storage/tables.py",
+    ],
     "dyn_engine": ["node/engine/*.py"],
 }
 """What is compiled, by the library it goes into. Each library is one C file, so that two processors share the work."""
