@@ -9,7 +9,7 @@ from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Merge, Merged, Outcome, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Fetch, Fetched, Forward, Forwarded, Replicate, Replicated, Scan, Scanned
+from node.wire.messages import UNREADABLE, Fetch, Fetched, Forward, Forwarded, Replicate, Replicated, Scan, Scanned
 from node.wire.rows import decode_row, encode_row, trusted_row
 
 
@@ -35,7 +35,7 @@ class Serving(Operation):
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """The row as we hold it."""
         self.end()
-        out.send(self.peer, Fetched(self.rid, row, "" if readable else "row unreadable"))
+        out.send(self.peer, Fetched(self.rid, row, "" if readable else UNREADABLE))
 
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
         """A page of our rows."""

@@ -252,11 +252,18 @@ class Link(asyncio.Protocol):
             self.ended.set_result(outcome)
 
 
+UNTAKEN_MS_MAX = 4000
+"""A connection on which nothing was acknowledged for so long is given up and dialled anew. TCP itself would go on for a
+quarter of an hour, and after a cut of seconds wait for seconds more before it tries again."""
+
+
 def tune(sock: socket.socket | None) -> None:
-    """No waiting for a full segment; a silent end is probed."""
+    """No waiting for a full segment; a silent end is probed, and one that takes nothing is given up."""
     if sock is None:
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS_MAX)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in ("TCP_KEEPIDLE", KEEPALIVE_S), ("TCP_KEEPINTVL", KEEPALIVE_S // 3), ("TCP_KEEPCNT", 3):
         if hasattr(socket, option):

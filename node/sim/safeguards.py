@@ -10,7 +10,7 @@ from enum import Enum
 
 from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
-from node.storage.port import Advance, Merge, Merged, Outcome, Write
+from node.storage.port import Advance, Handed, HandOver, Merge, Merged, Outcome, Write
 from node.storage.records import Record
 from node.wire.messages import Message, Replicated
 from node.wire.requests import Failed, Result
@@ -29,6 +29,8 @@ class Safeguard(Enum):
     SET_COVERS_TWICE = "a SET is committed again over what an acknowledging owner held beside it"
     FORWARD_ONCE = "a forwarded write is never repeated"
     UNKNOWN_IS_SAID = "a write that may take effect is not called unavailable"
+    HINT_UNTIL_ACK = "a hint goes, and its row with it, only when the owner has the row"
+    HANDED_AS_IT_IS = "a row that changed while it was handed over is handed over again"
 
 
 class ReusingStorage(SimStorage):
@@ -46,6 +48,17 @@ class ReusingStorage(SimStorage):
         if after is not None and after.birth is not None:
             self._births[write.key] = after.birth
         return after, outcome
+
+
+class HastyStorage(SimStorage):
+    """A store that lets a row go whatever has become of it since (HANDED_AS_IT_IS)."""
+
+    def _hand_over(self, write: HandOver, record: Record | None) -> Handed:
+        return super()._hand_over(write if record is None else write._replace(row=record.data), record)
+
+
+STORAGE = {Safeguard.FRESH_BIRTH: ReusingStorage, Safeguard.HANDED_AS_IT_IS: HastyStorage}
+"""The stores of runs that go without one of these."""
 
 
 def weaken(write: Write, off: Safeguard | None) -> Write:

@@ -18,7 +18,7 @@ from node.core.row import EMPTY, Row
 from node.core.version import covers, descends, merge
 from node.engine.cluster import STATE_MEMBERS, STATE_RING
 from node.engine.config import NodeConfig
-from node.engine.events import Asked, Candidate
+from node.engine.events import Asked, Candidate, Received
 from node.engine.get import GetOperation
 from node.engine.handoff import HandoffOperation
 from node.engine.operation import NO_TICKET
@@ -31,11 +31,11 @@ from node.sim.host import Host
 from node.sim.links import Links
 from node.sim.marks import Marks
 from node.sim.network import Arrival, Network, NetworkOptions
-from node.sim.safeguards import ReusingStorage, Safeguard, blind, gloss
+from node.sim.safeguards import STORAGE, Safeguard, blind, gloss
 from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Refusal, Refused, SaveState, Write
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
-from node.wire.messages import Forward, Forwarded, Message, Replicate, Seal
+from node.wire.messages import Forward, Forwarded, Message, Replicate, Replicated, Seal
 from node.wire.requests import Request, Result
 from node.wire.rows import decode_row
 
@@ -94,7 +94,7 @@ class World:
         return Host(self, index, config, self._storage(config, rng), self.stream(f"{name}/disk"))
 
     def _storage(self, config: NodeConfig, rng: Random) -> SimStorage:
-        kind = ReusingStorage if self.off is Safeguard.FRESH_BIRTH else SimStorage
+        kind = STORAGE.get(self.off, SimStorage) if self.off is not None else SimStorage
         return kind(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
 
     # Starting --------------------------------------------------------------------------------------------------
@@ -199,6 +199,8 @@ class World:
             messages = [m for data in encode_batch(messages) for m in decode_batch(data[HEADER_BYTES:])]
         for message in messages:
             self._mark_sent(host, message)
+            if self.off is Safeguard.HINT_UNTIL_ACK and isinstance(message, Replicate) and handed_over(host, message):
+                host.give(Received(target.id, Replicated(message.rid, True, None, "")))
             self._schedule(self.network.send(host.index, target.index, self.agenda.now, link, message))
 
     def _schedule(self, arrivals: Sequence[Arrival]) -> None:
@@ -227,7 +229,7 @@ class World:
             asked_by = host.node.shared.pending.get(message.rid)
             marks.hit("strict write-back", isinstance(asked_by, GetOperation))
             marks.hit("stand-in asked", bool(message.hint_for))
-            marks.hit("hint delivered", isinstance(asked_by, HandoffOperation))
+            marks.hit("hint delivered", handed_over(host, message))
             marks.hit("read repair", message.rid == NO_TICKET)
         if getattr(message, "refused", "") == Refusal.EPOCH.value:
             marks.hit("epoch refused")
@@ -350,3 +352,9 @@ class World:
         for host in self.hosts:
             host.paused_until = host.slow_until = host.full_until = self.agenda.now
         self.calm()
+
+
+def handed_over(host: Host, message: Replicate) -> bool:
+    """Whether it is a hint's row on its way to who lacked it."""
+    assert host.node is not None, "a message of a node that is down"
+    return isinstance(host.node.shared.pending.get(message.rid), HandoffOperation)

@@ -20,6 +20,8 @@ FIRES = {
     Safeguard.SET_COVERS_TWICE: "3 settled by SET",
     Safeguard.FORWARD_ONCE: "3 no false sibling",
     Safeguard.UNKNOWN_IS_SAID: "9 honesty",
+    Safeguard.HINT_UNTIL_ACK: "1 no loss",
+    Safeguard.HANDED_AS_IT_IS: "8 durable",
 }
 
 
