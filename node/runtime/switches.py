@@ -15,7 +15,7 @@ from node.core.ids import NodeId
 from node.engine.cluster import NO_TICKET
 from node.runtime import clock
 from node.storage.port import SaveState
-from node.wire.faults import CLEAR, LINK_KINDS, SCHEMA, Order, described, way_to, with_order
+from node.wire.faults import CLEAR, LINK_KINDS, SCHEMA, Order, described, spoken, way_to, with_order
 from node.wire.replies import ErrorReply, Value
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Switches:
         elif order.kind == "DISK":
             self._set_disk(order.state)
         if order.kind != "LIST":
-            self._on_fact("fault", described(order))
+            self._on_fact("fault", {"order": spoken(order)})
         return msgspec.json.encode(self.document())
 
     def document(self) -> dict[str, object]:

@@ -95,7 +95,7 @@ def parse(words: Words) -> Order | ErrorReply:
     amount = _number(given[-1])
     least, most = _RANGES[kind]
     if not least <= amount <= most:
-        return _wrong(kind, f"a number from {least:g} to {most:g}, not '{shown_key(words[-1])}'")
+        return _wrong(kind, f"a number from {least:.0f} to {most:.0f}, not '{shown_key(words[-1])}'")
     return Order(kind, a, b, amount)
 
 
@@ -147,6 +147,12 @@ def way_to(faults: tuple[Order, ...], me: str, peer: str) -> Way:
         else:
             loss = fault.amount / 100
     return Way(swallow_out, swallow_in, delay_s, loss)
+
+
+def spoken(order: Order) -> str:
+    """An order as it is typed."""
+    amount = [f"{order.amount:g}"] if order.kind in _RANGES else []
+    return " ".join(filter(None, (order.kind, order.a, order.b, order.state, *amount)))
 
 
 def described(order: Order) -> dict[str, object]:
