@@ -15,6 +15,7 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.faults import Order, Told, pairs
 from dynamo_cli.options import command
 from dynamo_cli.render.faults import fault_rows
+from dynamo_cli.render.plain import show
 from node.core.limits import FAULT_MS_MAX, FAULT_SKEW_S_MAX
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _show(call: Call, told: Sequence[Told]) -> None:
     call.emit(faults.document(told), View(_screen, fault_rows, lambda d: list(d["nodes"])))
     for each in told:
         if each.document is not None and each.document["note"]:
-            call.remark(f"{each.node}: {each.document['note']}")
+            call.remark(f"{show(each.node)}: {show(str(each.document['note']))}")
 
 
 def _give(call: Call, orders: Sequence[Order], ring: dict[str, str] | None = None) -> ExitStatus:
@@ -213,7 +214,7 @@ def skew(
     "fault disk",
     panel="Faults",
     examples=[
-        ("dyn fault disk n2 full", "n2 refuses every write with -DISKFULL until …"),
+        ("dyn fault disk n2 full", "n2 stores nothing, and reads go on, until …"),
         ("dyn fault disk n2 ok", "… there is space again"),
         ("dyn fault disk n2 error", "its store stops, for ever: only a restart brings it back"),
     ],
