@@ -149,7 +149,10 @@ class SievedReader(FrameReader):
 
 
 class FaultyTransport(asyncio.Transport):
-    """A connection as its link sees it. What is delayed waits in order; a shorter delay overtakes nothing."""
+    """A connection as its link sees it. What is delayed waits in one queue: a shorter delay overtakes nothing.
+
+    (When there is no delay any more, `FaultyLink.settle` has emptied the queue.)
+    """
 
     def __init__(self, inner: Any, link: FaultyLink) -> None:  # noqa: ANN401  # uvloop's is none by inheritance
         super().__init__()
@@ -183,11 +186,8 @@ class FaultyTransport(asyncio.Transport):
             link.swallow(payload)
         elif way.loss and link.is_message(payload) and link.rng.random() < way.loss:
             return
-        elif way.delay_s or self._waiting:
-            due = self._loop.time() + way.delay_s
-            if self._waiting:
-                due = max(due, self._waiting[-1][0])
-            self._waiting.append((due, bytes(data)))
+        elif way.delay_s:
+            self._waiting.append((self._loop.time() + way.delay_s, bytes(data)))
             self._waiting_bytes += len(data)
             self._arm()
         else:

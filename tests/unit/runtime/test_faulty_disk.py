@@ -38,10 +38,11 @@ def storage(tmp_path: Path, switch: DiskSwitch) -> Iterator[SqliteStorage]:
 def test_a_full_disk_takes_nothing_and_recovers(storage: SqliteStorage, switch: DiskSwitch) -> None:
     assert isinstance(storage.apply([write(b"before")])[0], Advanced)
     switch.state = "full"
+    storage.checkpoint()
+    assert storage.near_full, "there is no room to fold the log either"
     for outcome in storage.apply([write(b"a"), SaveState("x", b"")]):
         assert isinstance(outcome, Refused)
         assert outcome.why is Refusal.DISK_FULL
-    storage.checkpoint()
     storage.forget_recent()
     assert storage.fetch(b"before") is not None
     assert storage.fetch(b"a") is None, "nothing was stored"
