@@ -279,6 +279,12 @@ LOG_KINDS_MAX = 256
 LOG_FIELD_CHARS_MAX = 300
 """Characters of one value in a line: a peer's words must not fill the disk."""
 
+FAULT_MS_MAX = 60_000
+"""Longest pause or delay that a person may inject: a slip of the finger must not cost more than a minute."""
+
+FAULT_SKEW_S_MAX = 10 * 365 * 86_400
+"""Farthest that a wall clock may be set wrong, ten years: what broken clocks show (reliability plan, R8)."""
+
 HTTP_REQUEST_BYTES_MAX = 8 * KIB
 HTTP_CONNECTIONS_MAX = 64
 HTTP_S_MAX = 10.0
