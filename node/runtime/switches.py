@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from node.core.ids import NodeId
-from node.engine.cluster import NO_TICKET
+from node.engine.operation import NO_TICKET
 from node.runtime import clock
 from node.storage.port import SaveState
 from node.wire.faults import CLEAR, LINK_KINDS, SCHEMA, Order, described, spoken, way_to, with_order
