@@ -57,7 +57,9 @@ class Survey(Operation):
         self._take(peer, None, now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
-        """Enough waited."""
+        """Enough waited; who has not answered is asked whether it is there."""
+        for node in sorted(self.awaited):
+            self.shared.missed(node, now, out)
         self.end()
         self.heard(self.answers, now, out)
 
