@@ -86,9 +86,8 @@ class Partition:
             value = b"by %s" % half[0].name.encode()
             store.put(self.stage.client(address), key, b"", value)
             self.tour.values[key] = value
-        self.stage.check(
-            True, f"{len(ORDERS)} more writes, half of them on each side: all were taken, none was refused"
-        )
+        taken = all(key in self.tour.values for key in ORDERS)
+        self.stage.check(taken, f"{len(ORDERS)} more writes, half of them on each side: none was refused")
 
     # The end of it ---------------------------------------------------------------------------------------
 
