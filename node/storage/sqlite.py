@@ -18,13 +18,11 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-import msgspec
-
-from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, RECENT_BYTES_MAX, SCAN_PAGE_BYTES
+from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, RECENT_BYTES_MAX
 from node.storage import directory as directories
 from node.storage import identity as identities
 from node.storage import opening, tables
@@ -36,6 +34,7 @@ from node.storage.port import (
     Merge,
     Outcome,
     Page,
+    Recount,
     Refusal,
     Refused,
     Saved,
@@ -47,10 +46,11 @@ from node.storage.port import (
 )
 from node.storage.recent import RecentRecords
 from node.storage.records import Counts, Names, Record, advance_record, merge_record
+from node.storage.trees import StoredTrees
 
 FILE = "node.db"
 LOOK_EVERY_BYTES = DISK_MARGIN_BYTES // 32
-"""Free space is looked at after every so many bytes written: it cannot pass the margin unseen by more than this."""
+"""Free space is looked at after so many bytes: it cannot pass the margin unseen by more than this."""
 
 SUSPECTS_MAX = 1000
 """Damaged rows that readers found and the writer has not set aside yet."""
@@ -132,6 +132,8 @@ class SqliteStorage:
         self._page_bytes = int(writer.execute("PRAGMA page_size").fetchone()[0])
         self.near_full = directories.nearly_full(self.path.parent)
         self._reader = opening.open_reader(self.path)
+        self._trees = StoredTrees(writer, self._suspects)
+        self.digests = self._trees.digests
 
     # The port ------------------------------------------------------------------------------------------------
 
@@ -153,6 +155,7 @@ class SqliteStorage:
             with suppress(sqlite3.Error):
                 self._writer.execute("ROLLBACK")
             self._names.reset(names)
+            self._trees.forget()
             self._counts, self._ring_epoch, self._identity = Counts(totals), ring_epoch, identity
             if not isinstance(error, sqlite3.Error):
                 raise
@@ -161,6 +164,7 @@ class SqliteStorage:
                 return [Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is full")] * len(writes)
             raise self._stop(error) from error
         self._totals = self._counts.totals()
+        self._trees.committed()
         self._recent.put(changed)
         return outcomes
 
@@ -205,25 +209,9 @@ class SqliteStorage:
             first = max(first, int.from_bytes(after, "big") + 1)
         try:
             with closing(tables.read_range(self._reader, first, last)) as lines:
-                return self._page(lines, limit)
+                return tables.page_of(lines, limit, self._suspects)
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
-
-    def _page(self, lines: Iterable[tables.Line], limit: int) -> Page:
-        """Take lines until the page is full and a position ends."""
-        items: list[tuple[bytes, bytes]] = []
-        page_bytes = 0
-        previous: int | None = None
-        for seen, (position, key, row, birth, kept) in enumerate(lines):
-            if previous is not None and position != previous and (seen >= limit or page_bytes >= SCAN_PAGE_BYTES):
-                return Page(tuple(items), (previous + tables.FLIP).to_bytes(8, "big"))
-            if tables.row_checksum(key, row, birth) == kept:
-                items.append((key, row))
-            else:
-                self._suspects.append(key)
-            page_bytes += len(row)
-            previous = position
-        return Page(tuple(items), None)
 
     def load_state(self) -> dict[str, bytes]:
         """Return everything `SaveState` kept, by name."""
@@ -236,13 +224,14 @@ class SqliteStorage:
     def close(self) -> None:
         """Fold the log into the file, remember that the stop was clean, and let go of everything."""
         self._reader.close()
-        with suppress(sqlite3.Error, OSError):
+        with suppress(sqlite3.Error, OSError, StorageStopped):
             if not self._stopped:
                 self._writer.execute("PRAGMA synchronous = FULL")
                 self._identity = self._identity._replace(clean=True, token=self._entropy(16).hex())
                 identities.save(self._writer, self._identity)
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._lock.write(self._identity.token)
+                self.save()
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with suppress(sqlite3.Error):
             self._writer.close()
         self._lock.release()
@@ -277,6 +266,28 @@ class SqliteStorage:
         self._stall_ms_last = (time.perf_counter() - began) * 1000
         self._stall_ms_max = max(self._stall_ms_max, self._stall_ms_last)
 
+    @property
+    def work_due(self) -> bool:
+        """Whether rows wait to be set aside, or to be scanned for the trees."""
+        return not self._stopped and (bool(self._suspects) or self._trees.scanning)
+
+    def work(self) -> None:
+        """Do one slice of that. Raises StorageStopped."""
+        if self._suspects:
+            self.apply(())
+        self._trees.rescan()
+
+    def save(self) -> None:
+        """Save the trees, if there is room for them. Raises StorageStopped."""
+        self._look()
+        try:
+            if not self.near_full:
+                self._trees.save()
+        except sqlite3.Error as error:
+            if not opening.is_full(error):
+                raise self._stop(error) from error
+            self.near_full = True
+
     def figures(self) -> dict[str, object]:
         """Return what is worth showing, JSON-ready. From any thread."""
         return {
@@ -287,6 +298,7 @@ class SqliteStorage:
             "folded_pages": self._folded_pages,
             "checkpoint_ms_last": round(self._stall_ms_last, 3),
             "checkpoint_ms_max": round(self._stall_ms_max, 3),
+            "trees_unknown": self._trees.scanning,
         }
 
     # One transaction -----------------------------------------------------------------------------------------
@@ -299,7 +311,7 @@ class SqliteStorage:
         changed: dict[bytes, Record] = {}
         outcomes: list[Outcome] = []
         for write in writes:
-            if isinstance(write, SaveState):
+            if isinstance(write, SaveState | Recount):
                 self._save(write)
                 outcomes.append(Saved())
                 continue
@@ -316,11 +328,11 @@ class SqliteStorage:
             outcomes.append(outcome)
             if after is not None and after is not before:
                 counts.replace(before, after)
+                self._trees.replace(write.key, before, after)
                 records[write.key] = changed[write.key] = after
-        if changed:
-            if counts.quarantined:
-                counts.quarantined -= tables.bring_back(self._writer, changed)
-            tables.write_batch(self._writer, changed)
+        if changed and counts.quarantined:
+            counts.quarantined -= tables.bring_back(self._writer, changed)
+        self._trees.stage(tables.write_batch(self._writer, changed) if changed else [])
         if names.epochs is not epochs:
             self._identity = self._identity._replace(epochs=names.epochs)
             identities.save(self._writer, self._identity)
@@ -332,7 +344,7 @@ class SqliteStorage:
 
     def _load(self, writes: Sequence[Write]) -> dict[bytes, Record]:
         """The records that the writes speak of, each verified; damaged ones are set aside, and so not among them."""
-        keys = {write.key: None for write in writes if not isinstance(write, SaveState)}
+        keys = {write.key: None for write in writes if isinstance(write, Advance | Merge)}
         while self._suspects:
             keys[self._suspects.popleft()] = None
         known = {key: record for key in keys if (record := self._recent.get(key)) is not None}
@@ -343,8 +355,9 @@ class SqliteStorage:
         if damaged:
             self._any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
             tables.set_aside(self._writer, damaged)
+            self._trees.damaged(damaged)
             for record in damaged.values():
-                self._counts.set_aside(len(record.data), siblings=_seems_in_conflict(record))
+                self._counts.set_aside(len(record.data), siblings=tables.seems_in_conflict(record))
         return known | records
 
     def _refusal(self, write: Advance | Merge) -> Refused | None:
@@ -357,7 +370,10 @@ class SqliteStorage:
                 return Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is nearly full")
         return None
 
-    def _save(self, write: SaveState) -> None:
+    def _save(self, write: SaveState | Recount) -> None:
+        if isinstance(write, Recount):
+            self._trees.recount(write.leaf)
+            return
         tables.save_state(self._writer, write.name, write.data)
         if write.epoch is not None:
             self._ring_epoch = write.epoch
@@ -381,11 +397,3 @@ class SqliteStorage:
         with suppress(OSError):
             self._lock.write(self._identity.token, failed=True)
         return StorageStopped(self._stopped)
-
-
-def _seems_in_conflict(record: Record) -> bool:
-    """Whether a damaged record has several live values, as far as can be told."""
-    try:
-        return len(record.row.live) > 1
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return False
