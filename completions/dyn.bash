@@ -5,10 +5,10 @@ _dyn_subcommands() {
     list=""
     case "$1" in
         "") list="demo shell get put del merge keys bench help version completion cluster ring node key" ;;
-        "cluster") list="status" ;;
+        "cluster") list="status repair" ;;
         "ring") list="show owner" ;;
         "node") list="start" ;;
-        "key") list="explain" ;;
+        "key") list="explain repair" ;;
     esac
 }
 
@@ -49,6 +49,7 @@ _dyn_arguments() {
         "completion") list="bash,zsh,fish" ;;
         "ring owner") list="keys*" ;;
         "key explain") list="keys" ;;
+        "key repair") list="keys" ;;
     esac
 }
 
@@ -64,6 +65,7 @@ _dyn_options() {
         "keys") list="--limit --siblings -0 --null" ;;
         "bench") list="--op --reads --clients --pipeline --size --keys --duration --count --seed --fill" ;;
         "cluster status") list="--check --wait --for" ;;
+        "cluster repair") list="--check --wait" ;;
         "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --allow-faults" ;;
     esac
     list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --no-header --help -h"

@@ -281,6 +281,9 @@ two nodes share, so a pass over everything takes 8 s and costs 600 bytes a secon
 EXCHANGE_AGAIN_S = 0.05
 """The same in a pass that somebody asked for, or after an exchange that stopped at EXCHANGE_KEYS_MAX."""
 
+COMPARE_AGAIN_S = 0.5
+"""After so long, leaves that differed are compared once more: a write takes some milliseconds from owner to owner."""
+
 EXCHANGE_SILENCE_S = 3.0
 """An exchange whose peer says nothing for so long is given up; the next one costs only what still differs."""
 

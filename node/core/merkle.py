@@ -101,15 +101,15 @@ class Trees:
 
     def load(self, number: int, leaves: bytes) -> None:
         """Take a chunk as it was saved; all of it is known."""
-        assert len(leaves) == CHUNK_BYTES, f"a chunk of {len(leaves)} bytes"
-        self._chunks[number] = bytearray(leaves)
+        assert len(leaves) in (0, CHUNK_BYTES), f"a chunk of {len(leaves)} bytes"
+        self._chunks[number] = bytearray(leaves) if leaves else None
         self._known[number] = CHUNK_LEAVES
         self._versions[number] += 1
 
     def save(self, number: int) -> bytes:
-        """Return a chunk's leaves; only one that is wholly known is worth saving."""
+        """Return a chunk's leaves, b"" if it never had a row; only one that is wholly known is worth saving."""
         assert self._known[number] == CHUNK_LEAVES, f"chunk {number} is not known"
-        return bytes(self._chunks[number] or _EMPTY_CHUNK)
+        return bytes(self._chunks[number] or b"")
 
     def is_known(self, number: int) -> bool:
         """Whether all of a chunk says what the rows say."""
@@ -169,6 +169,8 @@ class Trees:
         """The digest of a chunk: computed when it is first asked for after a change."""
         if self._known[number] < CHUNK_LEAVES:
             return None
+        if self._chunks[number] is None:
+            return _EMPTY_HASH
         version = self._versions[number]  # before the leaves: what is computed of later ones is computed once more
         kept, digest = self._hashes[number]
         if kept != version:

@@ -81,6 +81,13 @@ class ScannedHere(msgspec.Struct, frozen=True, gc=False):
     more: bool
 
 
+class Digested(msgspec.Struct, frozen=True, gc=False):
+    """A `digest` effect came back: for every prefix its digests put together, b"" while they are not known."""
+
+    ticket: int
+    digests: tuple[bytes, ...]
+
+
 class Measured(msgspec.Struct, frozen=True, gc=False):
     """The runtime's own figures, JSON-ready, for status and stats: answer to a `measure` effect."""
 
@@ -93,5 +100,6 @@ class Reached(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | Measured | Reached
+    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | Digested | Measured
+    | Reached
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from node.core.ids import Instant, NodeId
 from node.engine.outbox import Outbox
 from node.storage.port import Outcome
-from node.wire.messages import Answer, Fetched, Forwarded, Replicated, Scanned
+from node.wire.messages import Answer, Fetched, Forwarded, LeafTold, Replicated, Scanned, TreesTold
 from node.wire.requests import Failed, Result
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ class Shared:
     life of this node is never taken for one to this.
     """
 
-    __slots__ = ("cluster", "durable", "me", "pending", "timers", "value_bytes_max", "wall_offset_s", "_last_ticket")
+    __slots__ = (
+        "cluster", "durable", "me", "pending", "repair", "timers", "value_bytes_max", "wall_offset_s", "_last_ticket",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Shared:
         self.value_bytes_max = value_bytes_max
         self.wall_offset_s = wall_offset_s
         self.pending: dict[int, Operation] = {}
+        self.repair: Callable[[Instant], dict[str, object]] = lambda now: {}
         self._last_ticket = first_ticket
 
     def enter(self, operation: Operation) -> int:
@@ -117,8 +120,11 @@ class Operation:
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """The local row."""
 
-    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """A page of local rows."""
+
+    def digested(self, digests: tuple[bytes, ...], now: Instant, out: Outbox) -> None:
+        """What our own trees say."""
 
     def measured(self, figures: dict[str, object], now: Instant, out: Outbox) -> None:
         """The runtime's figures."""
@@ -137,6 +143,12 @@ class Operation:
 
     def page_arrived(self, peer: NodeId, message: Scanned, now: Instant, out: Outbox) -> None:
         """A peer's page of rows."""
+
+    def trees_told(self, peer: NodeId, message: TreesTold, now: Instant, out: Outbox) -> None:
+        """What a peer's trees say."""
+
+    def leaf_told(self, peer: NodeId, message: LeafTold, now: Instant, out: Outbox) -> None:
+        """What a peer holds in a leaf."""
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The link to a peer is gone, and with it what was on its way."""

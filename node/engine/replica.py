@@ -9,7 +9,20 @@ from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Merge, Merged, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Fetch, Fetched, Forward, Forwarded, Replicate, Replicated, Scan, Scanned
+from node.wire.messages import (
+    AskLeaf,
+    AskTrees,
+    Fetch,
+    Fetched,
+    Forward,
+    Forwarded,
+    LeafTold,
+    Replicate,
+    Replicated,
+    Scan,
+    Scanned,
+    TreesTold,
+)
 from node.wire.rows import decode_row, encode_row, trusted_row
 
 
@@ -37,7 +50,7 @@ class Serving(Operation):
         self.end()
         out.send(self.peer, Fetched(self.rid, row, "" if readable else "row unreadable"))
 
-    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """A page of our rows."""
         self.end()
         out.send(self.peer, Scanned(self.rid, tuple((key, without_values(row)) for key, row in items), more, ""))
@@ -74,7 +87,9 @@ def serve_scan(shared: Shared, peer: NodeId, message: Scan, out: Outbox) -> None
     out.scan(ticket, message.partition, partitions, message.after, min(message.limit, SCAN_LIMIT_MAX))
 
 
-def other_epoch(message: Replicate | Fetch | Scan | Forward) -> Replicated | Fetched | Scanned | Forwarded:
+def other_epoch(
+    message: Replicate | Fetch | Scan | Forward | AskTrees | AskLeaf,
+) -> Replicated | Fetched | Scanned | Forwarded | TreesTold | LeafTold:
     """The refusal of a message that was sent under another ring than ours."""
     why = Refusal.EPOCH.value
     match message:
@@ -86,3 +101,7 @@ def other_epoch(message: Replicate | Fetch | Scan | Forward) -> Replicated | Fet
             return Scanned(message.rid, (), False, why)
         case Forward():
             return Forwarded(message.rid, why, None)
+        case AskTrees():
+            return TreesTold(message.rid, (), why)
+        case AskLeaf():
+            return LeafTold(message.rid, (), False, why)

@@ -145,4 +145,6 @@ def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict
     cluster = shared.cluster
     sees = {member.name: cluster.health(member.id, now) for member in cluster.members.values()}
     wanted = ("keys", "bytes", "siblings", "p99_ms", "uptime_s")
-    return {"epoch": cluster.epoch, "sees": sees} | {name: figures.get(name) for name in wanted}
+    return {"epoch": cluster.epoch, "sees": sees, "repair": shared.repair(now)} | {
+        name: figures.get(name) for name in wanted
+    }

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from node.core.ids import NodeId
-from node.engine.events import Asked, Event, Loaded, Measured, Persisted, Reached, ScannedHere
+from node.engine.events import Asked, Digested, Event, Loaded, Measured, Persisted, Reached, ScannedHere
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.storage.port import Outcome, Page, StorageStopped, Unreadable, Write
@@ -42,6 +42,9 @@ class Store(Protocol):
 
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
         """Return a page of rows."""
+
+    def digests(self, bits: int, prefix: int, deeper: int) -> bytes:
+        """Return digests of the parts of a span."""
 
     def submit(self, writes: Sequence[tuple[int, Write]]) -> None:
         """Queue writes for the next transaction."""
@@ -153,7 +156,7 @@ class Driver:
         self._scheduled = True  # what follows is ours: no second flush for it
         self.flushes += 1
         out = self._out
-        while out.loads or out.scans or out.measures:
+        while out.loads or out.scans or out.digests or out.measures:
             self._read(out)
         self._out = Outbox()
         if out.facts:
@@ -193,6 +196,10 @@ class Driver:
             except StorageStopped:
                 page = NO_PAGE
             step(ScannedHere(ticket, page.items, page.after is not None), now, out)
+        digests, out.digests = out.digests, []
+        for ticket, bits, prefixes, deeper in digests:
+            told = tuple([self._store.digests(bits, prefix, deeper) for prefix in prefixes])
+            step(Digested(ticket, told), now, out)
         measures, out.measures = out.measures, []
         for ticket in measures:
             step(Measured(ticket, self._measures.figures()), now, out)

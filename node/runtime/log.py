@@ -32,6 +32,7 @@ WORDS: Final[dict[str, str]] = {
     "peer_down": "{node} is down ({address})",
     "peer_silent": "{node} has been silent for {seconds} s",
     "peer_heard": "{node} answers again",
+    "repaired": "{differing} keys differed from those of {node}: {repaired} repaired, {failed} not",
     "dial-failed": "no link to {address}: {why}",
     "dial-refused": "does not dial {address}: {why}",
     "peer-rejected": "turned {address} away: {why}",

@@ -40,6 +40,7 @@ class Store:
         self.redrawn = storage.redrawn
         self.fetch_many = storage.fetch_many
         self.scan = storage.scan
+        self.digests = storage.digests
         self.totals: Callable[[], Totals] = storage.totals
         self._storage = storage
         self._disk: DiskThread | None = None
@@ -77,7 +78,10 @@ class Store:
         def scan(partition: int, partitions: int, after: bytes, limit: int) -> NoReturn:
             raise StorageStopped(why)
 
-        self.fetch_many, self.scan = fetch_many, scan
+        def digests(bits: int, prefix: int, deeper: int) -> bytes:
+            return b""
+
+        self.fetch_many, self.scan, self.digests = fetch_many, scan, digests
 
     @property
     def queued(self) -> int:

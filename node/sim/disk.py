@@ -197,13 +197,14 @@ class SimStorage:
 
     def work(self) -> None:
         """Scan up to the next row that is not counted yet."""
-        unknown = self._trees.unknown()
-        if unknown is not None:
+        leaves = sorted(tree_leaf(key) for key in self._rows)
+        while (unknown := self._trees.unknown()) is not None:
             first, last = unknown
-            leaves = sorted(leaf for key in self._rows if first <= (leaf := tree_leaf(key)) <= last)
-            if leaves:
-                last = leaves[0]
-                self._trees.set_leaf(last, self._count(last))
+            leaf = next((leaf for leaf in leaves if first <= leaf <= last), None)
+            if leaf is not None:
+                self._trees.set_leaf(leaf, self._count(leaf))
+                self._trees.learned(leaf)
+                return
             self._trees.learned(last)
 
     def save(self) -> None:

@@ -53,8 +53,8 @@ class StoredTrees:
         self._trees = Trees(known=_is_empty(writer))
         self._clean: dict[int, None] = {}
         for chunk, leaves, kept in writer.execute(_LOAD).fetchall():
-            if 0 <= chunk < CHUNKS and _checksum(chunk, leaves) == kept:
-                self._trees.load(chunk, leaves or bytes(CHUNK_BYTES))
+            if 0 <= chunk < CHUNKS and len(leaves) in (0, CHUNK_BYTES) and _checksum(chunk, leaves) == kept:
+                self._trees.load(chunk, leaves)
                 self._clean[chunk] = None
         self.digests = self._trees.digests
         self.given_up = ""
@@ -123,7 +123,6 @@ class StoredTrees:
         lines = []
         for chunk in unsaved:
             leaves = trees.save(chunk)
-            leaves = leaves if leaves.strip(b"\0") else b""
             lines.append((chunk, leaves, _checksum(chunk, leaves)))
         self._writer.execute("BEGIN IMMEDIATE")
         try:

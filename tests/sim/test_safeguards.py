@@ -19,6 +19,9 @@ FIRES = {
     Safeguard.CONTEXT_APPLIES: "3 contexts",
     Safeguard.SET_COVERS_TWICE: "3 settled by SET",
     Safeguard.FORWARD_ONCE: "3 no false sibling",
+    Safeguard.TREES_FOLLOW_MERGES: "6 trees",
+    Safeguard.DIRTY_MARKS: "6 trees",
+    Safeguard.OWNERS_COMPARE: "6 converged",
     Safeguard.UNKNOWN_IS_SAID: "9 honesty",
 }
 
