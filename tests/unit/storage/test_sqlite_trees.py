@@ -74,7 +74,7 @@ def test_a_page_that_cannot_be_read_ends_the_scan_and_not_the_store(scribe: Scri
     def unreadable(first: int, last: int) -> tuple[dict[int, int], int]:
         raise sqlite3.DatabaseError("database disk image is malformed")
 
-    handle.store._trees._scan = unreadable  # type: ignore[method-assign]
+    handle.store._trees._scan = unreadable  # type: ignore[method-assign]  # a page that cannot be read
     handle.store.work()
     assert not handle.store.work_due
     assert handle.store.digests(0, 0, 0) == b""
