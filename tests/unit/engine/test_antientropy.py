@@ -285,6 +285,56 @@ def test_questions_in_excess_are_refused() -> None:
     assert owners.wire == {"TreesTold": 3, "LeafTold": 1}
 
 
+def status(owners: Owners) -> object:
+    owners.replies.clear()
+    owners.ask(0, Inspect("status"))
+    ((_, result),) = owners.replies.items()
+    assert isinstance(result, Document)
+    return json.loads(result.json)["repair"]
+
+
+def test_the_status_tells_of_the_oldest_full_pass_and_of_all_that_was_found() -> None:
+    stores = sims(3)
+    owners = Owners(stores)
+    assert status(owners) == {"last_pass_s_ago": None, "divergent": None}
+    fill([stores[0]], [b"k"])
+    repair(owners)
+    assert status(owners) == {"last_pass_s_ago": None, "divergent": None}, "n2 and n3 were not through yet"
+    owners.wait(30)
+    said = status(owners)
+    assert isinstance(said, dict)
+    assert 0 <= said["last_pass_s_ago"] < 10
+    assert said["divergent"] == 0
+
+
+def test_a_pass_is_told_while_it_runs_and_is_not_begun_twice() -> None:
+    owners = Owners(sims(2), quorums=Quorums(2, 1, 1))
+    owners.all[1].slow = True
+    owners.ask(0, Inspect("repair"), 1)
+    owners.wait(1.0)
+    owners.ask(0, Inspect("repair"), 2)
+    owners.wait(1.1)
+    first = owners.replies["n1", 1]
+    assert isinstance(first, Document)
+    told = json.loads(first.json)
+    assert (told["running"], told["compared"], told["total"]) == (True, 0, 64)
+    owners.wait(3.0)
+    second = owners.replies["n1", 2]
+    assert isinstance(second, Document)
+    assert json.loads(second.json)["left_out"] == [{"node": "n2", "because": "no answer in time"}]
+
+
+def test_before_the_first_write_there_is_nothing_to_compare() -> None:
+    owners = Owners(sims(2), quorums=Quorums(2, 1, 1))
+    for owner in owners.all:
+        owner.node.cluster.adopt(owner.node.cluster.state._replace(sealed=False))
+    owners.forget()
+    owners.wait(30)
+    assert not owners.wire
+    document = repair(owners)
+    assert (document["running"], document["compared"]) == (False, 0)
+
+
 # One key -----------------------------------------------------------------------------------------------------
 
 
