@@ -5,6 +5,7 @@ Time passes only when nothing is left to do; so a test says how long it waits, a
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
@@ -28,11 +29,13 @@ from node.engine.events import (
 )
 from node.engine.node import Node
 from node.engine.outbox import Outbox
-from node.storage.port import Identity, SaveState, Storage, Unreadable
+from node.sim.disk import SimStorage
+from node.storage.port import Identity, Merge, SaveState, Storage, Unreadable
 from node.wire.codec import encode_batch
 from node.wire.messages import Message
-from node.wire.requests import Request, Result
-from tests.helpers.engine import EPOCH, member, node_id, sealed_ring
+from node.wire.requests import Document, Inspect, Request, Result
+from node.wire.rows import encode_row
+from tests.helpers.engine import EPOCH, member, node_id, row_of, sealed_ring
 
 QUIET = ("Gossip", "Ping", "Pong")
 
@@ -163,3 +166,43 @@ class Owners:
         self.by_id[peer].inbox += [
             Received(owner.id, message) for message in messages if type(message).__name__ not in self.lost
         ]
+
+
+# Shorthand ---------------------------------------------------------------------------------------------------
+
+ROW = encode_row(row_of(b"v"))
+OTHER = encode_row(row_of(b"w", epoch=2))
+
+
+def sims(count: int) -> list[SimStorage]:
+    return [SimStorage("a" * 32, f"{i}" * 32, 0x1000 + i) for i in range(count)]
+
+
+def fill(stores: list[Storage], keys: list[bytes], row: bytes = ROW) -> None:
+    for store in stores:
+        store.apply([Merge(key, row, EPOCH) for key in keys])
+
+
+def keys(count: int) -> list[bytes]:
+    return [b"key:%d" % i for i in range(count)]
+
+
+def equal(owners: Owners) -> bool:
+    """Whether all stores hold the same (of three nodes each owns everything)."""
+    held = [dict(owner.store.scan(0, 1, b"", 10**6).items) for owner in owners.all]
+    return all(rows == held[0] for rows in held)
+
+
+def repair(owners: Owners, at: int = 0, key: bytes = b"") -> dict[str, object]:
+    """DYN.REPAIR at a node, until it is answered."""
+    owners.replies.clear()
+    owners.ask(at, Inspect("repair", key))
+    for _ in range(100):
+        if owners.replies:
+            break
+        owners.wait(0.05)
+    ((_, result),) = owners.replies.items()
+    assert isinstance(result, Document)
+    document = json.loads(result.json)
+    assert isinstance(document, dict)
+    return document

@@ -15,53 +15,15 @@ from node.core.limits import EXCHANGE_INTERVAL_S, EXCHANGES_SERVED_MAX, LEAF_PAG
 from node.core.merkle import LEAVES, leaf_of
 from node.engine.events import Received
 from node.engine.exchange import compare_pages, page_of
-from node.sim.disk import SimStorage
-from node.storage.port import Merge, Page, Storage
+from node.storage.port import Page
 from node.storage.sqlite import SqliteStorage
 from node.wire.messages import AskLeaf, AskTrees
 from node.wire.requests import Document, Inspect
 from node.wire.rows import encode_row
 from tests.helpers.campaign import scale
 from tests.helpers.engine import EPOCH, node_id, row_of
-from tests.helpers.owners import Owners
+from tests.helpers.owners import OTHER, ROW, Owners, equal, fill, keys, repair, sims
 from tests.helpers.stores import MEMORY
-
-ROW = encode_row(row_of(b"v"))
-OTHER = encode_row(row_of(b"w", epoch=2))
-
-
-def sims(count: int) -> list[SimStorage]:
-    return [SimStorage("a" * 32, f"{i}" * 32, 0x1000 + i) for i in range(count)]
-
-
-def fill(stores: list[Storage], keys: list[bytes], row: bytes = ROW) -> None:
-    for store in stores:
-        store.apply([Merge(key, row, EPOCH) for key in keys])
-
-
-def keys(count: int) -> list[bytes]:
-    return [b"key:%d" % i for i in range(count)]
-
-
-def equal(owners: Owners) -> bool:
-    """Whether all stores hold the same (of three nodes each owns everything)."""
-    held = [dict(owner.store.scan(0, 1, b"", 10**6).items) for owner in owners.all]
-    return all(rows == held[0] for rows in held)
-
-
-def repair(owners: Owners, at: int = 0, key: bytes = b"") -> dict[str, object]:
-    """DYN.REPAIR at a node, until it is answered."""
-    owners.replies.clear()
-    owners.ask(at, Inspect("repair", key))
-    for _ in range(100):
-        if owners.replies:
-            break
-        owners.wait(0.05)
-    ((_, result),) = owners.replies.items()
-    assert isinstance(result, Document)
-    document = json.loads(result.json)
-    assert isinstance(document, dict)
-    return document
 
 
 def test_owners_that_hold_the_same_compare_roots_and_nothing_else() -> None:
@@ -333,66 +295,6 @@ def test_before_the_first_write_there_is_nothing_to_compare() -> None:
     assert not owners.wire
     document = repair(owners)
     assert (document["running"], document["compared"]) == (False, 0)
-
-
-# One key -----------------------------------------------------------------------------------------------------
-
-
-def found(document: dict[str, object]) -> dict[str, tuple[object, object]]:
-    """What each owner held, and whether it was repaired."""
-    owners = document["owners"]
-    assert isinstance(owners, list)
-    return {owner["node"]: (owner["found"], owner["repaired"]) for owner in owners}
-
-
-def test_one_key_is_made_equal_on_all_its_owners() -> None:
-    stores = sims(3)
-    owners = Owners(stores)
-    fill([stores[0]], [b"k"])
-    fill([stores[1]], [b"k"], OTHER)
-    document = repair(owners, at=2, key=b"k")
-    assert document["schema"] == "dyn.repair.key/v1"
-    assert document["differed"] is True
-    assert found(document) == {"n1": ("behind", True), "n2": ("behind", True), "n3": ("nothing", True)}
-    assert equal(owners)
-    again = repair(owners, key=b"k")
-    assert again["differed"] is False
-    assert found(again) == dict.fromkeys(("n1", "n2", "n3"), ("same", False))
-
-
-def test_one_key_that_is_nowhere() -> None:
-    document = repair(Owners(sims(3)), key=b"k")
-    assert document["differed"] is False
-    assert found(document) == dict.fromkeys(("n1", "n2", "n3"), ("nothing", False))
-
-
-def test_an_owner_that_is_down_or_silent_is_named_and_the_others_are_repaired() -> None:
-    stores = sims(3)
-    owners = Owners(stores)
-    fill([stores[0]], [b"k"])
-    owners.cut(0, 2)
-    document = repair(owners, key=b"k")
-    assert found(document) == {"n1": ("same", False), "n2": ("nothing", True), "n3": (None, False)}
-    notes = document["owners"]
-    assert isinstance(notes, list)
-    assert [owner["note"] for owner in notes if owner["node"] == "n3"] == ["down"]
-    owners.heal(0, 2)
-    fill([stores[0]], [b"j"])
-    owners.lost = ["Fetched"]
-    document = repair(owners, key=b"j")
-    notes = document["owners"]
-    assert isinstance(notes, list)
-    assert {owner["note"] for owner in notes} == {"", "no answer in time"}
-
-
-def test_a_damaged_row_of_one_key_is_told_and_brought_back() -> None:
-    stores = sims(3)
-    owners = Owners(stores)
-    fill([*stores], [b"k"])
-    stores[1].corrupt(b"k")
-    document = repair(owners, key=b"k")
-    assert found(document)["n2"] == ("unreadable", True)
-    assert equal(owners)
 
 
 # Pages of a leaf ---------------------------------------------------------------------------------------------
