@@ -8,6 +8,7 @@ exchanges. Here is also the answering side.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
@@ -111,7 +112,8 @@ class AntiEntropy:
             current = self.running = self._new_pass(now, hurried=False)
         for peer in [peer for peer, why in current.left_out.items() if why == DOWN and cluster.is_up(peer)]:
             del current.left_out[peer]  # it is back: first of all, what was missed
-            current.todo = [*self._batches(peer), *(batch for batch in current.todo if batch[0] != peer)]
+            missed = self._batches(self._shared().get(peer, ()), peer)
+            current.todo = [*missed, *(batch for batch in current.todo if batch[0] != peer)]
         while current.todo:
             batch = current.todo.pop(0)
             if cluster.is_up(batch[0]):
@@ -121,16 +123,27 @@ class AntiEntropy:
         self._pass_done(now, out)
 
     def _new_pass(self, now: Instant, *, hurried: bool) -> Pass:
-        peers = [seat.id for seat in self.shared.cluster.state.seats if seat.id != self.shared.me]
+        shared = self._shared()
+        peers = list(shared)
         self.rng.shuffle(peers)
-        todo = [batch for peer in peers for batch in self._batches(peer)]
+        todo = [batch for peer in peers for batch in self._batches(shared[peer], peer)]
         return Pass(now, self.shared.cluster.epoch, todo, hurried=hurried)
 
-    def _batches(self, peer: NodeId) -> list[Batch]:
-        """The partitions that `peer` and we own, in the portions of one exchange."""
+    def _shared(self) -> dict[NodeId, list[int]]:
+        """The partitions that we own, by every other owner of them."""
         cluster, me = self.shared.cluster, self.shared.me
-        both = [p for p in range(cluster.partitions) if me in (owners := cluster.owners_of(p)) and peer in owners]
-        return [(peer, tuple(both[at : at + TREE_SPANS_MAX])) for at in range(0, len(both), TREE_SPANS_MAX)]
+        shared: dict[NodeId, list[int]] = {}
+        for partition in range(cluster.partitions):
+            owners = cluster.owners_of(partition)
+            if me in owners:
+                for owner in owners:
+                    if owner != me:
+                        shared.setdefault(owner, []).append(partition)
+        return shared
+
+    def _batches(self, partitions: Sequence[int], peer: NodeId) -> list[Batch]:
+        """The partitions shared with a peer, in the portions of one exchange."""
+        return [(peer, tuple(partitions[at : at + TREE_SPANS_MAX])) for at in range(0, len(partitions), TREE_SPANS_MAX)]
 
     def _begin(self, batch: Batch, now: Instant, out: Outbox) -> None:
         current = self.running

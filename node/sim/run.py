@@ -199,7 +199,7 @@ def _ask_everybody(world: World) -> None:
         tag, key = f"live.{host.name}", b"live-" + host.name.encode()
         value = b"%s|%s" % (key, tag.encode())
         _ask(world, host, Kind.SET, Put(key, value, cover=True, writer=tag), tag, records)
-        read = b"live-none" if world.history.rotten else b"k0"  # a lost row waits for a repair that does not exist yet
+        read = b"live-none" if world.history.rotten else b"k0"  # a lost row may still wait for its repair
         _ask(world, host, Kind.GET, Get(read), f"{tag}.read", records)
     world.agenda.run(world.agenda.now + ANSWERED_WITHIN_S, lambda: all(record.ended is not None for record in records))
     for record in records:
