@@ -11,11 +11,13 @@ from random import Random
 from typing import NamedTuple
 
 from node.core.ids import Instant, NodeId
+from node.engine.antientropy import AntiEntropy
 from node.engine.cluster import Cluster
 from node.engine.config import NodeConfig
 from node.engine.events import (
     Asked,
     Candidate,
+    Digested,
     Event,
     Loaded,
     Measured,
@@ -41,12 +43,15 @@ from node.storage.port import Identity, Saved
 from node.wire.messages import (
     Answer,
     Ask,
+    AskLeaf,
+    AskTrees,
     Fetch,
     Fetched,
     Forward,
     Forwarded,
     Gossip,
     Join,
+    LeafTold,
     Ping,
     Pong,
     Replicate,
@@ -54,6 +59,7 @@ from node.wire.messages import (
     Scan,
     Scanned,
     Seal,
+    TreesTold,
     Wait,
 )
 from node.wire.requests import Get, Inspect, Keys, Put
@@ -105,7 +111,8 @@ class Node:
         self.seats = Seats(self.cluster, entropy)
         self.gossiper = Gossiper(self.cluster, self.seats, rng)
         self.intake = Intake(self.shared, self.seats)
-        self.inspector = Inspector(self.shared, self.intake)
+        self.antientropy = AntiEntropy(self.shared, rng)
+        self.inspector = Inspector(self.shared, self.intake, self.antientropy)
         self.handoffs = Handoffs(self.shared)
         self.shared.waits_because = self.handoffs.waits_because
         self._events: dict[type, Callable[..., None]] = {
@@ -120,9 +127,13 @@ class Node:
             Candidate: self._candidate,
             ScannedHere: self._scanned,
             OwedHere: self._owed,
+            Digested: self._digested,
             Measured: self._measured,
         }
-        self._messages: dict[type, Callable[..., None]] = {
+        self._messages = self._message_handlers()
+
+    def _message_handlers(self) -> dict[type, Callable[..., None]]:
+        return {
             Replicated: self._replicated,
             Replicate: self._replicate,
             Fetch: self._fetch,
@@ -131,6 +142,10 @@ class Node:
             Forwarded: self._forwarded,
             Scan: self._scan,
             Scanned: self._page_arrived,
+            AskTrees: self._ask_trees,
+            TreesTold: self._trees_told,
+            AskLeaf: self._ask_leaf,
+            LeafTold: self._leaf_told,
             Ask: self._ask,
             Answer: self._answered,
             Gossip: self.gossiper.gossiped,
@@ -146,6 +161,7 @@ class Node:
     def start(self, now: Instant, out: Outbox) -> None:
         """Begin: called once, before the first event."""
         self.gossiper.start(now, out)
+        self.antientropy.start(now)
         if not self.cluster.seated:
             self.seats.start(now, out)
 
@@ -155,7 +171,7 @@ class Node:
 
     def next_deadline(self) -> Instant:
         """When the node wants `Reached`, if nothing else happens before."""
-        at = self.gossiper.next_at
+        at = min(self.gossiper.next_at, self.antientropy.next_at)
         for other in (self.timers.next_deadline(), self.seats.next_deadline(), self.cluster.peers.check_at):
             if other is not None and other < at:
                 at = other
@@ -209,7 +225,12 @@ class Node:
     def _scanned(self, event: ScannedHere, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(event.ticket)
         if operation is not None:
-            operation.scanned(event.items, event.more, out)
+            operation.scanned(event.items, event.more, now, out)
+
+    def _digested(self, event: Digested, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(event.ticket)
+        if operation is not None:
+            operation.digested(event.digests, now, out)
 
     def _owed(self, event: OwedHere, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(event.ticket)
@@ -248,10 +269,13 @@ class Node:
             self.cluster.note(now, out, "peer_silent", node=self.cluster.name(peer))
             self._given_up(peer, now, out)
         self.handoffs.tick(now, out)
+        self.antientropy.tick(now, out)
 
     # Messages: requests of peers ---------------------------------------------------------------------------
 
-    def _same_ring(self, peer: NodeId, message: Replicate | Fetch | Scan | Forward, out: Outbox) -> bool:
+    def _same_ring(
+        self, peer: NodeId, message: Replicate | Fetch | Scan | Forward | AskTrees | AskLeaf, out: Outbox
+    ) -> bool:
         """Whether the sender decided under our ring; if not it is refused, and the two compare rings."""
         if message.epoch == self.cluster.epoch and self.cluster.seated:
             return True
@@ -270,6 +294,14 @@ class Node:
     def _scan(self, peer: NodeId, message: Scan, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
             serve_scan(self.shared, peer, message, out)
+
+    def _ask_trees(self, peer: NodeId, message: AskTrees, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            self.antientropy.trees_asked(peer, message, out)
+
+    def _ask_leaf(self, peer: NodeId, message: AskLeaf, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            self.antientropy.leaf_asked(peer, message, out)
 
     def _forward(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
@@ -324,3 +356,13 @@ class Node:
         operation = self.shared.pending.get(message.rid)
         if operation is not None:
             operation.page_arrived(peer, message, now, out)
+
+    def _trees_told(self, peer: NodeId, message: TreesTold, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.trees_told(peer, message, now, out)
+
+    def _leaf_told(self, peer: NodeId, message: LeafTold, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.leaf_told(peer, message, now, out)

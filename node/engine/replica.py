@@ -9,7 +9,21 @@ from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Merge, Merged, Outcome, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import UNREADABLE, Fetch, Fetched, Forward, Forwarded, Replicate, Replicated, Scan, Scanned
+from node.wire.messages import (
+    UNREADABLE,
+    AskLeaf,
+    AskTrees,
+    Fetch,
+    Fetched,
+    Forward,
+    Forwarded,
+    LeafTold,
+    Replicate,
+    Replicated,
+    Scan,
+    Scanned,
+    TreesTold,
+)
 from node.wire.rows import decode_row, encode_row, trusted_row
 
 
@@ -37,7 +51,7 @@ class Serving(Operation):
         self.end()
         out.send(self.peer, Fetched(self.rid, row, "" if readable else UNREADABLE))
 
-    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """A page of our rows."""
         self.end()
         out.send(self.peer, Scanned(self.rid, tuple((key, without_values(row)) for key, row in items), more, ""))
@@ -80,7 +94,9 @@ def serve_scan(shared: Shared, peer: NodeId, message: Scan, out: Outbox) -> None
     out.scan(ticket, message.partition, partitions, message.after, min(message.limit, SCAN_LIMIT_MAX))
 
 
-def other_epoch(message: Replicate | Fetch | Scan | Forward) -> Replicated | Fetched | Scanned | Forwarded:
+def other_epoch(
+    message: Replicate | Fetch | Scan | Forward | AskTrees | AskLeaf,
+) -> Replicated | Fetched | Scanned | Forwarded | TreesTold | LeafTold:
     """The refusal of a message that was sent under another ring than ours."""
     why = Refusal.EPOCH.value
     match message:
@@ -92,3 +108,7 @@ def other_epoch(message: Replicate | Fetch | Scan | Forward) -> Replicated | Fet
             return Scanned(message.rid, (), False, why)
         case Forward():
             return Forwarded(message.rid, why, None)
+        case AskTrees():
+            return TreesTold(message.rid, (), why)
+        case AskLeaf():
+            return LeafTold(message.rid, (), False, why)

@@ -131,6 +131,8 @@ class History:
         self.left_over: dict[str, int] = {}
         self.hints: dict[str, int] = {}
         self.unhealed: list[str] = []
+        self.owners: dict[bytes, tuple[str, ...]] = {}
+        self.roots: dict[int, dict[str, bytes]] = {}
         self.rotten: dict[bytes, None] = {}
         self._held: dict[tuple[str, bytes], tuple[bytes, Row]] = {}
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from node.core.ids import NodeId
-from node.core.limits import SCAN_PAGE_BYTES
 from node.storage import hints, opening, tables
 from node.storage.port import HintTotals, Page, StorageStopped, Unreadable
 from node.storage.recent import RecentRecords
@@ -78,7 +77,7 @@ class Reader:
             first = max(first, int.from_bytes(after, "big") + 1)
         try:
             with closing(tables.read_range(self._connection, first, last)) as lines:
-                return self._page(lines, limit, lost=False)
+                return tables.page_of(lines, limit, self.suspects)
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
 
@@ -87,7 +86,7 @@ class Reader:
         first = int.from_bytes(after, "big") + 1 if after else 0
         try:
             with closing(hints.lines_owed(self._connection, target, first - tables.FLIP)) as lines:
-                return self._page(lines, limit, lost=True)
+                return tables.page_of(lines, limit, self.suspects, lost=True)
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
 
@@ -101,22 +100,3 @@ class Reader:
     def load_state(self) -> dict[str, bytes]:
         """Return everything `SaveState` kept, by name."""
         return tables.load_state(self._connection, str(self.path))
-
-    def _page(self, lines: Iterable[tables.Line], limit: int, *, lost: bool) -> Page:
-        """Take lines until the page is full and a position ends. With `lost`, rows that cannot be read come as b""."""
-        items: list[tuple[bytes, bytes]] = []
-        page_bytes = 0
-        previous: int | None = None
-        for seen, (position, key, row, birth, kept) in enumerate(lines):
-            if previous is not None and position != previous and (seen >= limit or page_bytes >= SCAN_PAGE_BYTES):
-                return Page(tuple(items), (previous + tables.FLIP).to_bytes(8, "big"))
-            if tables.row_checksum(key, row, birth) == kept:
-                items.append((key, row))
-            else:
-                if row:
-                    self.suspects.append(key)
-                if lost:
-                    items.append((key, b""))
-            page_bytes += len(row)
-            previous = position
-        return Page(tuple(items), None)

@@ -24,18 +24,19 @@ from node.core.limits import CLOCK_ENTRIES_MAX, EPOCHS_MAX, ROW_BYTES_MAX, SIBLI
 from node.core.row import EMPTY, Actor, Clock, Row
 from node.core.version import add, advance, join, last_n, merge
 from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Refusal, Refused, Totals
-from node.wire.rows import encode_row, trusted_row
+from node.wire.rows import encode_row, row_digest, trusted_row
 
 
 class Record:
     """A row as one store holds it. Never changed, only replaced; `row` is decoded when it is first asked for."""
 
-    __slots__ = ("_row", "birth", "data")
+    __slots__ = ("_digest", "_row", "birth", "data")
 
-    def __init__(self, data: bytes, birth: int | None, row: Row | None = None) -> None:
+    def __init__(self, data: bytes, birth: int | None, row: Row | None = None, digest: int = 0) -> None:
         self.data = data
         self.birth = birth
         self._row = row
+        self._digest = digest
 
     @property
     def row(self) -> Row:
@@ -43,6 +44,21 @@ class Record:
         if self._row is None:
             self._row = trusted_row(self.data)
         return self._row
+
+    def digest(self, key: bytes) -> int:
+        """What stands for this row of `key` in checksum and trees: computed once, also for the write that ends it."""
+        if not self._digest:
+            self._digest = digest_of(key, self.data)
+        return self._digest
+
+    def bare(self) -> Record:
+        """The record without its decoded row, which takes more memory than its bytes."""
+        return Record(self.data, self.birth, None, self._digest)
+
+
+def digest_of(key: bytes, data: bytes) -> int:
+    """Return what stands for a row in the trees, as a number."""
+    return int.from_bytes(row_digest(key, data), "big")
 
 
 class Names:
