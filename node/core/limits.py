@@ -78,6 +78,15 @@ HANDOFF_SURE_S = 10.0
 HANDOFF_LOOK_S = 30.0
 """And so often for every member, whatever this node remembers: a page that is empty costs one read."""
 
+FOREGROUND_P99_MS_MAX = 50
+"""Background work gives way while clients see more than this: the paper's own threshold (section 6.5)."""
+
+BACKGROUND_ROWS_S_MAX = 20_000
+"""What hints, and repair, may each move with nobody in the way: more than a disk takes."""
+
+BACKGROUND_ROWS_S_MIN = 50
+"""And what they may always: a thousand rows are where they belong in twenty seconds, whatever the load."""
+
 # Membership -------------------------------------------------------------------------------------------
 
 GOSSIP_INTERVAL_S = 1.0

@@ -30,6 +30,9 @@ from node.engine.outbox import Outbox
 from node.wire.messages import AskLeaf, AskTrees, LeafTold, TreesTold
 from node.wire.requests import Document
 
+EXCHANGE_ROWS: Final = 100
+"""What an exchange counts for with the admission controller: questions about trees, and some rows."""
+
 DOWN: Final = "down"
 
 BUSY: Final = "busy"
@@ -93,7 +96,8 @@ class AntiEntropy:
         self.next_at = now + self._rest_s()
 
     def _rest_s(self) -> float:
-        return EXCHANGE_INTERVAL_S * (0.5 + self.rng.random())
+        rest_s = EXCHANGE_INTERVAL_S * (0.5 + self.rng.random())
+        return rest_s + self.shared.admission.pause_s(EXCHANGE_ROWS)
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Begin the next exchange, if it is time."""

@@ -104,7 +104,13 @@ class Measured(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reached(msgspec.Struct, frozen=True, gc=False):
-    """The time that `next_deadline` named has come."""
+    """The time that `next_deadline` named has come.
+
+    `looked`: the runtime has looked, about once a second, at what clients see; `p99_ms` is it, None without clients.
+    """
+
+    looked: bool = False
+    p99_ms: float | None = None
 
 
 Event = (

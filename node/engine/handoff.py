@@ -6,7 +6,8 @@
 
 A hint names an owner; who owns the key is looked up when it is delivered. If its target no longer does, all present
 owners get the row. The hint goes only when everybody who was to get the row acknowledged it as durable, and only if the
-row here is still that one. One batch at a time for each target, so that a returning node is not drowned.
+row here is still that one. One batch at a time for each target, so that a returning node is not drowned, and with rests
+between them while clients have to wait (`engine.admission`).
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Handoffs:
         cluster = self.shared.cluster
         if not cluster.is_up(target):
             return f"{cluster.name(target)} does not answer {cluster.me.name}"
-        return "being delivered" if target in self.running else self.why.get(target, "about to be delivered")
+        if target not in self.running:
+            return self.why.get(target, "about to be delivered")
+        return "being delivered" + (f" slowly: {self.shared.admission.because}" if self.running[target].rests else "")
 
     def ended(self, target: NodeId, why: str, now: Instant) -> None:
         """A delivery ended. `why` it is not complete, "" if nothing that is durable here is owed any more."""
@@ -77,7 +80,7 @@ class Handoffs:
 class HandoffOperation(Operation):
     """What one target lacks, page after page. `awaited` has a ticket for each row on its way to each receiver."""
 
-    __slots__ = ("awaited", "delivered", "handed", "handoffs", "left", "next_page", "rows", "target", "why")
+    __slots__ = ("awaited", "delivered", "handed", "handoffs", "left", "next_page", "rests", "rows", "target", "why")
 
     def __init__(self, shared: Shared, handoffs: Handoffs, target: NodeId) -> None:
         super().__init__(shared)
@@ -90,6 +93,7 @@ class HandoffOperation(Operation):
         self.left: dict[bytes, int] = {}
         self.handed: list[bytes] = []
         self.delivered = 0
+        self.rests = False
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Read the next page."""
@@ -157,7 +161,16 @@ class HandoffOperation(Operation):
         if self.next_page is None:
             self._end(self.why, now, out)
         else:
-            self.renew()
+            self._rest(now, out)
+
+    def _rest(self, now: Instant, out: Outbox) -> None:
+        """Go on with the next page, after as long a rest as the clients need."""
+        self.renew()
+        pause_s = self.shared.admission.pause_s(len(self.rows))
+        self.rests = pause_s > 0
+        if self.rests:
+            self.shared.timers.set(now + pause_s, self.ticket)
+        else:
             self.start(now, out)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
@@ -168,7 +181,12 @@ class HandoffOperation(Operation):
             self._end(f"{self.shared.cluster.name(peer)} went away during the delivery", now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
-        """Nobody answered for too long."""
+        """The rest is over; or nobody answered for too long."""
+        if self.rests:
+            self.rests = False
+            self.renew()
+            self.start(now, out)
+            return
         self._end(f"{self.shared.cluster.name(self.target)} has not acknowledged for {HANDOFF_S_MAX:g} s", now, out)
 
     def _end(self, why: str, now: Instant, out: Outbox) -> None:

@@ -165,7 +165,11 @@ class StatsOperation(Operation):
         """The figures are there."""
         self.end()
         wanted = ("ops", "latency_ms", "versions_per_read", "storage", "queues")
-        document: Document = {"schema": "dyn.stats/v1", "node": self.shared.cluster.me.name, "background": []}
+        document: Document = {
+            "schema": "dyn.stats/v1",
+            "node": self.shared.cluster.me.name,
+            "background": self.shared.admission.document(),
+        }
         _tell(self.asker, document | {name: figures.get(name) for name in wanted}, out)
 
 

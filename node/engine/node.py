@@ -259,6 +259,8 @@ class Node:
         self.seats.candidate(event.address, out)
 
     def _reached(self, event: Reached, now: Instant, out: Outbox) -> None:
+        if event.looked:
+            self.shared.admission.look(event.p99_ms)
         pending = self.shared.pending
         for ticket in self.timers.due(now):
             operation = pending.get(ticket)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from node.core.ids import Instant, NodeId
+from node.engine.admission import Admission
 from node.engine.outbox import Outbox
 from node.engine.patience import Patience
 from node.engine.write import Write
@@ -62,7 +63,7 @@ class Shared:
     """
 
     __slots__ = (
-        "cluster", "coordinate", "durable", "me", "owing", "pending", "read_patience", "repair", "timers",
+        "admission", "cluster", "coordinate", "durable", "me", "owing", "pending", "read_patience", "repair", "timers",
         "value_bytes_max", "waits_because", "wall_offset_s", "write_patience", "_last_ticket",
     )  # fmt: skip
 
@@ -86,6 +87,7 @@ class Shared:
         self.pending: dict[int, Operation] = {}
         self.coordinate: Callable[[Write, Asker, Instant, Outbox], None]
         self.waits_because: Callable[[NodeId], str]
+        self.admission = Admission()
         self.read_patience = Patience()
         self.write_patience = Patience()
         self.owing: dict[NodeId, None] = {}

@@ -101,6 +101,7 @@ class Driver:
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
+        self._look_at = 0.0
         self._stopped = False
 
     def start(self) -> None:
@@ -248,6 +249,13 @@ class Driver:
             # A loop rounds to its millisecond, possibly down: one more, or the node would be asked before its time.
             self._timer = self.loop.call_later(max(0.0, at - monotonic()) + 0.001, self._reached)
 
+    def _looked(self, now: float) -> Reached:
+        """The event; once a second with what clients see."""
+        if now < self._look_at:
+            return Reached()
+        self._look_at = now + 1.0
+        return Reached(True, self._measures.p99_ms())
+
     def _reached(self) -> None:
         self._timer = None
         self._timer_at = float("inf")
@@ -256,7 +264,7 @@ class Driver:
         now = monotonic()
         if self.node.next_deadline() <= now:
             self.events += 1
-            self._step(Reached(), now, self._out)
+            self._step(self._looked(now), now, self._out)
             self._measures.tick()
             if not self._scheduled:
                 self._schedule()

@@ -179,18 +179,22 @@ class Measures:
         """Requests of this kind that ended, however they did."""
         return sum(number for (name, _), number in self.outcomes.items() if name == operation)
 
+    def p99_ms(self) -> float | None:
+        """The 99th percentile of the slowest kind of request in the window; None if nobody asked."""
+        p99s = (histogram.percentiles_ms()["p99"] for histogram in self.latency.values())
+        return max((p99 for p99 in p99s if p99 is not None), default=None)
+
     def figures(self) -> dict[str, object]:
         """Everything, JSON-ready: what a `measure` effect gets, and the HTTP port shows."""
         self.tick()
         rows, size, siblings, quarantined = self._totals()
         latency = {operation: histogram.percentiles_ms() for operation, histogram in self.latency.items()}
         errors = {f"{name} {outcome}": n for (name, outcome), n in sorted(self.outcomes.items()) if outcome != OK}
-        p99s = [p99 for percentiles in latency.values() if (p99 := percentiles["p99"]) is not None]
         return {
             "ops": {operation: self.count(operation) for operation in OPERATIONS},
             "errors": errors,
             "latency_ms": latency,
-            "p99_ms": max(p99s, default=None),
+            "p99_ms": self.p99_ms(),
             "versions_per_read": {str(n): reads for n, reads in sorted(self.versions_per_read.items())},
             "keys": rows,
             "bytes": size,

@@ -13,7 +13,7 @@ from node.engine.config import NodeConfig
 from node.engine.events import Asked, Event, Loaded, OwedHere, PeerDown, PeerUp, Persisted, Reached, Received
 from node.engine.node import Node
 from node.engine.outbox import Outbox
-from node.storage.port import Advance, Advanced, HandOver, Identity, Merge, Merged, Outcome, Write
+from node.storage.port import Advance, Advanced, Handed, HandOver, Identity, Merge, Merged, Outcome, Write
 from node.wire.messages import Message
 from node.wire.requests import Request, Result
 from node.wire.rows import encode_row
@@ -122,6 +122,15 @@ class Engine:
     def owed(self, ticket: int, items: tuple[tuple[bytes, bytes], ...]) -> None:
         """Answer a wish to know what somebody is owed: this, and no more."""
         self.step(OwedHere(ticket, items, None))
+
+    def clear_owed(self) -> None:
+        """Forget who was to be looked up."""
+        self.out.owed.clear()
+
+    def handed_over(self, outcome: Handed) -> None:
+        """Report the oldest wish to let a hint go as done."""
+        ticket = next(ticket for ticket, write in self.out.persists if isinstance(write, HandOver))
+        self.step(Persisted([(ticket, outcome)]))
 
     def handed(self) -> list[HandOver]:
         """The hints that may go."""
