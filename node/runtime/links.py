@@ -11,14 +11,14 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 from node.core.ids import NodeId
 from node.core.limits import DOWN_AFTER_S, HANDSHAKE_S_MAX, LINGER_S_MAX, PEER_QUEUE_BYTES_MAX
 from node.engine.events import Event, Received
 from node.wire.codec import PROTOCOL, decode_batch, encode_batch
 from node.wire.errors import LocalWireError, RemoteWireError
-from node.wire.framing import NEED_DATA, FrameReader, frame
+from node.wire.framing import NEED_DATA, FrameReader, Need, frame
 from node.wire.handshake import Acceptor, Dialer, Hello, Outcome, Reason, Rejected
 from node.wire.link import Goodbye, Moved, decode_link, encode_link
 from node.wire.messages import Message
@@ -66,6 +66,19 @@ class Hub(Protocol):
         """Something that people should know happened."""
 
 
+class Reader(Protocol):
+    """What cuts a stream into frames."""
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived."""
+
+    def next_frame(self) -> memoryview | Literal[Need.DATA]:
+        """Return the next payload, or NEED_DATA."""
+
+    def raise_limit(self) -> None:
+        """The other side has proven the cluster key."""
+
+
 class Link(asyncio.Protocol):
     """A connection, dialled (`address`) or accepted (`address` is None)."""
 
@@ -80,7 +93,7 @@ class Link(asyncio.Protocol):
         self.remote = address or ""
         self._hub = hub
         self._opening = opening
-        self._reader = FrameReader()
+        self._reader: Reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._giant_bytes = 0  # size of the largest frame waiting that is longer than the queue may be

@@ -50,6 +50,38 @@ def test_a_simulated_cluster_does_the_same_compiled(seed: int, compiled: Path, t
     assert told[0] == told[1]
 
 
+def test_no_class_that_is_not_compiled_inherits_from_one_that_is() -> None:
+    """It could not be made: a TypeError, at the first instance (as of the reader of faulty links, once)."""
+    compiled = {module_of(name): classes(name) for name in FILES}
+    sources = [
+        path.relative_to(ROOT).as_posix() for top in ("node", "dynamo_cli") for path in (ROOT / top).rglob("*.py")
+    ]
+    found = []
+    for source in sorted(set(sources) - set(FILES)):
+        tree = ast.parse((ROOT / source).read_text())
+        ours = {
+            alias.asname or alias.name
+            for item in ast.walk(tree)
+            if isinstance(item, ast.ImportFrom) and item.module in compiled
+            for alias in item.names
+            if alias.name in compiled[item.module]
+        }
+        found += [
+            f"{source}:{item.lineno}"
+            for item in ast.walk(tree)
+            if isinstance(item, ast.ClassDef) and any(ast.unparse(base) in ours for base in item.bases)
+        ]
+    assert found == []
+
+
+def module_of(name: str) -> str:
+    return name.removesuffix(".py").replace("/", ".")
+
+
+def classes(name: str) -> set[str]:
+    return {item.name for item in ast.walk(ast.parse((ROOT / name).read_text())) if isinstance(item, ast.ClassDef)}
+
+
 def test_what_msgspec_builds_is_not_compiled() -> None:
     found = [
         f"{name}:{item.lineno}"
