@@ -27,7 +27,7 @@ function __dyn_where
     for word in $tokens[2..]
         if test -n "$previous"
             set previous ""
-        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format'; or contains -- $word -n --node -o --output --timeout --color
+        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format' 'node start:--seat'; or contains -- $word -n --node -o --output --timeout --color
             set previous $word
         else if string match -q -- '-*' $word
             continue
@@ -181,6 +181,7 @@ complete -c dyn -n "__dyn_in 'node start'" -l tls-cert -r -F -d 'Certificate'
 complete -c dyn -n "__dyn_in 'node start'" -l tls-key -r -F -d 'Its key'
 complete -c dyn -n "__dyn_in 'node start'" -l tls-ca -r -F -d 'Who signs nodes'
 complete -c dyn -n "__dyn_in 'node start'" -l log-format -x -a 'text json' -d 'Log lines on stderr; default text'
+complete -c dyn -n "__dyn_in 'node start'" -l seat -x -d 'Take the seat of a member whose data is lost'
 complete -c dyn -n "__dyn_in 'node start'" -l allow-faults -d 'Take DYN.FAULT commands: for tests and demos, loopback only'
 complete -c dyn -n "__dyn_at 'fault' 1" -a cut -d 'Cut links: no message passes between A and B'
 complete -c dyn -n "__dyn_at 'fault' 1" -a cut1 -d 'Cut links one way: A'\''s messages no longer reach B'

@@ -82,6 +82,10 @@ TlsCa = Annotated[Text, typer.Option("--tls-ca", metavar="FILE", parser=text, he
 LogFormat = Annotated[
     Text, typer.Option("--log-format", metavar="text|json", parser=text, help="Log lines on stderr; default text.")
 ]
+Seat = Annotated[
+    Text,
+    typer.Option("--seat", metavar="ID", parser=text, help="Take the seat of a member whose data is lost."),
+]
 AllowFaults = Annotated[
     bool, typer.Option("--allow-faults", help="Take DYN.FAULT commands: for tests and demos, loopback only.")
 ]
@@ -134,6 +138,7 @@ def node_start(
     tls_key: TlsKey = None,
     tls_ca: TlsCa = None,
     log_format: LogFormat = None,
+    seat: Seat = None,
     allow_faults: AllowFaults = False,
 ) -> ExitStatus:
     """Run a node in the foreground. It finds its cluster, or founds it; Ctrl-C or SIGTERM stops it cleanly."""
@@ -145,7 +150,7 @@ def node_start(
         "weight": weight, "nrw": nrw, "partitions": partitions, "durability": durability,
         "max_value_bytes": max_value_bytes, "key_file": key_file, "password_file": password_file,
         "tls_cert": tls_cert, "tls_key": tls_key, "tls_ca": tls_ca, "log_format": log_format,
-        "allow_faults": allow_faults,
+        "seat": seat, "allow_faults": allow_faults,
     }  # fmt: skip
     try:
         settings = load_settings(environ=call.env.environ, cwd=Path.cwd(), config=config, **flags)

@@ -113,7 +113,7 @@ class AntiEntropy:
             return
         current = self.running
         if current is None or current.epoch != cluster.epoch:
-            current = self.running = self._new_pass(now, hurried=False)
+            current = self.running = self._new_pass(now, hurried=cluster.rebuilding)
         for peer in [peer for peer, why in current.left_out.items() if why == DOWN and cluster.is_up(peer)]:
             del current.left_out[peer]  # it is back: first of all, what was missed
             missed = self._batches(self._shared().get(peer, ()), peer)
@@ -187,6 +187,9 @@ class AntiEntropy:
         assert done is not None, "no pass to end"
         if not done.left_out:
             self.full, self.full_at = done, now
+            if self.shared.cluster.rebuilding and not done.failed:
+                self.shared.cluster.rebuilt(out)
+                self.shared.cluster.note(now, out, "rebuilt", rows=done.repaired)
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             waiter.tell(done, running=False, now=now, out=out)

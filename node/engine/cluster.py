@@ -19,6 +19,8 @@ from node.storage.port import Identity, SaveState
 
 STATE_RING = "ring"
 STATE_MEMBERS = "members"
+STATE_REBUILDING = "rebuilding"
+"""Not empty while this store may lack what its seat acknowledged: it is new under an old seat, or was put back."""
 
 _encoder = msgspec.msgpack.Encoder()
 _ring_decoder = msgspec.msgpack.Decoder(RingState | None)
@@ -44,6 +46,7 @@ class Cluster:
         self.strangers: dict[str, Stranger] = {}
         self.events: deque[dict[str, object]] = deque(maxlen=EVENTS_MAX)
         self.waiting_because = "looking for a cluster"
+        self.rebuilding = bool(state.get(STATE_REBUILDING))
         self._preference: tuple[tuple[NodeId, ...], ...] = ()
         self._owners: tuple[tuple[NodeId, ...], ...] = ()
         self._names: dict[int, str] = {}
@@ -151,6 +154,16 @@ class Cluster:
     def save_members(self, out: Outbox) -> None:
         """Store the member table."""
         out.persist(0, SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))))
+
+    def outbid(self, incarnation: int) -> None:
+        """Others know an earlier life of this seat: what we say of ourselves must be newer."""
+        self.me = self.me._replace(incarnation=incarnation + 1)
+        self.learn(self.me)
+
+    def rebuilt(self, out: Outbox) -> None:
+        """This store holds again what its seat acknowledged."""
+        self.rebuilding = False
+        out.persist(0, SaveState(STATE_REBUILDING, b""))
 
     def others(self) -> list[Member]:
         """All members but this node."""

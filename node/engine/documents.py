@@ -86,6 +86,12 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
             }
         )
     health, reasons = health_of(cluster, now)
+    rebuilding = sorted(cluster.name(node) for node, answer in answers.items() if answer.get("rebuilding"))
+    if rebuilding:
+        health = "degraded" if health == "healthy" else health
+        reasons += [
+            f"{name} is being rebuilt from the other owners: its answers do not count yet" for name in rebuilding
+        ]
     siblings = [count for answer in answers.values() if isinstance(count := answer.get("siblings"), int)]
     return {
         "schema": "dyn.status/v1",

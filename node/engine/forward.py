@@ -13,7 +13,7 @@ from node.engine.operation import Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.write import Write
 from node.storage.port import Refusal
-from node.wire.messages import Forward, Forwarded, Ping
+from node.wire.messages import REBUILDING, Forward, Forwarded, Ping
 from node.wire.requests import Failed, Result
 
 
@@ -42,6 +42,9 @@ class ForwardOperation(Operation):
         cluster, write, me = self.shared.cluster, self.write, self.shared.me
         for node in cluster.coordinators(write.key, strict=write.strict):
             if node in self.refused:
+                continue
+            if node == me and cluster.rebuilding:
+                self.refused[me] = REBUILDING
                 continue
             if node == me:
                 self.end()

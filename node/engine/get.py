@@ -25,7 +25,7 @@ from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED
 from node.storage.port import Merge, Outcome, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import UNREADABLE, Fetch, Fetched, Replicate, Replicated
+from node.wire.messages import REBUILDING, UNREADABLE, Fetch, Fetched, Replicate, Replicated
 from node.wire.requests import Failed, Found
 from node.wire.rows import decode_row, encode_row
 
@@ -79,7 +79,7 @@ class GetOperation(Operation):
             turn = ticket % len(others)
             others = others[turn:] + others[:turn]
         wanted = tally.need if not tally.failed else len(tally.nodes)
-        if shared.me in tally.nodes:
+        if shared.me in tally.nodes and shared.me not in tally.failed:
             out.load(ticket, self.key)
             wanted -= 1
         fetch = Fetch(ticket, self.epoch, self.key)
@@ -95,7 +95,9 @@ class GetOperation(Operation):
         cluster, me, tally = self.shared.cluster, self.shared.me, self.tally
         others = []
         for owner in self.owners:
-            if owner != me:
+            if owner == me and cluster.rebuilding:
+                tally.no(me, REBUILDING)
+            elif owner != me:
                 if cluster.is_up(owner):
                     others.append(owner)
                 else:

@@ -103,12 +103,23 @@ class Gossiper:
         if self.cluster.seated:
             out.send(peer, self.seats.gossip(ring=True, reply=True))
 
+    def _told_of_me(self, told: Member, now: Instant, out: Outbox) -> bool:
+        """Others have a newer word of this seat than we: an earlier life of it, or somebody who took it."""
+        cluster = self.cluster
+        if told.storage_id != cluster.me.storage_id and not cluster.rebuilding:
+            cluster.note(now, out, "seat_taken", storage_id=told.storage_id)
+            return False
+        cluster.outbid(told.incarnation)
+        return True
+
     def _learn(self, members: tuple[Member, ...], now: Instant, out: Outbox) -> None:
         """Merge member records: per node the higher incarnation wins."""
         cluster = self.cluster
         changed = False
         for member in members:
             known = cluster.members.get(member.id)
+            if member.id == cluster.me.id and member.incarnation >= cluster.me.incarnation and member != cluster.me:
+                changed = self._told_of_me(member, now, out) or changed
             if member.id == cluster.me.id or (known is not None and known.incarnation >= member.incarnation):
                 continue
             if known is None and len(cluster.members) >= MEMBERS_MAX:

@@ -14,7 +14,7 @@ from node.engine.put import PutOperation
 from node.engine.seats import Parked, Seats
 from node.engine.unsealed import UnsealedRead
 from node.engine.write import Write
-from node.wire.messages import Forward, Forwarded
+from node.wire.messages import REBUILDING, Forward, Forwarded
 from node.wire.requests import Failed, Found, Get, Put, Result, Written
 
 
@@ -152,7 +152,8 @@ class Intake:
         self.seats.need_seal(Parked(write.deadline, go, give_up), now, out)
 
     def _coordinate(self, write: Write, asker: Asker, now: Instant, out: Outbox) -> None:
-        if self.shared.me in self.shared.cluster.owners(write.key):
+        cluster = self.shared.cluster
+        if self.shared.me in cluster.owners(write.key) and not cluster.rebuilding:
             self._take(write, asker, now, out)
         else:
             ForwardOperation(self.shared, write, asker, {}).start(now, out)
@@ -170,6 +171,8 @@ class Intake:
             refused = "forwarded too often"
         elif self.shared.me not in coordinators:
             refused = "not an owner" if message.strict else "not in the preference list"
+        elif self.shared.cluster.rebuilding:
+            refused = REBUILDING
         elif busy is not None:
             refused = "busy"
         if refused:

@@ -53,7 +53,7 @@ class KeysOperation(Operation):
     def _ask(self, out: Outbox) -> None:
         cluster = self.shared.cluster
         owners = cluster.owners_of(self.partition)
-        up = [owner for owner in owners if cluster.is_up(owner)]
+        up = [o for o in owners if cluster.is_up(o) and not (o == self.shared.me and cluster.rebuilding)]
         need = min(cluster.state.quorums.r, len(owners))
         if len(up) < need:
             self._finish(

@@ -41,6 +41,7 @@ from node.engine.seats import DECISION_TICKET, Seats
 from node.engine.timers import Timers
 from node.storage.port import Identity, Saved
 from node.wire.messages import (
+    REBUILDING,
     Answer,
     Ask,
     AskLeaf,
@@ -290,11 +291,15 @@ class Node:
             serve_replicate(self.shared, peer, message, now, out)
 
     def _fetch(self, peer: NodeId, message: Fetch, now: Instant, out: Outbox) -> None:
-        if self._same_ring(peer, message, out):
+        if self.cluster.rebuilding:
+            out.send(peer, Fetched(message.rid, None, REBUILDING))
+        elif self._same_ring(peer, message, out):
             serve_fetch(self.shared, peer, message, out)
 
     def _scan(self, peer: NodeId, message: Scan, now: Instant, out: Outbox) -> None:
-        if self._same_ring(peer, message, out):
+        if self.cluster.rebuilding:
+            out.send(peer, Scanned(message.rid, (), False, REBUILDING))
+        elif self._same_ring(peer, message, out):
             serve_scan(self.shared, peer, message, out)
 
     def _ask_trees(self, peer: NodeId, message: AskTrees, now: Instant, out: Outbox) -> None:

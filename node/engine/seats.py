@@ -186,7 +186,9 @@ class Seats:
 
     def _welcome(self, peer: NodeId, joiner: Member, now: Instant, out: Outbox) -> None:
         known = self.cluster.members.get(joiner.id)
-        if known is None or known.incarnation < joiner.incarnation:
+        if known is not None and known.storage_id != joiner.storage_id:  # a new store under an old seat
+            self._take_in(joiner._replace(incarnation=max(joiner.incarnation, known.incarnation + 1)), now, out)
+        elif known is None or known.incarnation < joiner.incarnation:
             self._take_in(joiner, now, out)
         out.send(peer, self.gossip(ring=True, reply=False))
 
@@ -203,15 +205,16 @@ class Seats:
         if joiner.id != peer:
             return "a node asks for itself only"
         known = cluster.members.get(joiner.id)
-        if known is not None and known.storage_id != joiner.storage_id:
-            return f"the seat of {known.name} belongs to another store"
         if known is None and len(cluster.members) >= MEMBERS_MAX:
             return f"the cluster has {MEMBERS_MAX} members, its limit"
         namesake = next((m for m in cluster.others() if m.name == joiner.name and m.id != joiner.id), None)
         if namesake is None and joiner.name == self.config.name:
             namesake = cluster.me
         if namesake is not None:
-            return f"the name {joiner.name} is taken by the node at {address_of(namesake)}: start with another --name"
+            taken = f"the name {joiner.name} is taken by the node at {address_of(namesake)}: start with another --name"
+            if namesake.id == self.config.id or cluster.is_up(namesake.id):
+                return taken
+            return f"{taken}; or, if its data is lost for good, take its seat with --seat {namesake.id}"
         return None
 
     # Deciding and sealing ----------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class NodeSettings(NamedTuple):
     peer_port: int = 7800
     http_port: int = 7900
     data_dir: Path = Path()
+    seat: str | None = None
     join: tuple[str, ...] = ()
     discover: str = "mdns"
     zone: str = ""
@@ -155,6 +156,12 @@ def _value_bytes(word: str) -> int:
     raise ValueError(f"1K to {VALUE_BYTES_CEILING // MIB}M is allowed")
 
 
+def _seat(word: str) -> str:
+    if len(word) != 32 or word.strip("0123456789abcdef"):
+        raise ValueError("the node id of a member is wanted, 32 hex digits: dyn ring show -o json")
+    return word
+
+
 def _switch(word: str) -> bool:
     if word.lower() in ("1", "true", "yes", "on"):
         return True
@@ -185,6 +192,7 @@ OPTIONS: Final = (
     Option("peer_port", _port),
     Option("http_port", _port),
     Option("data_dir", str, "path"),
+    Option("seat", _seat),
     Option("join", _seed, "list"),
     Option("discover", _choice("mdns", "none")),
     Option("zone", _zone),

@@ -148,7 +148,7 @@ class Server:
 
     def _build(self) -> None:
         """Make the parts and join them."""
-        fact = self.log.fact
+        fact = self._fact
         self.node = Node(
             self.config,
             self.store.identity,
@@ -286,6 +286,14 @@ class Server:
             "peer_bytes": sum(peers.values()),
             "clients": len(self.clients.sessions),
         }
+
+    def _fact(self, kind: str, fields: dict[str, object]) -> None:
+        """Log what happened. A node whose seat was taken by another store must not go on under it."""
+        self.log.fact(kind, fields)
+        if kind == "seat_taken":
+            self._stop_code = 1
+            if not self._stopping.done():
+                self._stopping.set_result("another store has its seat")
 
     def _storage_stopped(self, why: str) -> None:
         """The disk failed: every write is refused from here on, and a read of it is no evidence of anything."""

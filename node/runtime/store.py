@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from node.core.ids import NodeId
+from node.engine.cluster import STATE_REBUILDING
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.disk import DiskThread
 from node.runtime.faulty_disk import DiskSwitch
@@ -58,8 +59,9 @@ class Store:
         connection = switch.connection if switch is not None else sqlite3.Connection
         try:
             storage = SqliteStorage.open(
-                settings.data_dir, durability=settings.durability, entropy=token_bytes, connection=connection
-            )
+                settings.data_dir, node_id=settings.seat, durability=settings.durability, entropy=token_bytes,
+                connection=connection,
+            )  # fmt: skip
         except StorageError as error:
             raise StartError(error.message, error.hint) from None
         try:
@@ -126,9 +128,10 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
     data = storage.load_state().get(OWNER)
     if data is None:
         owner = Owner(settings.name or f"n{settings.port}", settings.cluster)
-        (outcome,) = storage.apply([SaveState(OWNER, msgspec.msgpack.encode(owner))])
-        if isinstance(outcome, Refused):
-            raise StartError(f"the data directory {settings.data_dir} takes no data: {outcome.why.value}")
+        keep = [SaveState(OWNER, msgspec.msgpack.encode(owner))]
+        if settings.seat is not None:  # whoever had it acknowledged what this store has never seen
+            keep.append(SaveState(STATE_REBUILDING, b"a new store under an old seat"))
+        _keep(storage, settings, keep)
         return owner
     owner = msgspec.msgpack.decode(data, type=Owner)
     wanted = Owner(settings.name or owner.name, settings.cluster)
@@ -138,4 +141,11 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
             f"and this start is for node {wanted.name} of cluster {wanted.cluster}",
             f"Start with --name {owner.name} --cluster {owner.cluster}, or with another --data-dir",
         )
+    if storage.redrawn:  # it may have forgotten what it acknowledged
+        _keep(storage, settings, [SaveState(STATE_REBUILDING, storage.redrawn.encode())])
     return owner
+
+
+def _keep(storage: SqliteStorage, settings: NodeSettings, states: Sequence[SaveState]) -> None:
+    if any(isinstance(outcome, Refused) for outcome in storage.apply(states)):
+        raise StartError(f"the data directory {settings.data_dir} takes no data: the disk is full")

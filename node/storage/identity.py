@@ -136,5 +136,5 @@ def _why_redraw(found: FileIdentity, place: Place, token: str) -> str:
     return ""
 
 
-REBUILD = "Move it away and start with another --name: a new, empty member joins; the other owners have their copies"
-"""What is true of this version: a lost store's seat cannot be rebuilt yet."""
+REBUILD = "Move it away and start again with --seat ID (dyn ring show -o json): it is rebuilt from the other owners"
+"""What to do about a store that is lost. (Without --seat the start is refused, and the refusal names the ID.)"""

@@ -49,6 +49,9 @@ class Fetch(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     key: bytes
 
 
+REBUILDING = "being rebuilt"
+"""Why a node cannot tell, nor coordinate: its store may lack what its seat acknowledged. What it is given it keeps."""
+
 UNREADABLE = "row unreadable"
 """Why a node cannot tell its row: it failed its checksum. The merged row of the others heals it."""
 

@@ -170,7 +170,6 @@ def test_no_seal_in_time_is_not_done() -> None:
     [
         (member("n1")._replace(id=node_id("n9")), "the name n1 is taken by the node at 127.0.0.1:7800"),
         (member("n2")._replace(id=node_id("n9")), "the name n2 is taken by the node at 127.0.0.1:7802"),
-        (member("n2")._replace(storage_id="copied"), "the seat of n2 belongs to another store"),
     ],
 )
 def test_a_seat_is_refused_in_one_sentence(joiner: Member, why: str) -> None:

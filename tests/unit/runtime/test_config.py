@@ -71,6 +71,7 @@ def test_the_file_may_be_named_and_its_paths_start_from_its_folder(tmp_path: Pat
         ({"join": ["127.0.0.1:7800", "127.0.0.1:7800"]}, "join", ("127.0.0.1:7800",)),
         ({"join": []}, "join", ()),
         ({"allow_faults": True}, "allow_faults", True),
+        ({"seat": "0123456789abcdef" * 2}, "seat", "0123456789abcdef" * 2),
         ({"allow_faults": False}, "allow_faults", False),
         ({"durability": "normal"}, "durability", "normal"),
         ({"zone": "a"}, "zone", "a"),
@@ -102,6 +103,7 @@ def test_environment_lists_are_separated_by_commas_and_switches_are_words(tmp_pa
         ({"join": ["n1"]}, "HOST:PEERPORT"),
         ({"join": [f"h:{port}" for port in range(1, 100)]}, "64 are allowed"),
         ({"discover": "dns"}, "mdns and none"),
+        ({"seat": "n3"}, "32 hex digits"),
         ({"weight": "0"}, f"1 to {WEIGHT_MAX}"),
         ({"weight": str(WEIGHT_MAX + 1)}, f"1 to {WEIGHT_MAX}"),
         ({"nrw": "3/4/2"}, "N/R/W"),
@@ -178,7 +180,14 @@ def test_others_may_reach_only_a_node_with_key_and_password(
             assert words in str(caught.value)
 
 
-WORDS = {"listen": "127.0.0.2", "discover": "none", "nrw": "1/1/1", "durability": "memory", "log_format": "json"}
+WORDS = {
+    "seat": "0123456789abcdef" * 2,
+    "listen": "127.0.0.2",
+    "discover": "none",
+    "nrw": "1/1/1",
+    "durability": "memory",
+    "log_format": "json",
+}
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if not option.field.startswith("tls")])

@@ -1,0 +1,54 @@
+"""A node whose data is gone takes its old seat with an empty store, and counts only once it was rebuilt."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from tests.helpers.cluster import Cluster, Node, eventually
+
+KEYS = [b"key:%d" % number for number in range(150)]
+
+
+def data(node: Node) -> Path:
+    return node.folder / ".local" / "share" / "dyn"
+
+
+def rows(node: Node, asked: Node) -> int:
+    found: int = next(n["keys"] for n in asked.document("STATUS")["nodes"] if n["name"] == node.name)
+    return found
+
+
+def test_a_wiped_node_is_rebuilt_under_its_old_seat(tmp_path: Path) -> None:
+    with Cluster(3, tmp_path) as cluster:
+        one, two, three = cluster
+        for key in KEYS:
+            one.send("SET", key, b"v")
+        seat = next(m["id"] for m in one.document("RING")["members"] if m["name"] == three.name)
+        three.kill()
+        shutil.rmtree(data(three))
+        eventually(lambda: one.document("VIEWS")["views"][0]["sees"][three.name] == "down", "n3 to be missed")
+
+        three.start()
+        wanted = rf"the name {three.name} is taken .* take its seat with --seat {seat}"
+        eventually(lambda: re.search(wanted, three.log), "the refusal, and the way out")
+        assert not three.ready_line
+        three.stop()
+
+        shutil.rmtree(data(three))
+        two.kill()  # who is rebuilt needs every other owner: until then its word counts for nothing
+        three.start("--seat", seat)
+        eventually(lambda: any("n3 is being rebuilt" in r for r in one.document("STATUS")["reasons"]), "it to say so")
+        eventually(lambda: rows(three, one) >= len(KEYS) // 2, "it to take what n1 has")
+        assert any("n3 is being rebuilt" in reason for reason in one.document("STATUS")["reasons"])
+        two.start().ready()
+        three.ready()
+        eventually(lambda: one.document("STATUS")["health"] == "healthy", "the rebuild")
+        assert rows(three, one) >= len(KEYS)
+        one.kill()
+        for key in KEYS[::10]:
+            assert three.send("DYN.GET", key, "STRICT")[1] == [b"v"], "R=2 of n2 and n3: its word counts again"
+        three.kill()
+        three.start().ready()
+        eventually(lambda: three.document("STATUS")["nodes"], "it to start again without --seat")

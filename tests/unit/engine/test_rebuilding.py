@@ -1,0 +1,119 @@
+"""A store that may lack what its seat acknowledged: new under an old seat, or put back from a copy."""
+
+from __future__ import annotations
+
+import msgspec
+
+from node.engine.cluster import STATE_REBUILDING
+from node.storage.port import Advance, Merge, SaveState
+from node.wire.messages import (
+    REBUILDING,
+    Fetch,
+    Fetched,
+    Forward,
+    Forwarded,
+    Gossip,
+    Join,
+    Replicate,
+    Scan,
+    Scanned,
+    Wait,
+)
+from node.wire.requests import Found, Get, Put
+from node.wire.rows import encode_row
+from tests.helpers.engine import EPOCH, KEY, Engine, member, node_id, row_of
+from tests.helpers.owners import Owners, fill, keys, sims
+
+
+def rebuilding(nodes: int = 3) -> Engine:
+    """n1, whose store is new under its old seat."""
+    engine = Engine(nodes)
+    engine.node.cluster.rebuilding = True
+    return engine
+
+
+def test_what_it_holds_is_no_evidence() -> None:
+    """Neither for others, nor for a read that it coordinates itself."""
+    engine = rebuilding()
+    engine.receive("n2", Fetch(5, EPOCH, KEY))
+    engine.receive("n2", Scan(6, EPOCH, 0, b"", 10))
+    assert engine.sent("n2") == [Fetched(5, None, REBUILDING), Scanned(6, (), False, REBUILDING)]
+    engine.clear()
+    ticket = engine.ask(Get(KEY))
+    assert not engine.out.loads
+    for name in ("n2", "n3"):
+        (fetch,) = [m for m in engine.sent(name) if isinstance(m, Fetch)]
+        engine.receive(name, Fetched(fetch.rid, encode_row(row_of(b"v")), ""))
+    result = engine.replies[ticket]
+    assert isinstance(result, Found)
+
+
+def test_it_coordinates_nothing_and_keeps_what_it_is_given() -> None:
+    """A SET that it coordinated would cover nothing of what its seat had; a row that is sent to it is knowledge."""
+    engine = rebuilding()
+    ticket = engine.ask(Put(KEY, b"v", cover=True))
+    assert not any(isinstance(write, Advance) for _, write in engine.out.persists)
+    assert [type(m) for m in engine.sent("n2")] == [Forward]
+    assert ticket not in engine.replies
+    engine.clear()
+    engine.receive("n2", Forward(9, EPOCH, 1, KEY, b"v", (), True, 2, False, 1000, "w"))
+    assert engine.sent("n2") == [Forwarded(9, REBUILDING, None)]
+    engine.receive("n2", Replicate(7, EPOCH, KEY, encode_row(row_of(b"v"))))
+    assert any(isinstance(write, Merge) for _, write in engine.out.persists)
+
+
+def test_one_full_pass_with_every_other_owner_rebuilds_it() -> None:
+    """Not before: while an owner is away, what only that one has is missing."""
+    stores = sims(3)
+    owners = Owners(stores)
+    fill(stores[1:], keys(40))
+    stores[0].apply([SaveState(STATE_REBUILDING, b"lost")])
+    first = owners.all[0].node.cluster
+    first.rebuilding = True
+    owners.cut(0, 2)
+    owners.wait(20)
+    assert first.rebuilding, "n3 was left out"
+    assert stores[0].fetch(keys(1)[0]) is not None
+    owners.heal(0, 2)
+    owners.wait(20)
+    assert not first.rebuilding
+    assert stores[0].load_state()[STATE_REBUILDING] == b"", "and a restart remembers"
+    assert all(stores[0].fetch(key) == stores[1].fetch(key) for key in keys(40))
+
+
+def test_a_new_store_gets_the_old_seat_and_outbids_its_former_life() -> None:
+    """The member record of the seat must be a newer one, or the others would go on believing the lost store."""
+    engine = Engine()
+    lost = member("n2")._replace(incarnation=7)
+    engine.node.cluster.learn(lost)
+    engine.receive("n2", Join(lost._replace(storage_id="another", incarnation=1)))
+    (welcome,) = [m for m in engine.out.sends[node_id("n2")] if isinstance(m, Gossip) and m.ring is not None]
+    told = next(m for m in welcome.members if m.id == node_id("n2"))
+    assert (told.storage_id, told.incarnation) == ("another", 8)
+    newcomer = rebuilding()
+    mine = newcomer.node.cluster.me
+    former = mine._replace(storage_id="former", incarnation=41)
+    newcomer.receive("n2", msgspec.structs.replace(welcome, members=(former,)))
+    assert newcomer.node.cluster.me.incarnation == 42
+    assert newcomer.node.cluster.members[node_id("n1")].storage_id == mine.storage_id
+
+
+def test_a_node_whose_seat_was_taken_says_so() -> None:
+    """Two stores under one seat would count as two copies: the one that was given up ends."""
+    engine = Engine()
+    taken = engine.node.cluster.me._replace(storage_id="another", incarnation=99)
+    state = engine.node.cluster.state
+    engine.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (taken,), None, False))
+    assert [fact.kind for fact in engine.out.facts] == ["seat_taken"]
+
+
+def test_a_name_in_use_is_refused_with_the_way_to_its_seat() -> None:
+    """Only if its node does not answer: a seat that is in use is nobody's to take."""
+    engine = Engine()
+    stranger = member("n9")._replace(name="n2")
+    engine.receive("n9", Join(stranger))
+    engine.down("n2")
+    engine.receive("n9", Join(stranger))
+    first, second = [m.why for m in engine.out.sends[node_id("n9")] if isinstance(m, Wait)]
+    assert "--seat" not in first
+    assert second.endswith(f"take its seat with --seat {node_id('n2')}")
