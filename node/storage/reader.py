@@ -14,7 +14,7 @@ from pathlib import Path
 
 from node.core.ids import NodeId
 from node.core.limits import SCAN_PAGE_BYTES
-from node.storage import hints, opening, tables
+from node.storage import hints, opening, tables, tombstones
 from node.storage.port import HintTotals, Page, StorageStopped, Unreadable
 from node.storage.recent import RecentRecords
 
@@ -90,6 +90,18 @@ class Reader:
                 return self._page(lines, limit, lost=True)
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
+
+    def tombstones(self, targets: Iterable[NodeId], after: bytes, limit: int) -> Page:
+        """Return a page of the tombstones that none of `targets` lacks. StorageStopped if the file cannot be read."""
+        first = int.from_bytes(after, "big") + 1 if after else 0
+        connection = self._connection
+        try:
+            with closing(tombstones.lines_dead(connection, first - tables.FLIP)) as lines:
+                page = self._page(lines, limit, lost=False)
+            items = [(key, row) for key, row in page.items if tombstones.may_go(connection, targets, key, row)]
+        except sqlite3.Error as error:
+            raise StorageStopped(f"{self.path}: {error}") from error
+        return Page(tuple(items), page.after)
 
     def hint_totals(self, kept: hints.Hints) -> tuple[HintTotals, ...]:
         """Return what is owed, by target. Raises StorageStopped if the file cannot be read."""

@@ -5,6 +5,7 @@
     counters    one line: what every transaction moves on
     state       what the node knows of its cluster
     hints       which owners lack a row that this store keeps for them
+    tombstones  which rows are nothing but tombstones
     quarantine  rows that failed their checksum: never served, never "not found"
 
 `position` is the top 64 bits of the key's MD5 less 2^63, so that SQLite's signed order is the unsigned one. `checksum`
@@ -18,6 +19,7 @@ import sqlite3
 from sqlite_utils import Database, Migrations
 
 from node.storage.errors import BrokenStore, NewerStore
+from node.storage.tombstones import index_rows
 
 migrations = Migrations("dyn")
 
@@ -102,7 +104,22 @@ def m002_hints(db: Database) -> None:
     db.execute("CREATE INDEX hints_by_age ON hints (target, made_at_ms)")
 
 
-NAMES = ("m001_first", "m002_hints")
+@migrations()
+def m004_tombstones(db: Database) -> None:
+    """Which rows are nothing but tombstones, in the order in which they lie. (Reap rounds are a piece of `state`.)"""
+    db.execute(
+        """
+        CREATE TABLE tombstones (
+            position INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            PRIMARY KEY (position, key)
+        ) WITHOUT ROWID, STRICT
+        """
+    )
+    index_rows(db.conn)
+
+
+NAMES = ("m001_first", "m002_hints", "m004_tombstones")
 """Every migration above, in order: what a file of this version has been through."""
 
 
