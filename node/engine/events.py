@@ -89,6 +89,14 @@ class OwedHere(msgspec.Struct, frozen=True, gc=False):
     after: bytes | None
 
 
+class TombstonesHere(msgspec.Struct, frozen=True, gc=False):
+    """A `read_tombstones` effect came back: rows of tombstones, and where the next page begins."""
+
+    ticket: int
+    items: tuple[tuple[bytes, bytes], ...]
+    after: bytes | None
+
+
 class Measured(msgspec.Struct, frozen=True, gc=False):
     """The runtime's own figures, JSON-ready, for status and stats: answer to a `measure` effect."""
 
@@ -101,6 +109,6 @@ class Reached(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | OwedHere | Measured
-    | Reached
+    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | OwedHere
+    | TombstonesHere | Measured | Reached
 )  # fmt: skip

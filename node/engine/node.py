@@ -11,6 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from node.core.ids import Instant, NodeId
+from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.engine.cluster import Cluster
 from node.engine.config import NodeConfig
 from node.engine.events import (
@@ -27,6 +28,7 @@ from node.engine.events import (
     Received,
     ScannedHere,
     Stranger,
+    TombstonesHere,
 )
 from node.engine.gossip import Gossiper
 from node.engine.handoff import Handoffs
@@ -34,19 +36,26 @@ from node.engine.inspect import Inspector
 from node.engine.intake import Intake
 from node.engine.operation import Asker, Shared
 from node.engine.outbox import Outbox
+from node.engine.reaping import Reaper
 from node.engine.replica import other_epoch, serve_fetch, serve_replicate, serve_scan
+from node.engine.rounds import RepeatOperation, serve_bury, serve_confirm
 from node.engine.seats import DECISION_TICKET, Seats
 from node.engine.timers import Timers
-from node.storage.port import Identity, Saved
+from node.storage.port import Adopted, Identity, Saved
 from node.wire.messages import (
     Answer,
     Ask,
+    Buried,
+    Bury,
+    Confirm,
+    Confirmed,
     Fetch,
     Fetched,
     Forward,
     Forwarded,
     Gossip,
     Join,
+    Outdated,
     Ping,
     Pong,
     Replicate,
@@ -98,12 +107,14 @@ class Node:
             wall_offset_s=wall_offset_s,
             first_ticket=rng.getrandbits(TICKET_BITS),
         )
+        self.shared.rounds = read_rounds(state.get(STATE_ROUNDS, b""))
         self.seats = Seats(self.cluster, entropy)
         self.gossiper = Gossiper(self.cluster, self.seats, rng)
         self.intake = Intake(self.shared, self.seats)
         self.inspector = Inspector(self.shared, self.intake)
         self.handoffs = Handoffs(self.shared)
         self.shared.waits_because = self.handoffs.waits_because
+        self.reaper = Reaper(self.shared)
         self._events: dict[type, Callable[..., None]] = {
             Received: self._received,
             Persisted: self._persisted,
@@ -116,6 +127,7 @@ class Node:
             Candidate: self._candidate,
             ScannedHere: self._scanned,
             OwedHere: self._owed,
+            TombstonesHere: self._tombstones,
             Measured: self._measured,
         }
         self._messages: dict[type, Callable[..., None]] = {
@@ -135,6 +147,11 @@ class Node:
             Seal: self._seal,
             Ping: self._ping,
             Pong: self._ponged,
+            Outdated: self._outdated,
+            Confirm: self._confirm,
+            Confirmed: self._confirmed,
+            Bury: self._bury,
+            Buried: self._buried,
         }
 
     # The seam ----------------------------------------------------------------------------------------------
@@ -191,6 +208,9 @@ class Node:
     def _persisted(self, event: Persisted, now: Instant, out: Outbox) -> None:
         pending = self.shared.pending
         for ticket, outcome in event.outcomes:
+            if isinstance(outcome, Adopted):  # before anybody acts on it: what is read from here on is of that round
+                shared = self.shared
+                shared.rounds = shared.rounds.adopted(outcome.partition, outcome.partitions, outcome.round)
             operation = pending.get(ticket)
             if operation is not None:
                 operation.persisted(outcome, now, out)
@@ -211,6 +231,11 @@ class Node:
         operation = self.shared.pending.get(event.ticket)
         if operation is not None:
             operation.owed(event.items, event.after, now, out)
+
+    def _tombstones(self, event: TombstonesHere, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(event.ticket)
+        if operation is not None:
+            operation.tombstones(event.items, event.after, now, out)
 
     def _measured(self, event: Measured, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(event.ticket)
@@ -244,10 +269,11 @@ class Node:
             self.cluster.note(now, out, "peer_silent", node=self.cluster.name(peer))
             self._given_up(peer, now, out)
         self.handoffs.tick(now, out)
+        self.reaper.tick(now, out)
 
     # Messages: requests of peers ---------------------------------------------------------------------------
 
-    def _same_ring(self, peer: NodeId, message: Replicate | Fetch | Scan | Forward, out: Outbox) -> bool:
+    def _same_ring(self, peer: NodeId, message: Replicate | Fetch | Scan | Forward | Confirm, out: Outbox) -> bool:
         """Whether the sender decided under our ring; if not it is refused, and the two compare rings."""
         if message.epoch == self.cluster.epoch and self.cluster.seated:
             return True
@@ -270,6 +296,13 @@ class Node:
     def _forward(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
             self.intake.forwarded_here(peer, message, now, out)
+
+    def _confirm(self, peer: NodeId, message: Confirm, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            serve_confirm(self.shared, peer, message, out)
+
+    def _bury(self, peer: NodeId, message: Bury, now: Instant, out: Outbox) -> None:
+        serve_bury(self.shared, peer, message, out)
 
     def _ask(self, peer: NodeId, message: Ask, now: Instant, out: Outbox) -> None:
         self.inspector.asked(peer, message, now, out)
@@ -297,6 +330,21 @@ class Node:
         operation = self.shared.pending.get(message.rid)
         if operation is not None:
             operation.replicated(peer, message, now, out)
+
+    def _outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is None or not operation.outdated(peer, message, now, out):
+            RepeatOperation(self.shared, peer, message).start(out)
+
+    def _confirmed(self, peer: NodeId, message: Confirmed, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.confirmed_by(peer, message, now, out)
+
+    def _buried(self, peer: NodeId, message: Buried, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.buried_by(peer, message, now, out)
 
     def _fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(message.rid)

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from node.core.ids import NodeId
-from node.engine.events import Asked, Event, Loaded, Measured, OwedHere, Persisted, Reached, ScannedHere
+from node.engine.events import Asked, Event, Loaded, Measured, OwedHere, Persisted, Reached, ScannedHere, TombstonesHere
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.storage.port import Outcome, Page, StorageStopped, Unreadable, Write
@@ -45,6 +45,9 @@ class Store(Protocol):
 
     def owed(self, target: NodeId, after: bytes, limit: int) -> Page:
         """Return a page of rows that `target` lacks."""
+
+    def tombstones(self, after: bytes, limit: int) -> Page:
+        """Return a page of tombstones that are kept for nobody."""
 
     def submit(self, writes: Sequence[tuple[int, Write]]) -> None:
         """Queue writes for the next transaction."""
@@ -156,7 +159,7 @@ class Driver:
         self._scheduled = True  # what follows is ours: no second flush for it
         self.flushes += 1
         out = self._out
-        while out.loads or out.scans or out.measures or out.owed:
+        while out.loads or out.scans or out.measures or out.owed or out.tombstones:
             self._read(out)
         self._out = Outbox()
         if out.facts:
@@ -203,6 +206,13 @@ class Driver:
             except StorageStopped:
                 page = NO_PAGE
             step(OwedHere(ticket, page.items, page.after), now, out)
+        tombstones, out.tombstones = out.tombstones, []
+        for ticket, after, limit in tombstones:
+            try:
+                page = self._store.tombstones(after, limit)
+            except StorageStopped:
+                page = NO_PAGE
+            step(TombstonesHere(ticket, page.items, page.after), now, out)
         measures, out.measures = out.measures, []
         for ticket in measures:
             step(Measured(ticket, self._measures.figures()), now, out)

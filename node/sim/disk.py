@@ -194,7 +194,7 @@ class SimStorage:
             return self._adopt(write)
         before = self._held(write.key)
         if isinstance(write, Reap):
-            dropped = may_reap(write, before)
+            dropped = self._may_reap(write, before)
             if dropped:
                 self._pending[write.key] = None
             return Reaped(dropped)
@@ -214,6 +214,9 @@ class SimStorage:
         if write.owed is not None and not isinstance(outcome, Refused):
             self._owe(write.key, after, write.owed)
         return outcome
+
+    def _may_reap(self, write: Reap, record: Record | None) -> bool:
+        return may_reap(write, record)
 
     def _held(self, key: bytes) -> Record | None:
         """The key's record as the writes staged so far leave it."""

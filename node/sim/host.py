@@ -17,7 +17,17 @@ import msgspec
 
 from node.core.ids import Instant, NodeId
 from node.engine.config import NodeConfig
-from node.engine.events import Event, Loaded, Measured, OwedHere, Persisted, Reached, Received, ScannedHere
+from node.engine.events import (
+    Event,
+    Loaded,
+    Measured,
+    OwedHere,
+    Persisted,
+    Reached,
+    Received,
+    ScannedHere,
+    TombstonesHere,
+)
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.sim.safeguards import Safeguard, skip, weaken
@@ -187,6 +197,8 @@ class Host:
             world.agenda.after(self._load_s(), self._scanned, self.life, ticket, partition, partitions, after, limit)
         for ticket, target, after, limit in out.owed:
             world.agenda.after(self._load_s(), self._owed, self.life, ticket, target, after, limit)
+        for ticket, after, limit in out.tombstones:
+            world.agenda.after(self._load_s(), self._tombstones, self.life, ticket, after, limit)
         for ticket in out.measures:
             self.give(Measured(ticket, {}))
         for peer, messages in out.sends.items():
@@ -212,6 +224,11 @@ class Host:
         if self.life == life:
             page = self.storage.owed(target, after, limit)
             self.give(OwedHere(ticket, page.items, page.after))
+
+    def _tombstones(self, life: int, ticket: int, after: bytes, limit: int) -> None:
+        if self.life == life:
+            page = self.storage.tombstones(after, limit)
+            self.give(TombstonesHere(ticket, page.items, page.after))
 
     def received(self, peer: NodeId, message: Message) -> None:
         """A message arrived on an open link."""

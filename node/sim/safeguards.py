@@ -10,9 +10,9 @@ from enum import Enum
 
 from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
-from node.storage.port import Advance, Merge, Merged, Outcome, Write
+from node.storage.port import Adopt, Advance, Merge, Merged, Outcome, Reap, Write
 from node.storage.records import Record
-from node.wire.messages import Message, Replicated
+from node.wire.messages import Confirm, Confirmed, Message, Replicated
 from node.wire.requests import Failed, Result
 from node.wire.rows import decode_row, encode_row
 
@@ -28,6 +28,10 @@ class Safeguard(Enum):
     CONTEXT_APPLIES = "a write replaces all that its context covers"
     SET_COVERS_TWICE = "a SET is committed again over what an acknowledging owner held beside it"
     FORWARD_ONCE = "a forwarded write is never repeated"
+    REAP_ASKS_ALL = "a tombstone is reaped only when every member confirmed"
+    REAP_LOOKS = "a member confirms only what it finds when it looks"
+    ROUNDS_REFUSE = "a row that was read before a reap is not merged after it"
+    REAP_COMPARES = "a reap drops nothing but the very tombstone that was confirmed"
     UNKNOWN_IS_SAID = "a write that may take effect is not called unavailable"
 
 
@@ -48,11 +52,36 @@ class ReusingStorage(SimStorage):
         return after, outcome
 
 
+class ForgettingStorage(SimStorage):
+    """A store that drops whatever it holds for a key that is reaped (REAP_COMPARES)."""
+
+    def _may_reap(self, write: Reap, record: Record | None) -> bool:
+        return record is not None
+
+
+def storage_class(off: Safeguard | None) -> type[SimStorage]:
+    """Return what stands under a node with the safeguard off."""
+    if off is Safeguard.FRESH_BIRTH:
+        return ReusingStorage
+    return ForgettingStorage if off is Safeguard.REAP_COMPARES else SimStorage
+
+
+def confirmed_by_nobody(message: Message, off: Safeguard | None) -> Confirmed | None:
+    """Return the answer that a driver believes it has from everybody with the safeguard off."""
+    if off is Safeguard.REAP_ASKS_ALL and isinstance(message, Confirm):
+        return Confirmed(message.rid, message.round, (), "")
+    return None
+
+
 def weaken(write: Write, off: Safeguard | None) -> Write:
     """Return what reaches the store with the safeguard off."""
     if off is Safeguard.MERGE_KEEPS_SIBLINGS and isinstance(write, Merge):
         row = decode_row(write.row)
         return write._replace(row=encode_row(Row(row.clock, row.versions[-1:])))
+    if off is Safeguard.ROUNDS_REFUSE and isinstance(write, Merge):
+        return write._replace(round=2**62)
+    if off is Safeguard.REAP_LOOKS and isinstance(write, Adopt):
+        return write._replace(rows=())
     if off is Safeguard.CONTEXT_LIMITS and isinstance(write, Advance):
         return write._replace(cover=True)
     if off is Safeguard.CONTEXT_APPLIES and isinstance(write, Advance):

@@ -18,7 +18,7 @@ from node.core.row import EMPTY, Row
 from node.core.version import covers, descends, merge
 from node.engine.cluster import STATE_MEMBERS, STATE_RING
 from node.engine.config import NodeConfig
-from node.engine.events import Asked, Candidate
+from node.engine.events import Asked, Candidate, Received
 from node.engine.get import GetOperation
 from node.engine.handoff import HandoffOperation
 from node.engine.operation import NO_TICKET
@@ -31,11 +31,11 @@ from node.sim.host import Host
 from node.sim.links import Links
 from node.sim.marks import Marks
 from node.sim.network import Arrival, Network, NetworkOptions
-from node.sim.safeguards import ReusingStorage, Safeguard, blind, gloss
-from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Refusal, Refused, SaveState, Write
+from node.sim.safeguards import Safeguard, blind, confirmed_by_nobody, gloss, storage_class
+from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Reaped, Refusal, Refused, SaveState, Write
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
-from node.wire.messages import Forward, Forwarded, Message, Replicate, Seal
+from node.wire.messages import Confirmed, Forward, Forwarded, Message, Replicate, Seal
 from node.wire.requests import Request, Result
 from node.wire.rows import decode_row
 
@@ -94,8 +94,7 @@ class World:
         return Host(self, index, config, self._storage(config, rng), self.stream(f"{name}/disk"))
 
     def _storage(self, config: NodeConfig, rng: Random) -> SimStorage:
-        kind = ReusingStorage if self.off is Safeguard.FRESH_BIRTH else SimStorage
-        return kind(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
+        return storage_class(self.off)(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
 
     # Starting --------------------------------------------------------------------------------------------------
 
@@ -199,6 +198,10 @@ class World:
             messages = [m for data in encode_batch(messages) for m in decode_batch(data[HEADER_BYTES:])]
         for message in messages:
             self._mark_sent(host, message)
+            unasked = confirmed_by_nobody(message, self.off)
+            if unasked is not None:
+                for other in self.hosts:
+                    host.give(Received(other.id, unasked))
             self._schedule(self.network.send(host.index, target.index, self.agenda.now, link, message))
 
     def _schedule(self, arrivals: Sequence[Arrival]) -> None:
@@ -229,6 +232,8 @@ class World:
             marks.hit("stand-in asked", bool(message.hint_for))
             marks.hit("hint delivered", isinstance(asked_by, HandoffOperation))
             marks.hit("read repair", message.rid == NO_TICKET)
+        elif isinstance(message, Confirmed):
+            marks.hit("confirmation refused", bool(message.refused or message.differ))
         if getattr(message, "refused", "") == Refusal.EPOCH.value:
             marks.hit("epoch refused")
 
@@ -249,9 +254,12 @@ class World:
         elif isinstance(outcome, Handed):
             marks.hit("row dropped", outcome.dropped)
             marks.hit("row changed before its hint went", not outcome.done)
+        elif isinstance(outcome, Reaped):
+            marks.hit("reaped", outcome.dropped)
         elif isinstance(outcome, Refused):
             marks.hit("disk full", outcome.why is Refusal.DISK_FULL)
             marks.hit("epoch refused", outcome.why is Refusal.EPOCH)
+            marks.hit("older round refused", outcome.why is Refusal.ROUND)
 
     def _owns(self, host: Host, key: bytes) -> bool:
         return host.node is not None and host.id in host.node.cluster.owners(key)

@@ -19,6 +19,10 @@ FIRES = {
     Safeguard.CONTEXT_APPLIES: "3 contexts",
     Safeguard.SET_COVERS_TWICE: "3 settled by SET",
     Safeguard.FORWARD_ONCE: "3 no false sibling",
+    Safeguard.REAP_ASKS_ALL: "5 no resurrection",
+    Safeguard.REAP_LOOKS: "5 no resurrection",
+    Safeguard.ROUNDS_REFUSE: "5 no resurrection",
+    Safeguard.REAP_COMPARES: "1 no loss",
     Safeguard.UNKNOWN_IS_SAID: "9 honesty",
 }
 
