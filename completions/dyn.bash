@@ -4,10 +4,11 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="demo shell get put del merge keys bench help version completion cluster ring node key" ;;
+        "") list="demo shell get put del merge keys bench help version completion cluster ring node fault key" ;;
         "cluster") list="status hints views" ;;
         "ring") list="show owner" ;;
         "node") list="start" ;;
+        "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "key") list="explain" ;;
     esac
 }
@@ -45,9 +46,16 @@ _dyn_arguments() {
         "del") list="keys*" ;;
         "merge") list="keys" ;;
         "keys") list="keys" ;;
-        "help") list="demo,shell,get,put,del,merge,keys,bench,help,version,completion,cluster,ring,node,key,ctx,formats,environment,exit-codes*" ;;
+        "help") list="demo,shell,get,put,del,merge,keys,bench,help,version,completion,cluster,ring,node,fault,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
         "ring owner") list="keys*" ;;
+        "fault cut") list="names names" ;;
+        "fault cut1") list="names names" ;;
+        "fault delay") list="names names none" ;;
+        "fault drop") list="names names none" ;;
+        "fault pause") list="names none" ;;
+        "fault skew") list="names none" ;;
+        "fault disk") list="names full,error,ok" ;;
         "key explain") list="keys" ;;
     esac
 }
@@ -65,6 +73,7 @@ _dyn_options() {
         "bench") list="--op --reads --clients --pipeline --size --keys --duration --count --seed --fill" ;;
         "cluster status") list="--check --wait --for" ;;
         "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --allow-faults" ;;
+        "fault skew") list="--behind" ;;
     esac
     list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --no-header --help -h"
 }
@@ -140,7 +149,7 @@ _dyn() {
     fi
     case $kind in
         none) ;;
-        keys|nodes)
+        keys|nodes|names)
             local word
             while IFS= read -r word; do
                 COMPREPLY+=("$(printf %q "$word")")

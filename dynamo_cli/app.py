@@ -21,7 +21,7 @@ from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Options
 
-MODULES = ("start", "demo", "shell", "values", "merge", "keys", "cluster", "ring", "node", "bench", "help")
+MODULES = ("start", "demo", "shell", "values", "merge", "keys", "cluster", "ring", "node", "fault", "bench", "help")
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
 for _module in MODULES:
@@ -31,6 +31,7 @@ GROUPS = {
     "cluster": "Members, health and views of the cluster.",
     "ring": "Who owns what.",
     "node": "Run a node.",
+    "fault": "Break nodes and links on purpose (nodes started with --allow-faults), and heal them.",
     "key": "One key, on every node that holds it.",
 }
 """Commands that only hold others, and what their help says."""

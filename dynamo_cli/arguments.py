@@ -6,6 +6,7 @@ stays quick.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -60,6 +61,21 @@ def seconds(word: str | float, *, most: float = TIMEOUT_S_MAX) -> float:
 def seconds_long(word: str | float) -> float:
     """A duration of up to a day."""
     return seconds(word, most=86_400)
+
+
+def amount(least: float, most: float) -> Callable[[str], str]:
+    """A parser for a number between two: the word itself, to be sent on as it was typed."""
+
+    def parse(word: str) -> str:
+        try:
+            number = float(word) if word.isascii() and "_" not in word else None
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:
+            raise ValueError(f"{word!r} is not a number from {least:.0f} to {most:.0f}")
+        return word
+
+    return parse
 
 
 def choice(*words: str) -> type[str]:

@@ -14,7 +14,7 @@ from dynamo_cli.options import REGISTRY
 
 
 class ParameterSpec(NamedTuple):
-    """One argument (`flags` empty) or option. `completes`: `keys`, `files`, `nodes`, or words; "" nothing."""
+    """One argument (`flags` empty) or option. `completes`: `keys`, `files`, `nodes`, `names`, or words; "" nothing."""
 
     name: str
     flags: tuple[str, ...]
@@ -104,7 +104,7 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
         yield from _walk(command.commands[name], (*path, name))
 
 
-PANEL_OF_GROUPS = {"node": "Node", "key": "Data"}
+PANEL_OF_GROUPS = {"node": "Node", "key": "Data", "fault": "Faults"}
 
 
 def _parameter(parameter: Any, completes: dict[str, str]) -> ParameterSpec:  # noqa: ANN401  # typer's own class

@@ -1,4 +1,4 @@
-"""The words that a shell asks for at a Tab: `dyn __complete keys PREFIX [-n NODE]…`, `dyn __complete nodes`.
+"""The words that a shell asks for at a Tab: `dyn __complete keys PREFIX [-n NODE]…`, `dyn __complete nodes`, `… names`.
 
 A person waits for it with a finger on the key, so it imports next to nothing, asks one node, and gives up early. It
 says nothing on failure: a completion that prints errors ruins the line being typed.
@@ -26,7 +26,7 @@ def complete(words: Sequence[str]) -> int:
     """Print the words that complete what was typed, one a line."""
     kind, prefix, nodes = _parse(words)
     try:
-        found = sorted(set(_keys(nodes, os.fsencode(prefix)) if kind == "keys" else _members(nodes)))
+        found = sorted(set(_keys(nodes, os.fsencode(prefix)) if kind == "keys" else _members(nodes, kind)))
     except (OSError, ValueError):
         return 0
     lines = [word.decode() for word in found[:WORDS_MAX] if _typable(word)]
@@ -119,9 +119,12 @@ def _keys(nodes: Sequence[str], prefix: bytes) -> Iterator[bytes]:
             return
 
 
-def _members(nodes: Sequence[str]) -> Iterator[bytes]:
+def _members(nodes: Sequence[str], kind: str) -> Iterator[bytes]:
+    """Addresses of the members, or their names."""
     import json
 
     reply = _Link(nodes).ask(b"DYN.RING")
     if isinstance(reply, bytes):
-        yield from (member["address"].encode() for member in json.loads(reply)["members"])
+        yield from (
+            member["name" if kind == "names" else "address"].encode() for member in json.loads(reply)["members"]
+        )

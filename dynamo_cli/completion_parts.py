@@ -74,7 +74,7 @@ _dyn() {
     fi
     case $kind in
         none) ;;
-        keys|nodes)
+        keys|nodes|names)
             local word
             while IFS= read -r word; do
                 COMPREPLY+=("$(printf %q "$word")")
@@ -129,7 +129,7 @@ _dyn() {
     fi
     case $kind in
         none) ;;
-        keys|nodes)
+        keys|nodes|names)
             found=("${(@f)$(dyn __complete $kind "${(Q)PREFIX}" "${nodes[@]}" 2>/dev/null)}")
             found=(${found:#})
             (( $#found )) && compadd -a found ;;

@@ -179,6 +179,10 @@ class Environment:
         addresses = [parse_address(text) for text in nodes]
         return Client(addresses, timeout_s=timeout_s, password=self.password, writer=self.writer())
 
+    def client_apart(self, nodes: Sequence[str], timeout_s: float) -> Client:
+        """A client of these nodes that the caller closes: also in the shell, which else keeps its connections."""
+        return Environment.client_of(self, nodes, timeout_s)
+
     def release(self, client: Client) -> None:
         """A command is done with its client: hang up. (The shell keeps its connection.)"""
         client.close()

@@ -49,7 +49,7 @@ class Command(NamedTuple):
 REGISTRY: dict[tuple[str, ...], Command] = {}
 """Every command by its words, in the order of the help page."""
 
-PANELS = ("Start here", "Data", "Cluster", "Ring", "Node", "Help")
+PANELS = ("Start here", "Data", "Cluster", "Ring", "Node", "Faults", "Help")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -2,7 +2,7 @@
 
 `core`, `wire` and `engine` are typed Python without tricks, and mypyc makes C of such. What comes out decides exactly
 what the source decides, which lies beside it in the wheel and is what an editable install, and pytest, run.
-tests/build/test_compiled.py holds the two to each other. This file itself is not shipped.
+tests/wheel/test_compiled.py holds the two to each other. This file itself is not shipped.
 
     DYN_BUILD unset       compile if there is a C compiler; if that fails, say so in one line and ship plain Python
     DYN_BUILD=compiled    compile, or fail

@@ -125,11 +125,13 @@ def banner(cluster: DemoCluster, took_s: float, columns: int) -> str:
         f"{ports}   ready in {took_s:.1f} s", max(40, columns - 2), initial_indent="  ", subsequent_indent="  ",
         drop_whitespace=True, break_on_hyphens=False,
     )  # fmt: skip
-    steps = (
+    steps = [
         ("from another terminal", f"dyn -n :{first.port} cluster status      redis-cli -p {first.port}"),
         ("break something", f"\\kill {last}      \\restart {last}      \\nodes"),
         ("guided tour", "\\tour"),
-    )
+    ]
+    if len(cluster) > 1:
+        steps.insert(2, ("cut it in two", f"fault cut {first.name} {last}      fault list      fault heal"))
     lines = ["", ready, "", *(f"  {title:<24}{line}" for title, line in steps), ""]
     return "\n".join(lines) + "\n"
 

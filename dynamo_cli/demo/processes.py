@@ -117,7 +117,7 @@ class DemoNode:
         self._command = program(
             "dynamo_cli", "node", "start", "--name", place.name, "--cluster", CLUSTER, "--port", str(place.port),
             "--peer-port", str(place.peer_port), "--http-port", str(place.http_port), "--data-dir", str(self.data),
-            "--key-file", str(folder / KEY_FILE), "--discover", "none",
+            "--key-file", str(folder / KEY_FILE), "--discover", "none", "--allow-faults",
         )  # fmt: skip
         for seed in seeds:
             self._command += ["--join", seed]

@@ -12,6 +12,7 @@ from typing import Any
 from dynamo_cli import store
 from dynamo_cli.commands.ring import placement
 from dynamo_cli.demo.load import Load, Request
+from dynamo_cli.demo.partition import BASKET, ORDERS, Partition
 from dynamo_cli.demo.processes import CLUSTER, DemoCluster, DemoNode, NodeFailed
 from dynamo_cli.demo.stage import TIMEOUT_S, CheckFailed, Stage
 from dynamo_cli.environment import Environment
@@ -53,8 +54,10 @@ class Tour:
         """Play all scenes; exit status 0 when every check holds."""
         began = time.monotonic()
         stage = self.stage
+        partition = Partition(self)
+        parted = (partition.cut, partition.heal) if partition.possible else ()
         scenes = (
-            self.one_cluster, self.ring, self.writes, self.conflict, self.siblings, self.merge, self.death,
+            self.one_cluster, self.ring, self.writes, self.conflict, self.siblings, self.merge, *parted, self.death,
             self.return_, self.end,
         )  # fmt: skip
         try:
@@ -126,7 +129,7 @@ class Tour:
             self.values[key] = value
             self.stage.dyn(f"-n {here} get {key.decode()}")
         for key, value in self.values.items():
-            self._everywhere(key, [value])
+            self.everywhere(key, [value])
         self.stage.dyn("keys user:")
         listed = [key for page in store.keys(self.stage.client(self.where[-1]), b"user:") for key in page]
         self.stage.check(sorted(listed) == sorted(MEMBERS), "the list of keys names each key once", listed)
@@ -150,7 +153,7 @@ class Tour:
             ada.close()
             bob.close()
         self.stage.say("No lock, no refusal, and no clock decides who is right: both writes were taken.")
-        self._everywhere(CART, [b'["milk","beer"]', b'["milk","eggs"]'])
+        self.everywhere(CART, [b'["milk","beer"]', b'["milk","eggs"]'])
 
     def siblings(self) -> None:
         """Both values, and the clocks that prove that neither saw the other."""
@@ -161,7 +164,7 @@ class Tour:
             "a version has seen; where neither has seen the other's, nobody can say that one replaces the other.",
         )
         self.stage.dyn(f"get {cart}")
-        found = self._read(self.where[0], CART)
+        found = self.read(self.where[0], CART)
         self.stage.check(len(found.live) == 2, "there are 2 siblings", len(found.live))
         a, b = found.live
         self.stage.check(not (_saw(a, b) or _saw(b, a)), f"neither has seen the other's event, {a.dot} and {b.dot}")
@@ -180,14 +183,14 @@ class Tour:
         """One write over both."""
         cart = CART.decode()
         self.stage.scene("the merge", "One more write, with a context that covers both siblings, replaces both.")
-        before = [version.clock or {} for version in self._read(self.where[0], CART).live]
+        before = [version.clock or {} for version in self.read(self.where[0], CART).live]
         self.stage.dyn(f"merge {cart} --union")
         self.stage.dyn(f"-n {self._port(4)} get {cart}")
         self.values[CART] = b'["milk","eggs","beer"]'
-        after = self._read(self.where[0], CART)
+        after = self.read(self.where[0], CART)
         if after.live and after.live[0].value != self.values[CART]:
             self.values[CART] = b'["milk","beer","eggs"]'  # which sibling is A, and so comes first, is theirs to say
-        self._everywhere(CART, [self.values[CART]])
+        self.everywhere(CART, [self.values[CART]])
         covers = all(_contains(after.live[0].clock or {}, clock) for clock in before)
         self.stage.check(covers, "its clock contains the clocks of both siblings")
 
@@ -210,7 +213,7 @@ class Tour:
             self.stage.show(f"$ kill -9 {victim.pid}\n")
             killed = time.monotonic()
             victim.kill()
-            self._await_state(others[0], victim, "down")
+            self.await_state(others[0], victim, "down")
             noticed_s = time.monotonic() - killed
             self._count(loads, LOAD_REQUESTS + sum(len(load.requests) for load in loads))
         finally:
@@ -221,7 +224,7 @@ class Tour:
         for load in loads:
             self.values |= load.written
         self.stage.dyn(f"get {CART.decode()}")
-        self._everywhere(CART, [self.values[CART]])
+        self.everywhere(CART, [self.values[CART]])
 
     def _judge(self, victim: DemoNode, requests: list[Request], killed: float, noticed: float) -> None:
         """Check the answers: OK, or the truth about a write that was under way through the node that died."""
@@ -254,7 +257,7 @@ class Tour:
         self.stage.close()  # our connections to it died with it
         self.stage.show(f"{victim.ready_line}\n")
         self.stage.check(victim.pid, f"{victim.name} is ready after {took_s:.1f} s, as a new process")
-        self._await_state(self.where[0], victim, "up")
+        self.await_state(self.where[0], victim, "up")
         keys = self._keys_of(victim, victim.place.address)
         self.stage.check(
             keys >= self.keys_before, f"it holds the {self.keys_before} keys it had when it was killed", keys
@@ -264,7 +267,7 @@ class Tour:
         story = store.document(self.stage.client(self.where[0]), "EXPLAIN", CART)
         held = next((r["versions"] for r in story["replicas"] if r["node"] == victim.name), None)
         self.stage.check(held, f"{victim.name} has its copy of {CART.decode()}", story["verdict"])
-        self._everywhere(CART, [self.values[CART]])
+        self.everywhere(CART, [self.values[CART]])
 
     def end(self) -> None:
         """Everything is as before, and nothing was lost."""
@@ -275,7 +278,7 @@ class Tour:
         self.stage.check(status["siblings"] == 0, "no key has siblings", status["siblings"])
         lost = []
         for turn, (key, value) in enumerate(self.values.items()):
-            live = self._read(self.where[turn % len(self.where)], key).live
+            live = self.read(self.where[turn % len(self.where)], key).live
             if [version.value for version in live] != [value]:
                 lost.append(key.decode())
         self.stage.check(not lost, f"all {len(self.values)} keys have the value that was acknowledged last", lost)
@@ -289,23 +292,24 @@ class Tour:
     def _status(self, address: str) -> dict[str, Any]:
         return store.document(self.stage.client(address), "STATUS")
 
-    def _read(self, address: str, key: bytes) -> store.Reading:
+    def read(self, address: str, key: bytes) -> store.Reading:
+        """What one node answers, with its clocks."""
         return store.get(self.stage.client(address), key, clocks=True)
 
     def _clean(self) -> None:
         """Delete what an earlier tour left, so that this one begins like the first."""
         client = self.stage.client(self.where[0])
-        for key in (CART, *MEMBERS):
+        for key in (CART, BASKET, *MEMBERS, *ORDERS):
             reading = store.get(client, key)
             if reading.live:
                 store.delete(client, key, reading.context)
 
-    def _everywhere(self, key: bytes, values: list[bytes]) -> None:
+    def everywhere(self, key: bytes, values: list[bytes]) -> None:
         """Check that every running node answers with these values."""
         running = [node for node in self.cluster if not node.ended]
         wrong = {}
         for node in running:
-            found = sorted(v.value or b"" for v in self._read(node.place.address, key).live)
+            found = sorted(v.value or b"" for v in self.read(node.place.address, key).live)
             if found != sorted(values):
                 wrong[node.name] = found
         what = "the same value" if len(values) == 1 else "both values" if len(values) == 2 else f"{len(values)} values"
@@ -320,7 +324,7 @@ class Tour:
         keys: int = next(n["keys"] for n in self._status(address)["nodes"] if n["name"] == node.name)
         return keys
 
-    def _await_state(self, address: str, node: DemoNode, state: str) -> None:
+    def await_state(self, address: str, node: DemoNode, state: str) -> None:
         """Wait until a node says of another that it is up, or down."""
         deadline = time.monotonic() + AGREE_S
         found = None

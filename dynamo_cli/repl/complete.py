@@ -34,6 +34,7 @@ class Sources(NamedTuple):
     keys: Callable[[str], Iterable[str]]
     nodes: Callable[[], Iterable[str]]
     words: Mapping[str, Word] = MappingProxyType({})
+    names: Callable[[], Iterable[str]] = tuple
 
 
 def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestion]:
@@ -94,6 +95,9 @@ def _values(parameter: ParameterSpec, word: str, sources: Sources) -> Iterator[S
         yield from (Suggestion(key, "key") for key in sources.keys(word))
     elif parameter.completes == "nodes":
         yield from (Suggestion(node, "node") for node in sources.nodes())
+    elif parameter.completes == "names":
+        before = word[: word.rfind(",") + 1]  # the names of a list, one after the other
+        yield from (Suggestion(before + name, "node") for name in sources.names())
     elif parameter.completes != "files":
         yield from (Suggestion(choice, parameter.help) for choice in parameter.completes.split())
 

@@ -47,7 +47,10 @@ class Terminal:
         self.session = session
         self.env = session.env
         self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._redraw)
-        sources = Sources(self._keys, lambda: self.watcher.state.addresses, session.words)
+        watcher = self.watcher
+        sources = Sources(
+            self._keys, lambda: watcher.state.addresses, session.words, lambda: map(show, watcher.state.names)
+        )
         self.prompts: PromptSession[str] = PromptSession(
             self._prompt,
             completer=ThreadedCompleter(ShellCompleter(sources)),

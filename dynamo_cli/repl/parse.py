@@ -20,8 +20,10 @@ LEAVE = ("exit", "quit", "\\q", "bye")
 ELSEWHERE = (("shell",), ("node", "start"), ("demo",), ("completion",))
 """Commands that make no sense within the shell, or would hold it up."""
 
-WRITES = ("put", "del", "merge", "bench")
+WRITES = ("put", "del", "merge", "bench", "fault")
 """Commands that `--read-only` refuses."""
+READS = (("fault", "list"),)
+"""… and those of them that change nothing."""
 
 
 def split(line: str) -> list[str]:
@@ -67,7 +69,7 @@ def arguments(words: Sequence[str], *, read_only: bool = False) -> list[str]:
         raise CliError(
             ExitStatus.REFUSED, f"{' '.join(elsewhere)} does not run within the shell", "Use another terminal"
         )
-    if read_only and path[:1] and path[0] in WRITES:
+    if read_only and path[:1] and path[0] in WRITES and path not in READS:
         raise CliError(
             ExitStatus.REFUSED, f"this shell is read-only: {path[0]} is refused", "Start it without --read-only"
         )

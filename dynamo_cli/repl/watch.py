@@ -34,6 +34,11 @@ class State(NamedTuple):
         """Client addresses of all members."""
         return [node["address"] for node in self.document["nodes"]] if self.document else []
 
+    @property
+    def names(self) -> list[str]:
+        """Names of all members."""
+        return [node["name"] for node in self.document["nodes"]] if self.document else []
+
 
 class Watcher:
     """Asks for DYN.STATUS every INTERVAL_S with a client of its own; `changed` is called after each answer."""

@@ -102,8 +102,14 @@ FOUND_AFTER_S = 3.0
 JOIN_RETRY_S = 0.5
 """An unseated node asks for its seat again after this long."""
 
-MISSED_S = 0.5
-"""A peer that lets requests go unanswered, and then for this long the question whether it is there, is down for me."""
+MISSED_S = 0.2
+"""A peer that lets a request go unanswered, and then for this long the question whether it is there, is down for me.
+
+No disk is asked for that answer. Until then writes that were handed to it end as UNKNOWN: being wrong for a moment, and
+writing to a stand-in, costs less."""
+
+JUST_S = 0.02
+"""Who answered so lately is handed a write without being asked first: a write that is lost on the way is UNKNOWN."""
 
 SUSPECT_AFTER_S = 3.0
 """Three rounds in which nobody needed the peer, and it did not answer: suspect."""
@@ -291,6 +297,12 @@ LOG_KINDS_MAX = 256
 
 LOG_FIELD_CHARS_MAX = 300
 """Characters of one value in a line: a peer's words must not fill the disk."""
+
+FAULT_MS_MAX = 60_000
+"""Longest pause or delay that a person may inject: a slip of the finger must not cost more than a minute."""
+
+FAULT_SKEW_S_MAX = 10 * 365 * 86_400
+"""Farthest that a wall clock may be set wrong, ten years: what broken clocks show (reliability plan, R8)."""
 
 HTTP_REQUEST_BYTES_MAX = 8 * KIB
 HTTP_CONNECTIONS_MAX = 64

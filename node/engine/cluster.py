@@ -111,6 +111,10 @@ class Cluster:
         member = self.members.get(node)
         return member.name if member is not None else node[:8]
 
+    def member_at(self, address: str) -> NodeId | None:
+        """The member that listens for peers at an address, if one says so."""
+        return next((member.id for member in self.members.values() if address_of(member) == address), None)
+
     def health(self, node: NodeId, now: Instant) -> str:
         """up, suspect or down, as this node sees it."""
         return "up" if node == self.config.id else self.peers.health(node, now)

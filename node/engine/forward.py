@@ -1,8 +1,9 @@
 """A write whose receiver may not coordinate it: handed to an owner, or if no owner takes it to a stand-in, once.
 
 Who refuses has committed nothing, so the next one is asked. A forward whose fate is unclear (the link broke, the time
-ran out) is never repeated: a second coordinator would mint a second dot for the same write. This node is itself the
-coordinator of last resort where it is the first stand-in that is left.
+ran out) is never repeated: a second coordinator would mint a second dot for the same write. So nobody is handed a write
+who may not be there: who has not answered anything just now is asked first. This node is itself the coordinator of last
+resort where it is the first stand-in that is left.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from node.engine.operation import Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.write import Write
 from node.storage.port import Refusal
-from node.wire.messages import Forward, Forwarded
+from node.wire.messages import Forward, Forwarded, Ping
 from node.wire.requests import Failed, Result
 
 
 class ForwardOperation(Operation):
-    """One write on its way to a coordinator. `refused` holds who would not, and why."""
+    """One write on its way to a coordinator: `refused` holds who would not, and why.
 
-    __slots__ = ("asker", "refused", "target", "write")
+    `handed` says whether `target` was given the write; `wake_at` is when its patience ends.
+    """
+
+    __slots__ = ("asker", "handed", "refused", "target", "wake_at", "write")
 
     def __init__(self, shared: Shared, write: Write, asker: Asker, refused: dict[NodeId, str]) -> None:
         super().__init__(shared)
@@ -27,11 +31,11 @@ class ForwardOperation(Operation):
         self.asker = asker
         self.refused = refused
         self.target: NodeId | None = None
+        self.handed = False
+        self.wake_at: Instant = 0.0
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Ask the first owner that is up."""
-        patience_s = 2 * self.shared.write_patience.seconds  # its own disk first, then those of others
-        self.shared.timers.set(min(self.write.deadline, now + patience_s), self.ticket)
         self._ask_next(now, out)
 
     def _ask_next(self, now: Instant, out: Outbox) -> None:
@@ -47,16 +51,36 @@ class ForwardOperation(Operation):
                 self.refused[node] = "down"
                 continue
             self.target = node
-            remaining_ms = max(1, int((write.deadline - now) * 1000))
-            out.send(
-                node,
-                Forward(
-                    self.ticket, cluster.epoch, 1, write.key, write.value, write.context, write.cover, write.w,
-                    write.strict, remaining_ms, write.writer,
-                ),
-            )  # fmt: skip
+            self.handed = False
+            self._wait_until(min(write.deadline, now + self.shared.write_patience.seconds))
+            if cluster.peers.has_just_answered(node, now):
+                self._hand_over(now, out)
+            else:
+                out.send(node, Ping(self.ticket))
             return
         self._finish(self._nobody(), out)
+
+    def _wait_until(self, at: Instant) -> None:
+        self.wake_at = at
+        self.shared.timers.set(at, self.ticket)
+
+    def ponged(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """The target is there."""
+        if peer == self.target and not self.handed:
+            self._hand_over(now, out)
+
+    def _hand_over(self, now: Instant, out: Outbox) -> None:
+        assert self.target is not None, "a forward without a target"
+        self.handed = True
+        write = self.write
+        remaining_ms = max(1, int((write.deadline - now) * 1000))
+        out.send(
+            self.target,
+            Forward(
+                self.ticket, self.shared.cluster.epoch, 1, write.key, write.value, write.context, write.cover, write.w,
+                write.strict, remaining_ms, write.writer,
+            ),
+        )  # fmt: skip
 
     def _nobody(self) -> Failed:
         name = self.shared.cluster.name
@@ -81,17 +105,31 @@ class ForwardOperation(Operation):
         self._finish(result if result is not None else unknown(f"{self._target_name} gave no result"), out)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
-        """The coordinator went away with the write in its hands."""
-        if peer == self.target:
+        """The coordinator went away, maybe with the write in its hands."""
+        if peer != self.target:
+            return
+        if self.handed:
             self._finish(unknown(f"forwarded to {self._target_name}, which went down before it answered"), out)
+        else:
+            self.refused[peer] = "down"
+            self._ask_next(now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
-        """Longer than usual: is it there? The deadline: nobody knows."""
+        """Longer than usual: is it there? The deadline: if it has the write, nobody knows."""
         assert self.target is not None, "a forward without a target"
-        if now >= self.write.deadline:
+        if now < self.wake_at:
+            return  # the patience with an earlier target
+        if not self.handed:
+            self.shared.missed(self.target, now, out)
+            self.refused[self.target] = "does not answer"
+            if now >= self.write.deadline:
+                self._finish(self._nobody(), out)
+            else:
+                self._ask_next(now, out)
+        elif now >= self.write.deadline:
             self._finish(unknown(f"forwarded to {self._target_name}, which gave no answer in time"), out)
         else:
-            self.shared.timers.set(self.write.deadline, self.ticket)
+            self._wait_until(self.write.deadline)
             self.shared.missed(self.target, now, out)
 
     @property

@@ -26,7 +26,7 @@ from node.engine.patience import SAMPLED
 from node.engine.rounds import adopt_for
 from node.storage.port import Adopted, Merge, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Fetch, Fetched, Outdated, Replicate, Replicated
+from node.wire.messages import UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated
 from node.wire.requests import Failed, Found
 from node.wire.rows import decode_row, encode_row
 
@@ -139,7 +139,7 @@ class GetOperation(Operation):
         if readable:
             self._heard(self.shared.me, row, self.shared.rounds.of(self.key), now, out)
         else:
-            self._lost(self.shared.me, "row unreadable", now, out)
+            self._lost(self.shared.me, UNREADABLE, now, out)
 
     def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
         """The row of somebody we asked, or why it cannot say. Nobody else's word counts."""
@@ -257,13 +257,18 @@ class GetOperation(Operation):
         self._repair(out)
 
     def _repair(self, out: Outbox) -> None:
-        """Read repair, after the answer: owners whose row lacks something get the merged one. Nobody waits for it."""
-        rows = list(self.rows.values())
-        if self.written_back is not None or all(row == rows[0] for row in rows):
+        """Read repair, after the answer: owners whose row lacks something, or is damaged, get the merged one.
+
+        Nobody waits for it.
+        """
+        rows, failed = list(self.rows.values()), self.tally.failed
+        if self.written_back is not None or (not failed and all(row == rows[0] for row in rows)):
+            return
+        if not self.merged.clock:
             return
         merged, number = encode_row(self.merged), self._round()
         for owner in self.owners:
-            if self.rows.get(owner, merged) == merged:
+            if self.rows.get(owner, merged) == merged and UNREADABLE not in failed.get(owner, ""):
                 continue
             if owner == self.shared.me:
                 out.persist(NO_TICKET, Merge(self.key, merged, self.epoch, round=number))

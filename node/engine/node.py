@@ -71,6 +71,10 @@ TICKET_BITS = 48
 """Of the first ticket: two lives of one node do not meet by chance, and a ticket still fits a 64-bit integer."""
 
 
+ANSWERS = frozenset((Replicated, Fetched, Forwarded, Scanned, Answer, Pong))
+"""Messages that show that what we sent arrived."""
+
+
 class NodeView(NamedTuple):
     """What the runtime needs to know of the engine: for the ready line, peers' greetings and discovery."""
 
@@ -202,7 +206,7 @@ class Node:
                 self.inspector.keys(request, asker, now, out)
 
     def _received(self, event: Received, now: Instant, out: Outbox) -> None:
-        self.cluster.peers.heard(event.peer, now, out)
+        self.cluster.peers.heard(event.peer, now, out, answer=type(event.message) in ANSWERS)
         self._messages[type(event.message)](event.peer, event.message, now, out)
 
     def _persisted(self, event: Persisted, now: Instant, out: Outbox) -> None:
@@ -320,6 +324,9 @@ class Node:
         out.send(peer, Pong(message.rid))
 
     def _ponged(self, peer: NodeId, message: Pong, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.ponged(peer, now, out)
         if self.cluster.peers.answered(peer):
             self.cluster.note(now, out, "peer_heard", node=self.cluster.name(peer))
             self.handoffs.returned(peer, now, out)

@@ -177,6 +177,9 @@ class Operation:
     def forwarded(self, peer: NodeId, message: Forwarded, now: Instant, out: Outbox) -> None:
         """How a forwarded request ended."""
 
+    def ponged(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """A peer answered our question whether it is there."""
+
     def answered(self, peer: NodeId, message: Answer, now: Instant, out: Outbox) -> None:
         """A peer's answer to a question."""
 

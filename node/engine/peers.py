@@ -10,7 +10,7 @@ answer: where a link carries one way only, its gossip still comes, and nothing t
 from __future__ import annotations
 
 from node.core.ids import Instant, NodeId
-from node.core.limits import DOWN_AFTER_S, MISSED_S, SUSPECT_AFTER_S
+from node.core.limits import DOWN_AFTER_S, JUST_S, MISSED_S, SUSPECT_AFTER_S
 from node.engine.outbox import Outbox
 from node.wire.messages import Ping
 
@@ -22,15 +22,17 @@ class Link:
     """A peer we are connected to. `seated`: it had a cluster when it last said so.
 
     `asked_at`: since when a probe is unanswered, None if none is. `missed`: a request of ours is, too.
+    `answered_at`: when the peer last answered anything.
     """
 
-    __slots__ = ("address", "asked_at", "heard_at", "missed", "name", "seated")
+    __slots__ = ("address", "answered_at", "asked_at", "heard_at", "missed", "name", "seated")
 
     def __init__(self, name: str, address: str, seated: bool, now: Instant) -> None:
         self.name = name
         self.address = address
         self.seated = seated
         self.heard_at = now
+        self.answered_at = now
         self.asked_at: Instant | None = None
         self.missed = False
 
@@ -66,13 +68,20 @@ class Peers:
             return "down"
         return "suspect" if link.asked_at is not None and now - link.asked_at > SUSPECT_AFTER_S else "up"
 
-    def heard(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+    def heard(self, peer: NodeId, now: Instant, out: Outbox, *, answer: bool) -> None:
         """A message came. One from a silent peer is a reason to ask it, and no more."""
         link = self.links.get(peer)
         if link is not None:
+            if answer:
+                link.answered_at = now
             if self.silent and peer in self.silent and now - link.heard_at > MISSED_S:
                 out.send(peer, Ping(PROBE))
             link.heard_at = now
+
+    def has_just_answered(self, peer: NodeId, now: Instant) -> bool:
+        """Whether what we send to `peer` gets there, as far as can be known."""
+        link = self.links.get(peer)
+        return link is not None and now - link.answered_at <= JUST_S
 
     def answered(self, peer: NodeId) -> bool:
         """`peer` answered a probe: it is there. Whether that is news."""

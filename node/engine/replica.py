@@ -11,6 +11,7 @@ from node.engine.rounds import adopt_for
 from node.storage.port import Adopted, Merge, Merged, Outcome, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import (
+    UNREADABLE,
     Confirm,
     Confirmed,
     Fetch,
@@ -59,7 +60,7 @@ class Serving(Operation):
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """The row as we hold it."""
         self.end()
-        why = "" if readable else "row unreadable"
+        why = "" if readable else UNREADABLE
         out.send(self.peer, Fetched(self.rid, row, why, self.shared.rounds.of(self.key)))
 
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:

@@ -14,7 +14,7 @@ from node.core.ids import Instant, NodeId
 from node.core.limits import SURVEY_MS_MAX
 from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
-from node.wire.messages import Answer, Ask, Fetch, Fetched
+from node.wire.messages import UNREADABLE, Answer, Ask, Fetch, Fetched
 
 Answers = dict[NodeId, dict[str, object]]
 Heard = Callable[[Answers, Instant, Outbox], None]
@@ -57,7 +57,9 @@ class Survey(Operation):
         self._take(peer, None, now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
-        """Enough waited."""
+        """Enough waited; who has not answered is asked whether it is there."""
+        for node in sorted(self.awaited):
+            self.shared.missed(node, now, out)
         self.end()
         self.heard(self.answers, now, out)
 
@@ -115,7 +117,7 @@ class RowSurvey(Operation):
 
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """Our own row."""
-        self._take(self.shared.me, row if readable else "row unreadable", now, out)
+        self._take(self.shared.me, row if readable else UNREADABLE, now, out)
 
     def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
         """A peer's row."""

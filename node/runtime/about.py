@@ -8,7 +8,6 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from node import __version__
-from node.runtime import clock
 
 if TYPE_CHECKING:
     from node.runtime.metrics import Surroundings
@@ -70,7 +69,7 @@ class About:
 
     def wall_s(self) -> float:
         """Unix time."""
-        return clock.wall_s()
+        return self._server.wall_s()
 
     def surroundings(self) -> Surroundings:
         """What /metrics tells beside the measures."""

@@ -17,6 +17,8 @@ from node.runtime.facts import ServerFacts
 from node.runtime.housekeeping import REDIS_VERSION
 from node.runtime.session import Session
 from node.runtime.slots import Submit
+from node.wire.faults import Order
+from node.wire.replies import Value
 
 __all__ = ["ClientListener", "Submit"]
 
@@ -41,6 +43,7 @@ class ClientListener:
         self.flush = flush
         self.facts = facts
         self.password = password
+        self.faults: Callable[[Order], Value] | None = None  # obeys DYN.FAULT, on a node that takes it
         self.clients_max = clients_max
         self.preauth_s = preauth_s
         self.output_s = output_s

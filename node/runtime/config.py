@@ -327,6 +327,11 @@ def check_exposure(settings: NodeSettings) -> None:
     """Raise StartError if others could reach this node without proving anything (design, section 9)."""
     if is_loopback(settings.listen):
         return
+    if settings.allow_faults:
+        raise StartError(
+            f"--allow-faults lets any client cut, stop and spoil this node, and {settings.listen} can be reached from "
+            "other machines: leave it out, or listen on 127.0.0.1"
+        )
     missing, commands, flags = [], [], []
     if settings.key_file is None and settings.key is None:
         missing.append("a cluster key")

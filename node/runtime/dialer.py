@@ -48,6 +48,7 @@ class Redialer:
         self._rng = rng
         self._targets: dict[str, Target] = {}
         self._own: dict[str, None] = {}  # addresses that turned out to be this node's
+        self._urges = 0  # how often everybody was to be tried at once
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -88,7 +89,11 @@ class Redialer:
                 target.wake.set()
 
     def retry_now(self) -> None:
-        """Try everybody again without waiting: what they refused us for may be over."""
+        """Try everybody again without waiting: what they refused us for may be over.
+
+        An attempt under way began under the old state of things: when it fails, it is repeated at once.
+        """
+        self._urges += 1
         for target in self._targets.values():
             target.wake.set()
 
@@ -105,6 +110,7 @@ class Redialer:
         loop = asyncio.get_running_loop()
         pause_s = DIAL_BACKOFF_S_MIN
         while True:
+            urges = self._urges
             if not self._linked(target):
                 failure, over = await self._once(target)
                 if failure != OK and failure != target.failure:
@@ -114,6 +120,9 @@ class Redialer:
                     self._own[target.address] = None
                     self._targets.pop(target.address, None)
                     return
+                if failure != OK and urges != self._urges:
+                    pause_s = DIAL_BACKOFF_S_MIN
+                    continue
             since = loop.time()
             while self._linked(target):
                 target.wake.clear()

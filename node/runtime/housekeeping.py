@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from node.core.limits import AUTH_ATTEMPTS_MAX, WRITER_BYTES_MAX
-from node.runtime.auth import USER, delay_s
-from node.wire import catalog
+from node.runtime.auth import USER, delay_s, is_loopback
+from node.wire import catalog, faults
 from node.wire.commands import Entry, wrong_arity
 from node.wire.glob import matcher
 from node.wire.replies import OK, ErrorReply, Status, Value, Verbatim
@@ -285,6 +285,16 @@ def _help(session: Session, words: Words) -> Value:
     return catalog.help_lines(words[1:])
 
 
+def _fault(session: Session, words: Words) -> Value:
+    obey = session.listener.faults
+    if obey is None:
+        return ErrorReply("ERR", "this node takes no faults: start it with dyn node start --allow-faults")
+    if not is_loopback(session.address.rpartition(":")[0].strip("[]")):
+        return ErrorReply("DENIED", "DYN.FAULT is taken from this machine's own clients only")
+    order = faults.parse(words)
+    return order if isinstance(order, ErrorReply) else obey(order)
+
+
 _ANSWERS: Final[dict[str, Answer]] = {
     "PING": _ping,
     "ECHO": _echo,
@@ -300,4 +310,5 @@ _ANSWERS: Final[dict[str, Answer]] = {
     "DBSIZE": _dbsize,
     "TIME": _time,
     "HELP": _help,
+    "DYN.FAULT": _fault,
 }

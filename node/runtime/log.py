@@ -43,6 +43,7 @@ WORDS: Final[dict[str, str]] = {
     "message-not-sent": "a message to {peer} cannot be sent: {detail}",
     "discovery-failed": "cannot look for nodes on the network ({why}); --join HOST:PEERPORT works without",
     "storage-stopped": "the disk failed and nothing more is stored until a restart: {why}",
+    "fault": "obeys DYN.FAULT {order}",
     "epoch-redrawn": "writes go on under a new dot epoch: {why}",
     "key-made": "made a cluster key for this user in {file}",
     "loop": "the event loop says: {message}",
@@ -64,6 +65,7 @@ WARNINGS: Final = frozenset(
         "peer-broke-protocol",
         "message-not-sent",
         "discovery-failed",
+        "fault",
         "loop",
         "exception",
     )

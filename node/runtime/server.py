@@ -36,16 +36,23 @@ from node.runtime.clients import ClientListener
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.discovery import Announcement, Discovery, is_anywhere, outward_address
 from node.runtime.driver import Driver
+from node.runtime.faulty import FaultyNetwork
 from node.runtime.http import HttpListener
 from node.runtime.keys import SecretFileError, default_key_file, obtain_cluster_key, read_cluster_key, read_password
-from node.runtime.links import join_address
+from node.runtime.links import Link, join_address
 from node.runtime.log import Log
 from node.runtime.measures import Measures
 from node.runtime.notify import notify
 from node.runtime.store import Store
+from node.runtime.switches import Switches
 from node.runtime.transport import PeerTransport
 from node.storage.port import HintTotals
 from node.wire.handshake import Hello
+
+TURN_S = 0.0005
+"""How long one of a node's two busy threads keeps the interpreter while the other one waits for it. The storage thread
+gives it up at every row that it writes; at Python's 5 ms it then waited for the loop longer than for the disk.
+"""
 
 
 class Ready(NamedTuple):
@@ -114,7 +121,8 @@ class Server:
         self.settings = settings
         self.store = store
         self.began = began
-        self.log = Log(sys.stderr, clock.wall_s, monotonic, as_json=settings.log_format == "json")
+        self.switches: Switches | None = None
+        self.log = Log(sys.stderr, self.wall_s, monotonic, as_json=settings.log_format == "json")
         self.config = node_config(settings, store)
         self._key = key
         self._password = password
@@ -157,6 +165,7 @@ class Server:
             storage=self.store.figures,
             queues=self.queue_lengths,
         )
+        network = FaultyNetwork(self.node.cluster.member_at, Random(token_bytes(16))) if self.store.switch else None
         self.transport = PeerTransport(
             cluster=self.settings.cluster,
             cluster_key=self._key,
@@ -164,10 +173,14 @@ class Server:
             on_events=self._happened,
             on_fact=fact,
             rng=Random(token_bytes(16)),
+            link=network.link if network else Link,
         )
+        if network is not None:
+            self.switches = Switches(self.node, self.transport, network, self.store, self.loop, fact)
         self.driver = Driver(self.node, self.store, self.transport, self.measures, fact, self._changed)
         self.about = About(self)
         self.clients = ClientListener(self.driver.submit, self.driver.nudge, self.about, password=self._password)
+        self.clients.faults = self.switches.obey if self.switches else None
         self.http = HttpListener(self.driver.submit, self.about.metrics)
         self.discovery = Discovery(self._announcement, self.driver.happened, fact)
 
@@ -220,6 +233,7 @@ class Server:
         if self._tell_ready is not None and self._listening and self.node.view().seated:
             tell, self._tell_ready = self._tell_ready, None
             settle_memory()
+            sys.setswitchinterval(TURN_S)
             tell(self._readiness())
             notify(os.environ, "READY=1", f"STATUS=node {self.config.name} of cluster {self.config.cluster}")
 
@@ -252,6 +266,10 @@ class Server:
 
     def _at(self, port: int) -> str:
         return join_address(self.settings.listen, port)
+
+    def wall_s(self) -> float:
+        """Unix time in seconds, as this node believes it to be."""
+        return clock.wall_s() + (self.switches.skew_s if self.switches else 0.0)
 
     @property
     def peers_up(self) -> int:

@@ -7,6 +7,7 @@ start that means another node is refused, in a sentence that says which side is 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from secrets import token_bytes
 from typing import Final, NoReturn
@@ -16,6 +17,7 @@ import msgspec
 from node.core.ids import NodeId
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.disk import DiskThread
+from node.runtime.faulty_disk import DiskSwitch
 from node.storage.errors import StorageError
 from node.storage.port import HintTotals, Identity, Outcome, Refused, SaveState, StorageStopped, Totals, Write
 from node.storage.sqlite import SqliteStorage
@@ -32,13 +34,14 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
 
 
 class Store:
-    """An open store. `start` and `stop` its thread; `close` releases the file."""
+    """An open store. `start` and `stop` its thread; `close` releases the file. `switch`: its disk may be broken."""
 
-    def __init__(self, storage: SqliteStorage, owner: Owner) -> None:
+    def __init__(self, storage: SqliteStorage, owner: Owner, switch: DiskSwitch | None = None) -> None:
         self.identity: Identity = storage.identity
         self.name = owner.name
         self.state = storage.load_state()
         self.redrawn = storage.redrawn
+        self.switch = switch
         self.fetch_many = storage.fetch_many
         self.scan = storage.scan
         self.owed = storage.owed
@@ -52,12 +55,16 @@ class Store:
     @classmethod
     def open(cls, settings: NodeSettings) -> Store:
         """Open, or create, what the settings name. StartError if it cannot be used, or is somebody else's."""
+        switch = DiskSwitch() if settings.allow_faults else None
+        connection = switch.connection if switch is not None else sqlite3.Connection
         try:
-            storage = SqliteStorage.open(settings.data_dir, durability=settings.durability, entropy=token_bytes)
+            storage = SqliteStorage.open(
+                settings.data_dir, durability=settings.durability, entropy=token_bytes, connection=connection
+            )
         except StorageError as error:
             raise StartError(error.message, error.hint) from None
         try:
-            return cls(storage, claim(storage, settings))
+            return cls(storage, claim(storage, settings), switch)
         except BaseException:
             storage.close()
             raise

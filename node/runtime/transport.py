@@ -25,7 +25,7 @@ from node.core.ids import NodeId
 from node.core.limits import DIAL_S_MAX, HALF_OPEN_MAX, LINGER_S_MAX, PEERS_MAX
 from node.engine.events import Event, PeerDown, PeerUp, Stranger
 from node.runtime.dialer import Redialer
-from node.runtime.links import Link, State, join_address, split_address
+from node.runtime.links import Hub, Link, State, join_address, split_address
 from node.wire.handshake import NONCE_BYTES, Acceptor, Dialer, Foreign, Hello, Outcome, Rejected, derive_keys, judge
 from node.wire.link import Goodbye, Moved
 from node.wire.messages import Message
@@ -34,6 +34,8 @@ CLOSE_S = 0.5
 """What peers get at a clean stop to take what is queued for them."""
 
 ANYWHERE = ("", "0.0.0.0", "::")
+
+MakeLink = Callable[[Hub, Dialer | Acceptor, Hello, str | None], Link]
 
 
 class Peer:
@@ -50,7 +52,8 @@ class PeerTransport:
     """The peer port of one node.
 
     `hello` says what this node is now (its `life` must differ at every start); call `refresh`, or `send`, after a
-    change. `on_events` gets the events of one read; `on_fact` gets (kind, fields).
+    change. `on_events` gets the events of one read; `on_fact` gets (kind, fields). `link` makes the links: another
+    class is for nodes that may be given faults (`faulty`).
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class PeerTransport:
         on_events: Callable[[list[Event]], None],
         on_fact: Callable[[str, dict[str, object]], None],
         rng: Random,
+        link: MakeLink = Link,
     ) -> None:
         self.pending: list[Event] = []
         self._cluster = cluster
@@ -69,6 +73,7 @@ class PeerTransport:
         self._hello = hello
         self._on_events = on_events
         self._on_fact = on_fact
+        self._link = link
         self._told = hello().cluster_id
         self._peers: dict[NodeId, Peer] = {}
         self._half_open: dict[Link, None] = {}
@@ -121,6 +126,10 @@ class PeerTransport:
             self._judge(peer, entry, own)
         self._dialer.retry_now()
         self._flush_soon()
+
+    def retry_now(self) -> None:
+        """Dial everybody without a link again, at once: the network is another one now."""
+        self._dialer.retry_now()
 
     def is_linked(self, peer: NodeId) -> bool:
         """Whether `peer` has a link."""
@@ -300,7 +309,7 @@ class PeerTransport:
 
     def _accepted(self) -> Link:
         own = self._hello()
-        return Link(self, Acceptor(self._keys, self._cluster, own, token_bytes(NONCE_BYTES)), own, None)
+        return self._link(self, Acceptor(self._keys, self._cluster, own, token_bytes(NONCE_BYTES)), own, None)
 
     async def _attempt(self, address: str) -> Outcome:
         """Dial once. Raises OSError, or TimeoutError after DIAL_S_MAX without a connection."""
@@ -310,7 +319,7 @@ class PeerTransport:
         def dialled() -> Link:
             own = self._hello()
             opening = Dialer(self._keys, self._cluster, own, token_bytes(NONCE_BYTES))
-            return Link(self, opening, own, address)
+            return self._link(self, opening, own, address)
 
         async with asyncio.timeout(DIAL_S_MAX):
             _, link = await loop.create_connection(dialled, host, port)

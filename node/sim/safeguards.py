@@ -10,7 +10,7 @@ from enum import Enum
 
 from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
-from node.storage.port import Adopt, Advance, Merge, Merged, Outcome, Reap, Write
+from node.storage.port import Adopt, Advance, Handed, HandOver, Merge, Merged, Outcome, Reap, Write
 from node.storage.records import Record
 from node.wire.messages import Confirm, Confirmed, Message, Replicated
 from node.wire.requests import Failed, Result
@@ -33,6 +33,8 @@ class Safeguard(Enum):
     ROUNDS_REFUSE = "a row that was read before a reap is not merged after it"
     REAP_COMPARES = "a reap drops nothing but the very tombstone that was confirmed"
     UNKNOWN_IS_SAID = "a write that may take effect is not called unavailable"
+    HINT_UNTIL_ACK = "a hint goes, and its row with it, only when the owner has the row"
+    HANDED_AS_IT_IS = "a row that changed while it was handed over is handed over again"
 
 
 class ReusingStorage(SimStorage):
@@ -59,11 +61,19 @@ class ForgettingStorage(SimStorage):
         return record is not None
 
 
-def storage_class(off: Safeguard | None) -> type[SimStorage]:
-    """Return what stands under a node with the safeguard off."""
-    if off is Safeguard.FRESH_BIRTH:
-        return ReusingStorage
-    return ForgettingStorage if off is Safeguard.REAP_COMPARES else SimStorage
+class HastyStorage(SimStorage):
+    """A store that lets a row go whatever has become of it since (HANDED_AS_IT_IS)."""
+
+    def _hand_over(self, write: HandOver, record: Record | None) -> Handed:
+        return super()._hand_over(write if record is None else write._replace(row=record.data), record)
+
+
+STORAGE = {
+    Safeguard.FRESH_BIRTH: ReusingStorage,
+    Safeguard.HANDED_AS_IT_IS: HastyStorage,
+    Safeguard.REAP_COMPARES: ForgettingStorage,
+}
+"""The stores of runs that go without one of these."""
 
 
 def confirmed_by_nobody(message: Message, off: Safeguard | None) -> Confirmed | None:

@@ -31,11 +31,11 @@ from node.sim.host import Host
 from node.sim.links import Links
 from node.sim.marks import Marks
 from node.sim.network import Arrival, Network, NetworkOptions
-from node.sim.safeguards import Safeguard, blind, confirmed_by_nobody, gloss, storage_class
+from node.sim.safeguards import STORAGE, Safeguard, blind, confirmed_by_nobody, gloss
 from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Reaped, Refusal, Refused, SaveState, Write
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
-from node.wire.messages import Confirmed, Forward, Forwarded, Message, Replicate, Seal
+from node.wire.messages import Confirmed, Forward, Forwarded, Message, Replicate, Replicated, Seal
 from node.wire.requests import Request, Result
 from node.wire.rows import decode_row
 
@@ -94,7 +94,8 @@ class World:
         return Host(self, index, config, self._storage(config, rng), self.stream(f"{name}/disk"))
 
     def _storage(self, config: NodeConfig, rng: Random) -> SimStorage:
-        return storage_class(self.off)(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
+        kind = STORAGE.get(self.off, SimStorage) if self.off is not None else SimStorage
+        return kind(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
 
     # Starting --------------------------------------------------------------------------------------------------
 
@@ -202,6 +203,8 @@ class World:
             if unasked is not None:
                 for other in self.hosts:
                     host.give(Received(other.id, unasked))
+            if self.off is Safeguard.HINT_UNTIL_ACK and isinstance(message, Replicate) and handed_over(host, message):
+                host.give(Received(target.id, Replicated(message.rid, True, None, "")))
             self._schedule(self.network.send(host.index, target.index, self.agenda.now, link, message))
 
     def _schedule(self, arrivals: Sequence[Arrival]) -> None:
@@ -230,7 +233,7 @@ class World:
             asked_by = host.node.shared.pending.get(message.rid)
             marks.hit("strict write-back", isinstance(asked_by, GetOperation))
             marks.hit("stand-in asked", bool(message.hint_for))
-            marks.hit("hint delivered", isinstance(asked_by, HandoffOperation))
+            marks.hit("hint delivered", handed_over(host, message))
             marks.hit("read repair", message.rid == NO_TICKET)
         elif isinstance(message, Confirmed):
             marks.hit("confirmation refused", bool(message.refused or message.differ))
@@ -358,3 +361,9 @@ class World:
         for host in self.hosts:
             host.paused_until = host.slow_until = host.full_until = self.agenda.now
         self.calm()
+
+
+def handed_over(host: Host, message: Replicate) -> bool:
+    """Whether it is a hint's row on its way to who lacked it."""
+    assert host.node is not None, "a message of a node that is down"
+    return isinstance(host.node.shared.pending.get(message.rid), HandoffOperation)

@@ -24,7 +24,7 @@ READ_BUSY_S_MAX = 0.1
 SQLITE_MIN = (3, 38)
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
     """Open or create the file for writing, in WAL mode, under synchronous=EXTRA: the caller lowers it when all is set.
 
     Created under FULL, a power cut may bring back the journal of the creation and roll back the whole file.
@@ -35,8 +35,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
         if not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, cached_statements=32, timeout=BUSY_MS_MAX / 1000
-        )
+            path, isolation_level=None, check_same_thread=False, cached_statements=32, timeout=BUSY_MS_MAX / 1000,
+            factory=factory,
+        )  # fmt: skip
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"{path} cannot be opened: {error}") from error
     try:

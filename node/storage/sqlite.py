@@ -87,16 +87,17 @@ class SqliteStorage:
 
     @classmethod
     def open(
-        cls, directory: Path, *, node_id: str | None = None, durability: str = FULL, entropy: Entropy = os.urandom
-    ) -> SqliteStorage:
+        cls, directory: Path, *, node_id: str | None = None, durability: str = FULL, entropy: Entropy = os.urandom,
+        connection: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> SqliteStorage:  # fmt: skip
         """Open or create the store in `directory`. `node_id` None takes what the file says, or draws one.
 
-        Raises StorageError: one sentence that says why not.
+        `connection` writes: another class for disks that are told to fail. StorageError: a sentence that says why not.
         """
         directories.prepare(directory)
         lock = directories.DirectoryLock.take(directory)
         try:
-            writer = opening.open_writer(directory / FILE)
+            writer = opening.open_writer(directory / FILE, connection)
         except BaseException:
             lock.release()
             raise

@@ -309,7 +309,6 @@ _PARSERS: Final[dict[str, Parse]] = {
     "DYN.REPAIR": _later("this version repairs replicas when they are read, and only then"),
     "DYN.BACKUP": _later("this version makes no backups; stop the node and copy its data directory"),
     "DYN.TRACE": _later("this version keeps no traces"),
-    "DYN.FAULT": _later("this version injects no faults"),
 }
 _LENIENT: Final = {"SET": ARGUMENTS_MAX}
 """Commands whose parser looks at surplus words itself, because they deserve more than "wrong number"."""

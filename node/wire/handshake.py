@@ -114,6 +114,9 @@ class _Refusal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
 _open_decoder: Final = msgspec.msgpack.Decoder(_Open)
 _answer_decoder: Final[msgspec.msgpack.Decoder[_Reply | _Refusal]] = msgspec.msgpack.Decoder(_Reply | _Refusal)
 _finish_decoder: Final = msgspec.msgpack.Decoder(_Finish)
+_any_decoder: Final[msgspec.msgpack.Decoder[_Open | _Reply | _Finish | _Refusal]] = msgspec.msgpack.Decoder(
+    _Open | _Reply | _Finish | _Refusal
+)
 
 
 class Keys(NamedTuple):
@@ -253,6 +256,17 @@ def decode_hello(data: bytes) -> Hello:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RemoteWireError("malformed hello", str(error)) from error
     return hello
+
+
+def claimed_id(payload: bytes | memoryview) -> str:
+    """The node id that a frame of an opening claims, "" if it names none. Proves nothing: for switches of tests."""
+    try:
+        message = _decoded(payload, _any_decoder)
+        if isinstance(message, _Open):
+            return message.node_id
+        return "" if isinstance(message, _Refusal) else decode_hello(message.hello).node_id
+    except RemoteWireError:
+        return ""
 
 
 def peer_id(hello: Hello) -> NodeId:

@@ -53,6 +53,10 @@ class Fetch(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     round: int = 0
 
 
+UNREADABLE = "row unreadable"
+"""Why a node cannot tell its row: it failed its checksum. The merged row of the others heals it."""
+
+
 class Fetched(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
     """This row, or None for nothing. `refused`: we cannot say (another epoch, unreadable row); it is no evidence.
 

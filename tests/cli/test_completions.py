@@ -35,7 +35,7 @@ def node() -> Iterator[FakeNode]:
         prefix = words[words.index(b"PREFIX") + 1]
         return [b"0", [key for key in KEYS[1] if key.startswith(prefix)]]
 
-    ring = {"members": [{"address": "127.0.0.1:7701"}, {"address": "127.0.0.1:7702"}]}
+    ring = {"members": [{"name": "n1", "address": "127.0.0.1:7701"}, {"name": "n2", "address": "127.0.0.1:7702"}]}
     with fake_node(DYN_KEYS=keys, DYN_RING=ring) as made:
         yield made
 
@@ -63,6 +63,8 @@ CASES = [
     ("key explain ca", {"cart:1042"}),
     ("completion z", {"zsh"}),
     ("help ex", {"exit-codes"}),
+    ("fault cut ", {"n1", "n2"}),
+    ("fault disk n1 f", {"full"}),
     ("ring show x", set()),
 ]
 """What is typed after `dyn `, and what is offered."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 from typing import Any
 
 import pytest
 
+from node.core.limits import DOWN_AFTER_S
 from node.engine.events import PeerUp
 from node.runtime import transport
 from tests.helpers.peers import Host, Run, exchange, hosts, ping, until
@@ -216,6 +218,22 @@ def test_seats_in_different_clusters_part_before_a_word_of_them_is_read(run: Run
             await until(lambda: a.strangers() and b.strangers() and not a.linked(b) and not b.linked(a))
             assert a.pings(b) == b.pings(a) == []
             assert a.ups(b) == b.ups(a) == ["PeerUp", "PeerDown"]
+
+    run(main())
+
+
+def test_a_link_that_sends_into_the_void_is_given_up_when_its_peer_counts_as_down(run: Run) -> None:
+    """TCP alone would try for a quarter of an hour, less and less often, and be late when a cut is over."""
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2)) as (a, b):
+            a.transport.dial(b.address)
+            await until(lambda: a.linked(b) and b.linked(a))
+            for host in (a, b):
+                [link] = host.transport._all
+                assert link._transport is not None
+                sock = link._transport.get_extra_info("socket")
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == DOWN_AFTER_S * 1000
 
     run(main())
 

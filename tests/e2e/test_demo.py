@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dynamo_cli.demo.cuts import cut, heal
+from dynamo_cli.demo.processes import DemoCluster, DemoNode, asking, places
+from dynamo_cli.store import document
 from tests.helpers.cluster import eventually
-from tests.helpers.demo import Demo
+from tests.helpers.demo import Demo, free_base
 
 TOUR_S = 90
 """A tour takes a few seconds; this is for a machine that does much else."""
@@ -25,7 +30,7 @@ def test_the_tour_holds_what_it_shows(tmp_path: Path) -> None:
     last = out.splitlines()[-1]
     found = re.fullmatch(r"tour: (\d+) scenes, (\d+) checks, all ok in ([\d.]+) s", last)
     assert found, last
-    assert int(found[1]) == len(re.findall(r"^--- \d+\. .* -+$", out, re.MULTILINE)) == 9
+    assert int(found[1]) == len(re.findall(r"^--- \d+\. .* -+$", out, re.MULTILINE)) == 11
     assert int(found[2]) == len(re.findall(r"^  ok  ", out, re.MULTILINE))
     assert "\x1b" not in out + err
     assert "Traceback" not in out + err
@@ -96,3 +101,33 @@ def test_a_reader_who_leaves_ends_the_tour(tmp_path: Path) -> None:
         assert process.wait(TOUR_S) == 141, err
         assert "Traceback" not in err
         demo.gone()
+
+
+def test_the_demos_network_can_be_cut_in_two_and_healed(tmp_path: Path) -> None:
+    """From outside with `dyn fault`, and by its own hand, also while one of its nodes does not run."""
+    demo = DemoCluster(tmp_path, places(3, free_base(3)), os.environ)
+    try:
+        demo.start(lambda ready, count: None)
+        one, two, three = demo
+        cut(demo, [one], [two, three])
+        listed = {node.name: faults_of(node) for node in demo}
+        assert {name: len(found) for name, found in listed.items()} == {"n1": 2, "n2": 1, "n3": 1}
+        assert listed["n2"] == [{"kind": "cut", "a": "n1", "b": "n2"}]
+        two.kill()
+        heal(demo)
+        assert faults_of(one) == faults_of(three) == []
+        cut(demo, [one, three], [two])
+        assert len(faults_of(one)) == len(faults_of(three)) == 1
+        demo.restart(two)
+        assert faults_of(two) == []
+        heal(demo)
+        eventually(lambda: all(demo.view(node) for node in demo), "all to see all up")
+    finally:
+        demo.close()
+
+
+def faults_of(node: DemoNode) -> list[dict[str, Any]]:
+    """What is in force at a node."""
+    with asking(node) as client:
+        found: list[dict[str, Any]] = document(client, "FAULT", "LIST")["faults"]
+    return found

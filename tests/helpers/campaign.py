@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TypeVar
 
+T = TypeVar("T")
 LONG = os.environ.get("DYN_LONG", "") not in ("", "0")
 
 
-def scale(short: int, long: int) -> int:
+def scale(short: T, long: T) -> T:
     """Return `short`, or `long` when the longer campaigns are switched on."""
     return long if LONG else short

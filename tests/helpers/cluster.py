@@ -74,8 +74,8 @@ class ReplyError(Exception):
 class Connection:
     """A blocking RESP2 connection to one node."""
 
-    def __init__(self, port: int, *, timeout_s: float = 10.0) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout_s)
+    def __init__(self, port: int, *, timeout_s: float = 10.0, host: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection((host, port), timeout_s)
         self._reader = hiredis.Reader()
 
     def __call__(self, *words: bytes | str | int) -> Any:
@@ -89,6 +89,10 @@ class Connection:
         if isinstance(reply, hiredis.ReplyError):
             raise ReplyError(str(reply))
         return reply
+
+    def timeout(self, seconds: float) -> None:
+        """Wait so long for each answer from now on."""
+        self._socket.settimeout(seconds)
 
     def close(self) -> None:
         """Hang up."""

@@ -12,6 +12,8 @@ import uvloop
 
 from node.core.ids import NodeId
 from node.engine.events import Event, PeerDown, PeerUp, Received, Stranger
+from node.runtime.faulty import FaultyNetwork
+from node.runtime.links import Link
 from node.runtime.transport import PeerTransport
 from node.wire.handshake import Hello
 from node.wire.messages import Ping
@@ -33,11 +35,15 @@ async def until(condition: Callable[[], object], what: str = "", seconds: float 
 
 
 class Host:
-    """A transport and its ears. `number` gives the node id: a smaller number is a smaller id."""
+    """A transport and its ears. `number` gives the node id: a smaller number is a smaller id.
+
+    `faulty`: its links obey `network`; `found` says who listens where.
+    """
 
     def __init__(
-        self, number: int, *, cluster: str = "c", key: bytes = KEY, cluster_id: str = "", port: int = 0
-    ) -> None:
+        self, number: int, *, cluster: str = "c", key: bytes = KEY, cluster_id: str = "", port: int = 0,
+        faulty: bool = False,
+    ) -> None:  # fmt: skip
         self.id = NodeId(f"{number:032x}")
         self.cluster_id, self.members, self.sealed = cluster_id, 0, False
         self.life = f"life-{id(self)}"
@@ -46,6 +52,8 @@ class Host:
         self.events: list[Event] = []
         self.batches: list[int] = []
         self.facts: list[tuple[str, dict[str, object]]] = []
+        self.found: dict[str, NodeId] = {}
+        self.network = FaultyNetwork(self.found.get, Random(number))
         self.transport = PeerTransport(
             cluster=cluster,
             cluster_key=key,
@@ -53,6 +61,7 @@ class Host:
             on_events=self.heard,
             on_fact=lambda kind, fields: self.facts.append((kind, fields)),
             rng=Random(number),
+            link=self.network.link if faulty else Link,
         )
 
     @property

@@ -24,6 +24,8 @@ FIRES = {
     Safeguard.ROUNDS_REFUSE: "5 no resurrection",
     Safeguard.REAP_COMPARES: "1 no loss",
     Safeguard.UNKNOWN_IS_SAID: "9 honesty",
+    Safeguard.HINT_UNTIL_ACK: "1 no loss",
+    Safeguard.HANDED_AS_IT_IS: "8 durable",
 }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from node.core.limits import HOPS_MAX, MISSED_S, PATIENCE_MS_FIRST
 from node.storage.port import Advance, Refusal, Refused
-from node.wire.messages import Forward, Forwarded, Replicate, Replicated
+from node.wire.messages import Forward, Forwarded, Ping, Pong, Replicate, Replicated
 from node.wire.requests import Failed, Put, Written
-from tests.helpers.engine import EPOCH, KEY, Engine
+from tests.helpers.engine import EPOCH, KEY, Engine, node_id
 
 DONE = Written(b"", (), 2, False, 1)
 
@@ -109,13 +109,41 @@ def test_the_deadline_is_unknown() -> None:
 def test_a_coordinator_that_is_not_there_is_not_waited_for_until_the_deadline() -> None:
     """It answers neither the forward nor the question: unknown, and soon."""
     engine, ticket, name, _ = start()
-    engine.pass_time(2 * PATIENCE_MS_FIRST / 1000 + 0.02)
+    engine.pass_time(PATIENCE_MS_FIRST / 1000 + 0.02)
     assert ticket not in engine.replies
     engine.pass_time(MISSED_S + 0.01)
     result = engine.replies[ticket]
     assert isinstance(result, Failed)
     assert result.code == "UNKNOWN"
     assert name in result.text
+
+
+def test_who_has_not_answered_lately_is_asked_before_it_is_handed_a_write() -> None:
+    """What is lost on the way would be unknown; who does not even answer costs a moment, and the next one is asked."""
+    engine = Engine(nodes=5)
+    engine.now += 1.0
+    ticket = engine.ask(Put(engine.key_owned_by_others(), b"v", cover=True))
+    (first,) = pinged(engine)
+    assert forwards(engine) == []
+    engine.clear()
+    engine.pass_time(PATIENCE_MS_FIRST / 1000 + 0.02)
+    (second,) = [name for name in pinged(engine, ticket=True) if name != first]
+    assert forwards(engine) == []
+    rid = next(m.rid for m in engine.out.sends[node_id(second)] if isinstance(m, Ping) and m.rid)
+    engine.receive(first, Pong(rid))
+    assert forwards(engine) == [], "it had its chance"
+    engine.receive(second, Pong(rid))
+    ((name, forward),) = forwards(engine)
+    assert name == second
+    engine.receive(second, Forwarded(forward.rid, "", DONE))
+    assert engine.replies[ticket] == DONE
+
+
+def pinged(engine: Engine, *, ticket: bool = True) -> list[str]:
+    """Who was asked whether it is there, for the sake of a write."""
+    names = ("n2", "n3", "n4", "n5")
+    asked = {name: engine.out.sends.get(node_id(name), []) for name in names}
+    return [name for name in names if any(isinstance(m, Ping) and bool(m.rid) is ticket for m in asked[name])]
 
 
 def forward_to(engine: Engine, key: bytes, *, hops: int = 1, strict: bool = False) -> None:

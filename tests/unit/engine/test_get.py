@@ -7,7 +7,7 @@ from node.core.limits import PATIENCE_MS_FIRST
 from node.core.row import EMPTY, Actor
 from node.core.version import advance, merge
 from node.storage.port import Merge
-from node.wire.messages import Fetch, Fetched, Replicate, Replicated
+from node.wire.messages import UNREADABLE, Fetch, Fetched, Replicate, Replicated
 from node.wire.requests import Failed, Found, Get
 from node.wire.rows import encode_row
 from tests.helpers.engine import EPOCH, KEY, Engine, node_id, row_of
@@ -91,6 +91,21 @@ def test_an_unreadable_row_is_neither_value_nor_absence() -> None:
     assert ticket not in engine.replies
     answer(engine, "n3", row_of(b"v"))
     assert found(engine, ticket) == [b"v"]
+    assert [w.row for _, w in engine.out.persists if isinstance(w, Merge)] == [encode_row(row_of(b"v"))], "healed"
+
+
+def test_a_row_that_a_peer_cannot_read_is_healed() -> None:
+    """By what the others hold, after the answer; where nothing is known there is nothing to heal with."""
+    for row in (row_of(b"v"), None):
+        engine = Engine()
+        ticket = engine.ask(Get(KEY))
+        engine.load(row)
+        (first,) = [name for name in ("n2", "n3") if engine.sent(name)]
+        answer(engine, first, refused=UNREADABLE)
+        answer(engine, "n3" if first == "n2" else "n2", row)
+        assert ticket in engine.replies
+        sent = [m.row for m in engine.sent(first) if isinstance(m, Replicate)]
+        assert sent == ([] if row is None else [encode_row(row)])
 
 
 def test_too_few_owners_is_unavailable() -> None:

@@ -189,3 +189,15 @@ def test_every_setting_has_a_variable_and_a_line(tmp_path: Path, option: Option)
     by_line = load(tmp_path, f'{option.field.replace("_", "-")} = "{word}"')
     assert by_variable == by_line
     assert by_line != load_settings(environ=HOME, cwd=tmp_path / "elsewhere")
+
+
+def test_faults_are_for_loopback_alone(tmp_path: Path) -> None:
+    """Key and password do not change that: whoever is let in could break the node."""
+    assert load(tmp_path, listen="::1", allow_faults=True).allow_faults
+    environ = {"DYN_KEY": "k" * 32, "DYN_PASSWORD": "s3cret"}
+    with pytest.raises(StartError) as caught:
+        load(tmp_path, listen="192.0.2.7", allow_faults=True, environ=environ)
+    assert str(caught.value) == (
+        "--allow-faults lets any client cut, stop and spoil this node, and 192.0.2.7 can be reached from other "
+        "machines: leave it out, or listen on 127.0.0.1"
+    )

@@ -127,3 +127,33 @@ def test_so_many_addresses_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
         await d.redialer.close()
 
     asyncio.run(main())
+
+
+def test_an_attempt_that_was_under_way_when_everybody_was_urged_is_repeated_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It began before what it was refused for was over."""
+    monkeypatch.setattr(dialer, "DIAL_BACKOFF_S_MIN", 60.0)
+    monkeypatch.setattr(dialer, "DIAL_BACKOFF_S_MAX", 60.0)
+
+    async def main() -> None:
+        release = asyncio.Event()
+        attempts: list[str] = []
+
+        async def attempt(address: str) -> Outcome:
+            attempts.append(address)
+            await release.wait()
+            return Rejected(Reason.MALFORMED, "it hung up")
+
+        redialer = Redialer(attempt, lambda _: False, lambda *_: None, Random(1))
+        redialer.keep("h:1")
+        await until(lambda: len(attempts) == 1)
+        redialer.retry_now()
+        release.set()
+        await until(lambda: len(attempts) == 2)
+        for _ in range(10):
+            await asyncio.sleep(0.002)
+        assert len(attempts) == 2, "once for each urging"
+        await redialer.close()
+
+    asyncio.run(main())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from node.sim.__main__ import main
@@ -26,10 +28,13 @@ def test_a_campaign_sums_up(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_violation_names_the_seed_and_the_way_back(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--seeds", "1-2", "--ops", "100", "--off", "CONTEXT_LIMITS"]) == 1
+    assert main(["--seeds", "1-5", "--ops", "100", "--off", "CONTEXT_LIMITS"]) == 1
     out = capsys.readouterr().out
     assert "VIOLATED" in out
-    assert "replay: python -m node.sim --seed 1 --ops 100 --off CONTEXT_LIMITS --trace 400" in out
+    failed = re.findall(r"^seed (\d+)$", out, re.MULTILINE)
+    assert failed
+    for seed in failed:
+        assert f"replay: python -m node.sim --seed {seed} --ops 100 --off CONTEXT_LIMITS --trace 400" in out
 
 
 def test_a_batch_ends_by_the_clock(capsys: pytest.CaptureFixture[str]) -> None:

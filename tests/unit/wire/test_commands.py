@@ -138,7 +138,6 @@ def test_requests(line: str, want: list[Request]) -> None:
         ("DYN.REPAIR", "NOTSUPPORTED", []),
         ("DYN.BACKUP /x", "NOTSUPPORTED", []),
         ("DYN.TRACE", "NOTSUPPORTED", []),
-        ("DYN.FAULT HEAL", "NOTSUPPORTED", []),
         ("MEMORY DOCTOR x", "NOTSUPPORTED", []),
     ],
 )

@@ -20,6 +20,7 @@ from node.wire.handshake import (
     Outcome,
     Reason,
     Rejected,
+    claimed_id,
     decode_hello,
     derive_keys,
     hkdf,
@@ -260,3 +261,16 @@ def test_words_about_the_link() -> None:
 def test_other_words_are_malformed(data: bytes) -> None:
     with pytest.raises(RemoteWireError):
         decode_link(data)
+
+
+def test_every_frame_of_an_opening_says_whom_it_claims_to_be_from() -> None:
+    d, a = dialer(), acceptor()
+    reply, _ = a.receive(d.first)
+    assert reply is not None
+    finish, _ = d.receive(reply)
+    assert finish is not None
+    assert [claimed_id(frame) for frame in (d.first, reply, finish)] == [A.node_id, B.node_id, A.node_id]
+    refusal, _ = acceptor(cluster="d").receive(dialer().first)
+    assert refusal is not None
+    for frame in (refusal, b"", b"\x00", finish[:-1], b"\x07noise"):
+        assert claimed_id(frame) == ""
