@@ -199,10 +199,15 @@ def _check_confirm(message: messages.Confirm) -> None:
 def _check_confirmed(message: messages.Confirmed) -> None:
     _number("reap round", message.round, 0, 2**63 - 1)
     _length("keys", message.differ, REAP_KEYS)
+    _length("reason", message.refused, WORDS_BYTES_MAX)
 
 
 def _check_bury(message: messages.Bury) -> None:
     _check_digests(message.rows)
+
+
+def _check_buried(message: messages.Buried) -> None:
+    _length("reason", message.refused, WORDS_BYTES_MAX)
 
 
 def _check_digests(rows: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -279,4 +284,5 @@ _CHECKERS: Final[dict[type, Callable[[Any], None]]] = {
     messages.Confirm: _check_confirm,
     messages.Confirmed: _check_confirmed,
     messages.Bury: _check_bury,
+    messages.Buried: _check_buried,
 }
