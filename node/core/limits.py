@@ -85,6 +85,9 @@ reap makes the messages that are just then on their way to its partition be sent
 REAP_KEYS = 256
 """Tombstones one look takes on, and the next one waits until these are done or given up."""
 
+REAP_PAUSE_S = 0.1
+"""… or for so long, where more pages follow: a page costs a millisecond of everybody's time."""
+
 REAP_ANSWER_S = 5.0
 """A member that was asked and has said nothing for this long is asked again."""
 

@@ -340,7 +340,7 @@ class Node:
 
     def _outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(message.rid)
-        if operation is None or not operation.outdated(peer, message, now, out):
+        if self.cluster.seated and (operation is None or not operation.outdated(peer, message, now, out)):
             RepeatOperation(self.shared, peer, message).start(out)
 
     def _confirmed(self, peer: NodeId, message: Confirmed, now: Instant, out: Outbox) -> None:

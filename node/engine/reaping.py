@@ -44,7 +44,7 @@ What is kept in memory is one page of keys at most; nothing here need survive a 
 from __future__ import annotations
 
 from node.core.ids import Instant, NodeId, partition_of
-from node.core.limits import REAP_ANSWER_S, REAP_INTERVAL_S, REAP_KEYS, REAP_TURNS
+from node.core.limits import REAP_ANSWER_S, REAP_INTERVAL_S, REAP_KEYS, REAP_PAUSE_S, REAP_TURNS
 from node.engine.operation import NO_TICKET, Operation, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Adopt, Adopted, Merge, Outcome, Reap, Reaped
@@ -89,6 +89,12 @@ class Reaper:
                 self.open[partition] = operation = RoundOperation(self.shared, self, partition, rows)
                 operation.start(now, out)
         self._pass += after is None
+        self.hurry(now)
+
+    def hurry(self, now: Instant) -> None:
+        """Go on soon, if this page is done with and more follow."""
+        if self._after and not self.open:
+            self._look_at = min(self._look_at, now + REAP_PAUSE_S)
 
     def _is_my_turn(self, partition: int) -> bool:
         preference = self.shared.cluster.preference_of(partition)
@@ -225,6 +231,7 @@ class RoundOperation(Operation):
     def _end(self, now: Instant, out: Outbox) -> None:
         self.end()
         del self.reaper.open[self.partition]
+        self.reaper.hurry(now)
         if self.reaped:
             self.shared.cluster.note(now, out, "reaped", rows=self.reaped, partition=self.partition, round=self.round)
 

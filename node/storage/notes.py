@@ -24,6 +24,7 @@ class Notes:
         self.hints = Hints(connection)
         self.tombstones = Tombstones(connection)
         self.rounds = rounds
+        self._saved = rounds
 
     def mark(self) -> tuple[Mark, int, Rounds]:
         """Return what `reset` needs to come back to this moment."""
@@ -32,6 +33,7 @@ class Notes:
     def reset(self, mark: tuple[Mark, int, Rounds]) -> None:
         """The transaction was rolled back."""
         hints, tombstones, self.rounds = mark
+        self._saved = self.rounds
         self.hints.reset(hints)
         self.tombstones.reset(tombstones)
 
@@ -55,12 +57,15 @@ class Notes:
         dropped = record is not None and not write.keep and not self.hints.kept_for(write.key)
         return Handed(done=True, dropped=dropped), dropped
 
+    def save(self) -> None:
+        """Write what the transaction changed of the rounds: once, however many partitions went on."""
+        if self.rounds is not self._saved:
+            tables.save_state(self._connection, STATE_ROUNDS, self.rounds.to_bytes())
+            self._saved = self.rounds
+
     def _adopt(self, write: Adopt, records: Mapping[bytes, Record], *, any_aside: bool) -> Outcome:
         connection = self._connection
-        rounds, outcome = adopt_round(
+        self.rounds, outcome = adopt_round(
             write, self.rounds, records.get, lambda key: any_aside and tables.is_aside(connection, key)
         )
-        if rounds is not self.rounds:
-            tables.save_state(connection, STATE_ROUNDS, rounds.to_bytes())
-            self.rounds = rounds
         return outcome

@@ -280,6 +280,7 @@ class SqliteStorage:
             if write.owed is not None and not isinstance(outcome, Refused):
                 self._notes.hints.add(key, len(after.data), write.owed)
         self._write(changed)
+        self._notes.save()
         if names.epochs is not epochs:
             self._identity = self._identity._replace(epochs=names.epochs)
             identities.save(self._writer, self._identity)
