@@ -134,7 +134,11 @@ class Node:
             TombstonesHere: self._tombstones,
             Measured: self._measured,
         }
-        self._messages: dict[type, Callable[..., None]] = {
+        self._messages = self._message_handlers()
+
+    def _message_handlers(self) -> dict[type, Callable[..., None]]:
+        """Who takes which message."""
+        return {
             Replicated: self._replicated,
             Replicate: self._replicate,
             Fetch: self._fetch,
