@@ -65,6 +65,7 @@ class Reaper:
         self._look_at: Instant = 0.0
         self._after = b""
         self._pass = 0
+        self._gone = 0
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Every REAP_INTERVAL_S: go on with what is open, or look for more."""
@@ -89,9 +90,18 @@ class Reaper:
                 self.open[partition] = operation = RoundOperation(self.shared, self, partition, rows)
                 operation.start(now, out)
         self._pass += after is None
-        self.hurry(now)
+        self._hurry(now)
 
-    def hurry(self, now: Instant) -> None:
+    def ended(self, partition: int, gone: int, now: Instant, out: Outbox) -> None:
+        """A round ended, with so many of our tombstones gone. What came of a page is told in one line."""
+        del self.open[partition]
+        self._gone += gone
+        if not self.open and self._gone:
+            out.fact("reaped", rows=self._gone)
+            self._gone = 0
+        self._hurry(now)
+
+    def _hurry(self, now: Instant) -> None:
         """Go on soon, if this page is done with and more follow."""
         if self._after and not self.open:
             self._look_at = min(self._look_at, now + REAP_PAUSE_S)
@@ -230,10 +240,7 @@ class RoundOperation(Operation):
 
     def _end(self, now: Instant, out: Outbox) -> None:
         self.end()
-        del self.reaper.open[self.partition]
-        self.reaper.hurry(now)
-        if self.reaped:
-            self.shared.cluster.note(now, out, "reaped", rows=self.reaped, partition=self.partition, round=self.round)
+        self.reaper.ended(self.partition, self.reaped, now, out)
 
 
 class EvenOperation(Operation):

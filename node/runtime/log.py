@@ -33,7 +33,7 @@ WORDS: Final[dict[str, str]] = {
     "peer_silent": "{node} does not answer: down for this node",
     "peer_heard": "{node} answers again",
     "hints_delivered": "{node} has got what it had missed: {rows} rows",
-    "reaped": "{rows} tombstones of partition {partition} are gone: every member confirmed (round {round})",
+    "reaped": "{rows} tombstones are gone: every member confirmed",
     "dial-failed": "no link to {address}: {why}",
     "dial-refused": "does not dial {address}: {why}",
     "peer-rejected": "turned {address} away: {why}",

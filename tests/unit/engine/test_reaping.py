@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from node.core.ids import partition_of
-from node.core.limits import REAP_ANSWER_S, REAP_INTERVAL_S, REAP_TURNS
+from node.core.limits import REAP_ANSWER_S, REAP_INTERVAL_S, REAP_KEYS, REAP_PAUSE_S, REAP_TURNS
 from node.core.row import Row
 from node.engine.documents import held_up
 from node.engine.events import Persisted, TombstonesHere
@@ -107,7 +107,34 @@ def test_our_copy_goes_last_and_nothing_goes_before_all_confirmed() -> None:
     assert write == Reap(*ROWS[0])
     engine.step(Persisted([(ticket, Reaped(True))]))
     assert not engine.node.reaper.open
-    assert engine.node.cluster.events[-1]["kind"] == "reaped"
+    (fact,) = [fact for fact in engine.out.facts if fact.kind == "reaped"]
+    assert fact.fields == {"rows": 1}
+
+
+def test_where_pages_follow_the_next_look_comes_soon() -> None:
+    driver = Driver((KEY, DEAD))
+    engine = driver.engine
+    ((ticket, _),) = driver.writes(Adopt)
+    engine.step(Persisted([(ticket, Refused(Refusal.DISK_FULL, ""))]))
+    engine.wait(REAP_INTERVAL_S + 0.1)
+    ((look, _, limit),) = engine.out.tombstones
+    assert limit == REAP_KEYS
+    engine.clear()
+    engine.step(TombstonesHere(look, (), b"\x01" * 8))
+    engine.wait(REAP_PAUSE_S + 0.01)
+    ((_, after, _),) = engine.out.tombstones
+    assert after == b"\x01" * 8
+
+
+def test_a_disk_that_says_nothing_is_asked_another_time() -> None:
+    engine = Engine()
+    engine.wait(REAP_INTERVAL_S + 0.1)
+    assert len(engine.out.tombstones) == 1
+    engine.wait(REAP_INTERVAL_S + 0.1)
+    assert len(engine.out.tombstones) == 1, "not while it reads"
+    engine.wait(REAP_ANSWER_S)
+    engine.wait(REAP_INTERVAL_S + 0.1)
+    assert len(engine.out.tombstones) == 2
 
 
 def test_a_member_whose_disk_takes_no_changes_is_told_again() -> None:
