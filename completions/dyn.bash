@@ -5,11 +5,11 @@ _dyn_subcommands() {
     list=""
     case "$1" in
         "") list="demo shell get put del merge keys bench help version completion cluster ring node fault key" ;;
-        "cluster") list="status hints views" ;;
+        "cluster") list="status hints views repair" ;;
         "ring") list="show owner" ;;
         "node") list="start" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
-        "key") list="explain" ;;
+        "key") list="explain repair" ;;
     esac
 }
 
@@ -57,6 +57,7 @@ _dyn_arguments() {
         "fault skew") list="names none" ;;
         "fault disk") list="names full,error,ok" ;;
         "key explain") list="keys" ;;
+        "key repair") list="keys" ;;
     esac
 }
 
@@ -72,6 +73,7 @@ _dyn_options() {
         "keys") list="--limit --siblings -0 --null" ;;
         "bench") list="--op --reads --clients --pipeline --size --keys --duration --count --seed --fill" ;;
         "cluster status") list="--check --wait --for" ;;
+        "cluster repair") list="--check --wait" ;;
         "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --allow-faults" ;;
         "fault skew") list="--behind" ;;
     esac

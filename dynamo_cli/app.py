@@ -21,7 +21,9 @@ from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Options
 
-MODULES = ("start", "demo", "shell", "values", "merge", "keys", "cluster", "ring", "node", "fault", "bench", "help")
+MODULES = (
+    "start", "demo", "shell", "values", "merge", "keys", "cluster", "repair", "ring", "node", "fault", "bench", "help",
+)  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
 for _module in MODULES:

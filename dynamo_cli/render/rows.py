@@ -102,6 +102,19 @@ def explain_rows(document: Document) -> Rows:
     return names, rows
 
 
+def repair_rows(document: Document) -> Rows:
+    """dyn.repair/v1: one row."""
+    names = ("node", "running", "compared", "total", "differing", "repaired", "failed", "left_out", "took_s")
+    left_out = [peer["node"] for peer in document["left_out"]]
+    return names, [tuple(_cell(left_out if name == "left_out" else document[name]) for name in names)]
+
+
+def key_repair_rows(document: Document) -> Rows:
+    """dyn.repair.key/v1: a row an owner."""
+    names = ("node", "found", "repaired", "note")
+    return names, [tuple(_cell(owner[name]) for name in names) for owner in document["owners"]]
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""

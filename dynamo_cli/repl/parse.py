@@ -69,9 +69,10 @@ def arguments(words: Sequence[str], *, read_only: bool = False) -> list[str]:
         raise CliError(
             ExitStatus.REFUSED, f"{' '.join(elsewhere)} does not run within the shell", "Use another terminal"
         )
-    if read_only and path[:1] and path[0] in WRITES and path not in READS:
+    writes = path[:1] and (path[0] in WRITES or path[-1] == "repair")
+    if read_only and writes and path not in READS:
         raise CliError(
-            ExitStatus.REFUSED, f"this shell is read-only: {path[0]} is refused", "Start it without --read-only"
+            ExitStatus.REFUSED, f"this shell is read-only: {' '.join(path)} is refused", "Start it without --read-only"
         )
     spec = find(path) if path else None
     if spec is None:

@@ -286,6 +286,72 @@ EVENTS_MAX = 1000
 STOP_S_MAX = 3.5
 """How long a clean stop waits for requests in flight: a little more than the default deadline of a request."""
 
+# Trees and repair -------------------------------------------------------------------------------------
+
+TREE_DIGEST_BYTES = 16
+"""Of a row, a leaf, a span: with 10^9 rows two of them are equal by chance once in 10^20 years of comparing."""
+
+TREE_LEAF_BITS = 18
+"""The hash space in 262,144 leaves, 4 MiB of memory whatever Q is: 1,024 a partition for Q = 256, 64 for Q = 4,096."""
+
+TREE_CHUNK_BITS = 8
+"""Leaves are marked, saved and rescanned by the 1,024: one partition of the default Q."""
+
+TREE_FANOUT_BITS = 5
+"""How many levels a question about a span goes down: 32 digests, half a kilobyte."""
+
+TREE_SPANS_MAX = 128
+"""Spans of one question about trees …"""
+
+TREE_DIGESTS_MAX = 1024
+"""… and digests of one answer: 16 KiB, and at most as many leaves to hash as 128 partitions have (2 ms)."""
+
+TREE_SLICE_ROWS = 512
+"""Rows that one slice of a rescan reads, a leaf more at most: 3 ms in which no write is stored."""
+
+TREE_IDLE_S = 1.0
+"""An idle storage thread looks this often whether readers found damage that it should set aside."""
+
+TREE_SAVE_S = 10.0
+"""Without a write for so long, the trees that changed are saved: 16 KiB for each 1,024 leaves."""
+
+LEAF_PAGE_ROWS = 256
+"""Keys of one leaf in one message; a store of a million rows has four a leaf."""
+
+LEAF_PAGE_BYTES = 32 * KIB
+"""… and their bytes: half of what one differing key in a million may cost on the wire."""
+
+EXCHANGE_INTERVAL_S = 2.0
+"""Between two exchanges of trees, give or take half of it by lot. In a cluster of five one takes in all partitions that
+two nodes share, so a pass over everything takes 8 s and costs 600 bytes a second."""
+
+EXCHANGE_AGAIN_S = 0.05
+"""The same in a pass that somebody asked for, or after an exchange that stopped at EXCHANGE_KEYS_MAX."""
+
+COMPARE_AGAIN_S = 0.5
+"""After so long, leaves that differed are compared once more: a write takes some milliseconds from owner to owner."""
+
+EXCHANGE_SILENCE_S = 3.0
+"""An exchange whose peer says nothing for so long is given up; the next one costs only what still differs."""
+
+EXCHANGE_KEYS_MAX = 1000
+"""Keys that one exchange repairs: then others get their turn."""
+
+EXCHANGES_SERVED_MAX = 16
+"""Questions about trees that a node answers at a time; a further one is told to come again."""
+
+REPAIRS_MAX = 8
+"""Keys of one exchange in flight …"""
+
+REPAIR_BYTES_MAX = 4 * MIB
+"""… and the bytes of their rows, as both sides told them; a larger row goes alone."""
+
+REPAIR_S_MAX = 3.0
+"""How long an exchange waits for one key. It is then left for the next pass."""
+
+REPAIR_WAIT_S = 2.0
+"""How long DYN.REPAIR waits for the end of the pass before it tells how far it is."""
+
 # Figures and logs -------------------------------------------------------------------------------------
 
 LATENCY_WINDOW_S = 10.0
@@ -325,3 +391,9 @@ assert KEY_BYTES_MAX <= PREAUTH_BULK_BYTES_MAX
 assert VALUE_BYTES_CEILING < COMMAND_BYTES_MAX <= BULK_BYTES_MAX < 2**31
 assert COMMAND_BYTES_MAX < INPUT_BYTES_MAX
 assert AUTH_DELAY_S * 2**AUTH_ATTEMPTS_MAX < PREAUTH_S_MAX, "the last refusal comes before the deadline"
+assert TREE_SPANS_MAX <= TREE_DIGESTS_MAX and 1 << TREE_FANOUT_BITS <= TREE_DIGESTS_MAX
+assert TREE_CHUNK_BITS + TREE_FANOUT_BITS <= TREE_LEAF_BITS
+assert PARTITIONS_MAX <= 1 << TREE_LEAF_BITS, "a partition has a leaf"
+assert REPAIRS_MAX < EXCHANGE_KEYS_MAX and LEAF_PAGE_ROWS <= SCAN_LIMIT_MAX
+assert REPAIR_BYTES_MAX * 2 < PEER_QUEUE_BYTES_MAX
+assert EXCHANGE_AGAIN_S < EXCHANGE_INTERVAL_S

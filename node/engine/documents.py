@@ -11,6 +11,7 @@ from node.core.row import EMPTY, Row
 from node.core.version import merge, own_clock
 from node.engine.cluster import Cluster
 from node.engine.operation import Shared
+from node.engine.repair import KeyReport
 from node.engine.survey import Answers
 from node.wire.clocks import Namer
 from node.wire.errors import RemoteWireError
@@ -105,7 +106,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
         "tombstones": tombstones,
         "hints": sum(count for answer in answers.values() if isinstance(count := answer.get("hints"), int)),
         "transfers": 0,
-        "repair": {"last_pass_s_ago": None, "divergent": None},
+        "repair": repair_of(answers),
         "views_agree": views_agree(answers),
     }
 
@@ -253,6 +254,39 @@ def explain_document(shared: Shared, key: bytes, rows: dict[NodeId, bytes | str 
         "repairs": [],
         "survives": [],
     }
+
+
+def key_repair_document(shared: Shared, key: bytes, report: KeyReport) -> Document:
+    """DYN.REPAIR key: what each owner held, and what was done about it."""
+    cluster = shared.cluster
+    text, encoding = as_text(key)
+    owners = [
+        {
+            "node": cluster.name(owner),
+            "found": report.found.get(owner),
+            "repaired": owner in report.repaired,
+            "note": report.failed.get(owner, ""),
+        }
+        for owner in cluster.owners(key)
+    ]
+    return {
+        "schema": "dyn.repair.key/v1",
+        "key": text,
+        "enc": encoding,
+        "partition": partition_of(key, cluster.partitions),
+        "differed": report.differed,
+        "owners": owners,
+    }
+
+
+def repair_of(answers: Answers) -> Document:
+    """What the nodes say of their passes, together: the oldest full one, and the keys that all of them found."""
+    said = [repair for answer in answers.values() if isinstance(repair := answer.get("repair"), dict)]
+    ages = [age for repair in said if isinstance(age := repair.get("last_pass_s_ago"), int | float)]
+    found = [count for repair in said if isinstance(count := repair.get("divergent"), int)]
+    if not said or len(ages) < len(said):
+        return {"last_pass_s_ago": None, "divergent": None}
+    return {"last_pass_s_ago": max(ages), "divergent": sum(found)}
 
 
 def _decoded(rows: dict[NodeId, bytes | str | None]) -> tuple[dict[NodeId, Row], dict[NodeId, str]]:

@@ -97,6 +97,13 @@ class TombstonesHere(msgspec.Struct, frozen=True, gc=False):
     after: bytes | None
 
 
+class Digested(msgspec.Struct, frozen=True, gc=False):
+    """A `digest` effect came back: for every prefix its digests put together, b"" while they are not known."""
+
+    ticket: int
+    digests: tuple[bytes, ...]
+
+
 class Measured(msgspec.Struct, frozen=True, gc=False):
     """The runtime's own figures, JSON-ready, for status and stats: answer to a `measure` effect."""
 
@@ -110,5 +117,5 @@ class Reached(msgspec.Struct, frozen=True, gc=False):
 
 Event = (
     Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | OwedHere
-    | TombstonesHere | Measured | Reached
+    | TombstonesHere | Digested | Measured | Reached
 )  # fmt: skip

@@ -9,11 +9,13 @@ import msgspec
 from node.core.ids import Instant, NodeId
 from node.core.limits import EVENTS_MAX, EXPLAIN_NODES_MAX
 from node.engine import documents
+from node.engine.antientropy import AntiEntropy
 from node.engine.documents import Document
 from node.engine.intake import Intake
 from node.engine.listing import KeysOperation
 from node.engine.operation import Asker, Operation, Shared
 from node.engine.outbox import Outbox
+from node.engine.repair import KeyReport, RepairKey
 from node.engine.survey import Answers, AnswerStatus, RowSurvey, Survey
 from node.engine.unsealed import QUESTION
 from node.wire import requests
@@ -33,9 +35,10 @@ EMPTY_DOCUMENTS: dict[str, Document] = {
 class Inspector:
     """Answers Inspect and Keys requests, and peers' questions."""
 
-    def __init__(self, shared: Shared, intake: Intake) -> None:
+    def __init__(self, shared: Shared, intake: Intake, antientropy: AntiEntropy) -> None:
         self.shared = shared
         self.intake = intake
+        self.antientropy = antientropy
         self._documents: dict[str, Callable[[Inspect, Asker, Instant, Outbox], None]] = {
             "ring": self._ring,
             "status": self._status,
@@ -44,6 +47,7 @@ class Inspector:
             "stats": self._stats,
             "events": self._events,
             "explain": self._explain,
+            "repair": self._repair,
         }
 
     def document(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
@@ -130,6 +134,22 @@ class Inspector:
 
         nodes = self.shared.cluster.preference_list(key)[:EXPLAIN_NODES_MAX]
         RowSurvey(self.shared, heard).start(key, nodes, request.timeout_ms, now, out)
+
+    def _repair(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        key = request.key
+        if not key:
+            self.antientropy.ask(asker, request.timeout_ms / 1000, now, out)
+            return
+        failed = self.intake.refusal(key, request.timeout_ms)
+        if failed is not None:
+            asker.answer(failed, out)
+            return
+
+        def repaired(report: KeyReport, then: Instant, effects: Outbox) -> None:
+            _tell(asker, documents.key_repair_document(self.shared, key, report), effects)
+
+        owners = self.shared.cluster.owners(key)
+        RepairKey(self.shared, key, owners, repaired).start(request.timeout_ms / 1000, now, out)
 
 
 class StatsOperation(Operation):

@@ -70,7 +70,7 @@ class KeysOperation(Operation):
             else:
                 out.send(owner, Scan(self.ticket, cluster.epoch, self.partition, self.after, limit))
 
-    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """Our own page."""
         self._take(self.shared.me, items, more, out)
 

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from node.core.ids import Instant, NodeId
 from node.core.rounds import STATE_ROUNDS, read_rounds
+from node.engine.antientropy import AntiEntropy
 from node.engine.cluster import Cluster
 from node.engine.config import NodeConfig
 from node.engine.events import (
     Asked,
     Candidate,
+    Digested,
     Event,
     Loaded,
     Measured,
@@ -38,13 +40,15 @@ from node.engine.operation import Asker, Shared
 from node.engine.outbox import Outbox
 from node.engine.reaping import Reaper
 from node.engine.replica import other_epoch, serve_fetch, serve_replicate, serve_scan
-from node.engine.rounds import RepeatOperation, serve_bury, serve_confirm
+from node.engine.rounds import serve_confirm
 from node.engine.seats import DECISION_TICKET, Seats
 from node.engine.timers import Timers
 from node.storage.port import Adopted, Identity, Saved
 from node.wire.messages import (
     Answer,
     Ask,
+    AskLeaf,
+    AskTrees,
     Buried,
     Bury,
     Confirm,
@@ -55,6 +59,7 @@ from node.wire.messages import (
     Forwarded,
     Gossip,
     Join,
+    LeafTold,
     Outdated,
     Ping,
     Pong,
@@ -63,6 +68,7 @@ from node.wire.messages import (
     Scan,
     Scanned,
     Seal,
+    TreesTold,
     Wait,
 )
 from node.wire.requests import Get, Inspect, Keys, Put
@@ -115,7 +121,8 @@ class Node:
         self.seats = Seats(self.cluster, entropy)
         self.gossiper = Gossiper(self.cluster, self.seats, rng)
         self.intake = Intake(self.shared, self.seats)
-        self.inspector = Inspector(self.shared, self.intake)
+        self.antientropy = AntiEntropy(self.shared, rng)
+        self.inspector = Inspector(self.shared, self.intake, self.antientropy)
         self.handoffs = Handoffs(self.shared)
         self.shared.waits_because = self.handoffs.waits_because
         self.reaper = Reaper(self.shared)
@@ -131,7 +138,8 @@ class Node:
             Candidate: self._candidate,
             ScannedHere: self._scanned,
             OwedHere: self._owed,
-            TombstonesHere: self._tombstones,
+            TombstonesHere: self.reaper.read,
+            Digested: self._digested,
             Measured: self._measured,
         }
         self._messages = self._message_handlers()
@@ -147,6 +155,10 @@ class Node:
             Forwarded: self._forwarded,
             Scan: self._scan,
             Scanned: self._page_arrived,
+            AskTrees: self._ask_trees,
+            TreesTold: self._trees_told,
+            AskLeaf: self._ask_leaf,
+            LeafTold: self._leaf_told,
             Ask: self._ask,
             Answer: self._answered,
             Gossip: self.gossiper.gossiped,
@@ -155,11 +167,11 @@ class Node:
             Seal: self._seal,
             Ping: self._ping,
             Pong: self._ponged,
-            Outdated: self._outdated,
+            Outdated: self.reaper.outdated,
             Confirm: self._confirm,
-            Confirmed: self._confirmed,
-            Bury: self._bury,
-            Buried: self._buried,
+            Confirmed: self.reaper.confirmed,
+            Bury: self.reaper.bury,
+            Buried: self.reaper.buried,
         }
 
     # The seam ----------------------------------------------------------------------------------------------
@@ -167,6 +179,7 @@ class Node:
     def start(self, now: Instant, out: Outbox) -> None:
         """Begin: called once, before the first event."""
         self.gossiper.start(now, out)
+        self.antientropy.start(now)
         if not self.cluster.seated:
             self.seats.start(now, out)
 
@@ -176,7 +189,7 @@ class Node:
 
     def next_deadline(self) -> Instant:
         """When the node wants `Reached`, if nothing else happens before."""
-        at = self.gossiper.next_at
+        at = min(self.gossiper.next_at, self.antientropy.next_at)
         for other in (self.timers.next_deadline(), self.seats.next_deadline(), self.cluster.peers.check_at):
             if other is not None and other < at:
                 at = other
@@ -233,17 +246,17 @@ class Node:
     def _scanned(self, event: ScannedHere, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(event.ticket)
         if operation is not None:
-            operation.scanned(event.items, event.more, out)
+            operation.scanned(event.items, event.more, now, out)
+
+    def _digested(self, event: Digested, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(event.ticket)
+        if operation is not None:
+            operation.digested(event.digests, now, out)
 
     def _owed(self, event: OwedHere, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(event.ticket)
         if operation is not None:
             operation.owed(event.items, event.after, now, out)
-
-    def _tombstones(self, event: TombstonesHere, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(event.ticket)
-        if operation is not None:
-            operation.tombstones(event.items, event.after, now, out)
 
     def _measured(self, event: Measured, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(event.ticket)
@@ -278,10 +291,13 @@ class Node:
             self._given_up(peer, now, out)
         self.handoffs.tick(now, out)
         self.reaper.tick(now, out)
+        self.antientropy.tick(now, out)
 
     # Messages: requests of peers ---------------------------------------------------------------------------
 
-    def _same_ring(self, peer: NodeId, message: Replicate | Fetch | Scan | Forward | Confirm, out: Outbox) -> bool:
+    def _same_ring(
+        self, peer: NodeId, message: Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf, out: Outbox
+    ) -> bool:
         """Whether the sender decided under our ring; if not it is refused, and the two compare rings."""
         if message.epoch == self.cluster.epoch and self.cluster.seated:
             return True
@@ -301,6 +317,14 @@ class Node:
         if self._same_ring(peer, message, out):
             serve_scan(self.shared, peer, message, out)
 
+    def _ask_trees(self, peer: NodeId, message: AskTrees, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            self.antientropy.trees_asked(peer, message, out)
+
+    def _ask_leaf(self, peer: NodeId, message: AskLeaf, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            self.antientropy.leaf_asked(peer, message, out)
+
     def _forward(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
             self.intake.forwarded_here(peer, message, now, out)
@@ -308,9 +332,6 @@ class Node:
     def _confirm(self, peer: NodeId, message: Confirm, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
             serve_confirm(self.shared, peer, message, out)
-
-    def _bury(self, peer: NodeId, message: Bury, now: Instant, out: Outbox) -> None:
-        serve_bury(self.shared, peer, message, out)
 
     def _ask(self, peer: NodeId, message: Ask, now: Instant, out: Outbox) -> None:
         self.inspector.asked(peer, message, now, out)
@@ -342,21 +363,6 @@ class Node:
         if operation is not None:
             operation.replicated(peer, message, now, out)
 
-    def _outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if self.cluster.seated and (operation is None or not operation.outdated(peer, message, now, out)):
-            RepeatOperation(self.shared, peer, message).start(out)
-
-    def _confirmed(self, peer: NodeId, message: Confirmed, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.confirmed_by(peer, message, now, out)
-
-    def _buried(self, peer: NodeId, message: Buried, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.buried_by(peer, message, now, out)
-
     def _fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
         operation = self.shared.pending.get(message.rid)
         if operation is not None:
@@ -376,3 +382,13 @@ class Node:
         operation = self.shared.pending.get(message.rid)
         if operation is not None:
             operation.page_arrived(peer, message, now, out)
+
+    def _trees_told(self, peer: NodeId, message: TreesTold, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.trees_told(peer, message, now, out)
+
+    def _leaf_told(self, peer: NodeId, message: LeafTold, now: Instant, out: Outbox) -> None:
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.leaf_told(peer, message, now, out)

@@ -15,7 +15,18 @@ from node.engine.outbox import Outbox
 from node.engine.patience import Patience
 from node.engine.write import Write
 from node.storage.port import Outcome
-from node.wire.messages import Answer, Buried, Confirmed, Fetched, Forwarded, Outdated, Replicated, Scanned
+from node.wire.messages import (
+    Answer,
+    Buried,
+    Confirmed,
+    Fetched,
+    Forwarded,
+    LeafTold,
+    Outdated,
+    Replicated,
+    Scanned,
+    TreesTold,
+)
 from node.wire.requests import Failed, Result
 
 if TYPE_CHECKING:
@@ -64,7 +75,7 @@ class Shared:
     """
 
     __slots__ = (
-        "cluster", "coordinate", "durable", "me", "owing", "pending", "read_patience", "rounds", "timers",
+        "cluster", "coordinate", "durable", "me", "owing", "pending", "read_patience", "repair", "rounds", "timers",
         "value_bytes_max", "waits_because", "wall_offset_s", "write_patience", "_last_ticket",
     )  # fmt: skip
 
@@ -92,6 +103,7 @@ class Shared:
         self.write_patience = Patience()
         self.owing: dict[NodeId, None] = {}
         self.rounds = Rounds()
+        self.repair: Callable[[Instant], dict[str, object]] = lambda now: {}
         self._last_ticket = first_ticket
 
     def enter(self, operation: Operation) -> int:
@@ -152,8 +164,11 @@ class Operation:
     ) -> None:
         """A page of local tombstones."""
 
-    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """A page of local rows."""
+
+    def digested(self, digests: tuple[bytes, ...], now: Instant, out: Outbox) -> None:
+        """What our own trees say."""
 
     def measured(self, figures: dict[str, object], now: Instant, out: Outbox) -> None:
         """The runtime's figures."""
@@ -185,6 +200,12 @@ class Operation:
 
     def page_arrived(self, peer: NodeId, message: Scanned, now: Instant, out: Outbox) -> None:
         """A peer's page of rows."""
+
+    def trees_told(self, peer: NodeId, message: TreesTold, now: Instant, out: Outbox) -> None:
+        """What a peer's trees say."""
+
+    def leaf_told(self, peer: NodeId, message: LeafTold, now: Instant, out: Outbox) -> None:
+        """What a peer holds in a leaf."""
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The link to a peer is gone, and with it what was on its way."""

@@ -45,11 +45,13 @@ from __future__ import annotations
 
 from node.core.ids import Instant, NodeId, partition_of
 from node.core.limits import REAP_ANSWER_S, REAP_INTERVAL_S, REAP_KEYS, REAP_PAUSE_S, REAP_TURNS
+from node.engine.events import TombstonesHere
 from node.engine.operation import NO_TICKET, Operation, Shared
 from node.engine.outbox import Outbox
+from node.engine.rounds import RepeatOperation, serve_bury
 from node.storage.port import Adopt, Adopted, Merge, Outcome, Reap, Reaped
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Buried, Bury, Confirm, Confirmed, Replicate, Replicated
+from node.wire.messages import Buried, Bury, Confirm, Confirmed, Outdated, Replicate, Replicated
 from node.wire.rows import decode_row, row_digest
 
 Rows = tuple[tuple[bytes, bytes], ...]
@@ -91,6 +93,36 @@ class Reaper:
                 operation.start(now, out)
         self._pass += after is None
         self._hurry(now)
+
+    # What comes of it: events and messages that go to an operation, or begin one ---------------------------------
+
+    def read(self, event: TombstonesHere, now: Instant, out: Outbox) -> None:
+        """Our disk gave a page."""
+        operation = self.shared.pending.get(event.ticket)
+        if operation is not None:
+            operation.tombstones(event.items, event.after, now, out)
+
+    def confirmed(self, peer: NodeId, message: Confirmed, now: Instant, out: Outbox) -> None:
+        """A member's word."""
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.confirmed_by(peer, message, now, out)
+
+    def buried(self, peer: NodeId, message: Buried, now: Instant, out: Outbox) -> None:
+        """A member dropped what it was told to."""
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:
+            operation.buried_by(peer, message, now, out)
+
+    def bury(self, peer: NodeId, message: Bury, now: Instant, out: Outbox) -> None:
+        """We are told to drop."""
+        serve_bury(self.shared, peer, message, out)
+
+    def outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> None:
+        """A row of ours was refused: whoever sent it may know what to do, else it is read again and repeated."""
+        operation = self.shared.pending.get(message.rid)
+        if self.shared.cluster.seated and (operation is None or not operation.outdated(peer, message, now, out)):
+            RepeatOperation(self.shared, peer, message).start(out)
 
     def ended(self, partition: int, gone: int, now: Instant, out: Outbox) -> None:
         """A round ended, with so many of our tombstones gone. What came of a page is told in one line."""

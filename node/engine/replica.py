@@ -12,17 +12,21 @@ from node.storage.port import Adopted, Merge, Merged, Outcome, Owed, Refusal, Re
 from node.wire.errors import RemoteWireError
 from node.wire.messages import (
     UNREADABLE,
+    AskLeaf,
+    AskTrees,
     Confirm,
     Confirmed,
     Fetch,
     Fetched,
     Forward,
     Forwarded,
+    LeafTold,
     Outdated,
     Replicate,
     Replicated,
     Scan,
     Scanned,
+    TreesTold,
 )
 from node.wire.rows import decode_row, encode_row, trusted_row
 
@@ -63,7 +67,7 @@ class Serving(Operation):
         why = "" if readable else UNREADABLE
         out.send(self.peer, Fetched(self.rid, row, why, self.shared.rounds.of(self.key)))
 
-    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+    def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """A page of our rows."""
         self.end()
         out.send(self.peer, Scanned(self.rid, tuple((key, without_values(row)) for key, row in items), more, ""))
@@ -125,8 +129,8 @@ def serve_scan(shared: Shared, peer: NodeId, message: Scan, out: Outbox) -> None
 
 
 def other_epoch(
-    message: Replicate | Fetch | Scan | Forward | Confirm,
-) -> Replicated | Fetched | Scanned | Forwarded | Confirmed:
+    message: Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf,
+) -> Replicated | Fetched | Scanned | Forwarded | Confirmed | TreesTold | LeafTold:
     """The refusal of a message that was sent under another ring than ours."""
     why = Refusal.EPOCH.value
     match message:
@@ -140,3 +144,7 @@ def other_epoch(
             return Forwarded(message.rid, why, None)
         case Confirm():
             return Confirmed(message.rid, 0, (), why)
+        case AskTrees():
+            return TreesTold(message.rid, (), why)
+        case AskLeaf():
+            return LeafTold(message.rid, (), False, why)

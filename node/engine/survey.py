@@ -160,4 +160,5 @@ def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict
         for target, rows, size, oldest_ms in hints
     ]
     own = {"epoch": cluster.epoch, "sees": sees, "hints": sum(rows for _, rows, _, _ in hints), "held": held}
+    own["repair"] = shared.repair(now)
     return own | {name: figures.get(name) for name in wanted}

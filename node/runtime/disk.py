@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from node.core.limits import GROUP_BYTES_MAX, GROUP_WRITES_MAX
+from node.core.limits import GROUP_BYTES_MAX, GROUP_WRITES_MAX, TREE_IDLE_S, TREE_SAVE_S
 from node.storage.port import (
     Advance,
     HandOver,
@@ -55,7 +55,7 @@ class DiskThread:
         self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
         self._group: list[Ticketed] = []
         self._groups = self._writes = self._largest = 0
-        self._commit_s = self._commit_s_max = 0.0
+        self._commit_s = self._commit_s_max = self._idle_s = 0.0
 
     def start(self) -> None:
         """Begin to work."""
@@ -106,26 +106,37 @@ class DiskThread:
 
     def _work(self) -> None:
         while group := self._take():
-            self._group = group
+            self._group, self._idle_s = group, 0.0
             outcomes = self._do([write for _, write in group])
             self._group = []
             self._tell(group, outcomes)
             if self._failed is None and self._storage.checkpoint_due:
                 self._checkpoint()
+            self._background()
 
     def _take(self) -> list[Ticketed]:
         """Wait for work and take a group of it; nothing when the thread shall end."""
-        queue = self._queue
-        with self._wake:
-            while not queue and not self._ending:
-                self._wake.wait()
-            group: list[Ticketed] = []
-            size = 0
-            while queue and len(group) < GROUP_WRITES_MAX and size < GROUP_BYTES_MAX:
-                ticketed = queue.popleft()
-                group.append(ticketed)
-                size += _size(ticketed[1])
-            return group
+        while True:
+            while not self._queue and not self._ending and self._background():
+                pass
+            idle = False
+            with self._wake:
+                if not self._queue and not self._ending:
+                    idle = not self._wake.wait(TREE_IDLE_S)
+                group = self._group_of(self._queue)
+                if group or self._ending:
+                    return group
+            if idle:
+                self._idle()
+
+    def _group_of(self, queue: deque[Ticketed]) -> list[Ticketed]:
+        group: list[Ticketed] = []
+        size = 0
+        while queue and len(group) < GROUP_WRITES_MAX and size < GROUP_BYTES_MAX:
+            ticketed = queue.popleft()
+            group.append(ticketed)
+            size += _size(ticketed[1])
+        return group
 
     def _do(self, writes: list[Write]) -> list[Outcome]:
         if self._failed is not None:
@@ -143,6 +154,26 @@ class DiskThread:
         self._commit_s += took_s
         self._commit_s_max = max(self._commit_s_max, took_s)
         return outcomes
+
+    def _background(self) -> bool:
+        """Do a slice of the store's own work; whether there was any. Under load one follows every group."""
+        if self._failed is not None or not self._storage.work_due:
+            return False
+        try:
+            self._storage.work()
+        except StorageStopped as error:
+            self._fail(str(error))
+        return True
+
+    def _idle(self) -> None:
+        """Nothing was written for a while: save the trees when it has become long."""
+        self._idle_s += TREE_IDLE_S
+        if self._idle_s >= TREE_SAVE_S and self._failed is None:
+            self._idle_s = 0.0
+            try:
+                self._storage.save()
+            except StorageStopped as error:
+                self._fail(str(error))
 
     def _checkpoint(self) -> None:
         try:

@@ -18,7 +18,18 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from node.core.ids import NodeId
-from node.engine.events import Asked, Event, Loaded, Measured, OwedHere, Persisted, Reached, ScannedHere, TombstonesHere
+from node.engine.events import (
+    Asked,
+    Digested,
+    Event,
+    Loaded,
+    Measured,
+    OwedHere,
+    Persisted,
+    Reached,
+    ScannedHere,
+    TombstonesHere,
+)
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.storage.port import Outcome, Page, StorageStopped, Unreadable, Write
@@ -48,6 +59,9 @@ class Store(Protocol):
 
     def tombstones(self, after: bytes, limit: int) -> Page:
         """Return a page of tombstones that are kept for nobody."""
+
+    def digests(self, bits: int, prefix: int, deeper: int) -> bytes:
+        """Return digests of the parts of a span."""
 
     def submit(self, writes: Sequence[tuple[int, Write]]) -> None:
         """Queue writes for the next transaction."""
@@ -159,7 +173,7 @@ class Driver:
         self._scheduled = True  # what follows is ours: no second flush for it
         self.flushes += 1
         out = self._out
-        while out.loads or out.scans or out.measures or out.owed or out.tombstones:
+        while out.loads or out.scans or out.measures or out.owed or out.digests or out.tombstones:
             self._read(out)
         self._out = Outbox()
         if out.facts:
@@ -213,6 +227,10 @@ class Driver:
             except StorageStopped:
                 page = NO_PAGE
             step(TombstonesHere(ticket, page.items, page.after), now, out)
+        digests, out.digests = out.digests, []
+        for ticket, bits, prefixes, deeper in digests:
+            told = tuple([self._store.digests(bits, prefix, deeper) for prefix in prefixes])
+            step(Digested(ticket, told), now, out)
         measures, out.measures = out.measures, []
         for ticket in measures:
             step(Measured(ticket, self._measures.figures()), now, out)

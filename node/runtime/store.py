@@ -48,6 +48,7 @@ class Store:
         self.tombstones = storage.tombstones
         self.tombstone_count: Callable[[], int] = storage.tombstone_count
         self.hint_totals: Callable[[], tuple[HintTotals, ...]] = storage.hint_totals
+        self.digests = storage.digests
         self.totals: Callable[[], Totals] = storage.totals
         self._storage = storage
         self._disk: DiskThread | None = None
@@ -98,8 +99,12 @@ class Store:
         def hint_totals() -> tuple[HintTotals, ...]:
             return ()
 
+        def digests(bits: int, prefix: int, deeper: int) -> bytes:
+            return b""
+
         self.fetch_many, self.scan, self.owed, self.hint_totals = fetch_many, scan, owed, hint_totals
         self.tombstones = tombstones
+        self.digests = digests
 
     @property
     def queued(self) -> int:

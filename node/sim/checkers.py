@@ -222,6 +222,24 @@ def one_cluster(history: History) -> Iterator[str]:
         yield f"nodes disagree about cluster, epoch or seal: {history.rings}"
 
 
+def converged(history: History) -> Iterator[str]:
+    """Invariant 6: once everything healed, the owners of a partition hold identical rows, and identical roots."""
+    for key, owners in history.owners.items():
+        rows = {owner: history.final[owner].get(key, EMPTY) for owner in owners}
+        first = rows[owners[0]]
+        for owner, row in rows.items():
+            if row != first:
+                yield f"{owner} holds {row} for {key!r}, and {owners[0]} {first}"
+    for partition, roots in history.roots.items():
+        if len(set(roots.values())) > 1:
+            yield f"the roots of partition {partition} differ: {sorted(roots)}"
+
+
+def trees(history: History) -> Iterator[str]:
+    """Invariant 6 at its root: a tree that claims to be known says what the rows say, also after a crash."""
+    yield from history.evidence.get("trees", [])
+
+
 CHECKERS: Final[dict[str, Checker]] = {
     "1 no loss": no_loss,
     "2 no phantom": no_phantom,
@@ -231,6 +249,8 @@ CHECKERS: Final[dict[str, Checker]] = {
     "4 dots": dots,
     "5 no resurrection": no_resurrection,
     "6 one cluster": one_cluster,
+    "6 converged": converged,
+    "6 trees": trees,
     "7 strict sessions": strict_sessions,
     "8 durable": durable,
     "9 honesty": honesty,

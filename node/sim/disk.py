@@ -14,6 +14,7 @@ from random import Random
 
 from node.core.ids import NodeId, scan_position
 from node.core.limits import SCAN_PAGE_BYTES
+from node.core.merkle import CHUNKS, Trees, chunk_of, leaf_of
 from node.core.rounds import STATE_ROUNDS, Rounds
 from node.storage.port import (
     Adopt,
@@ -29,6 +30,7 @@ from node.storage.port import (
     Page,
     Reap,
     Reaped,
+    Recount,
     Refusal,
     Refused,
     Saved,
@@ -43,6 +45,7 @@ from node.storage.records import (
     Record,
     adopt_round,
     advance_record,
+    digest_of,
     is_dead,
     may_reap,
     merge_record,
@@ -71,6 +74,9 @@ class SimStorage:
         self._ring_epoch: int | None = None
         self._rounds = Rounds()
         self._counts = Counts(NOTHING)
+        self._saved: dict[int, bytes] = {}
+        self._dirty: dict[int, None] = {}
+        self._trees = Trees(known=True)
         self._forget()
 
     def _draw(self) -> int:
@@ -83,6 +89,7 @@ class SimStorage:
         self._pending_state: dict[str, bytes] = {}
         self._pending_epoch = self._ring_epoch
         self._pending_rounds = self._rounds
+        self._pending_recounts: dict[int, None] = {}
         self._mark = self.names.mark()
 
     # The port ------------------------------------------------------------------------------------------------
@@ -165,6 +172,10 @@ class SimStorage:
             for target, hints in held.items()
         )
 
+    def digests(self, bits: int, prefix: int, deeper: int) -> bytes:
+        """Return digests of the parts of a span."""
+        return self._trees.digests(bits, prefix, deeper)
+
     def load_state(self) -> dict[str, bytes]:
         """Return everything that `SaveState` kept."""
         return dict(self._state)
@@ -189,6 +200,9 @@ class SimStorage:
             self._pending_state[write.name] = write.data
             if write.epoch is not None:
                 self._pending_epoch = write.epoch
+            return Saved()
+        if isinstance(write, Recount):
+            self._pending_recounts[write.leaf] = None
             return Saved()
         if isinstance(write, Adopt):
             return self._adopt(write)
@@ -253,6 +267,7 @@ class SimStorage:
         """Make what was staged durable."""
         for key, record in self._pending.items():
             self._counts.replace(self._rows.get(key), record)
+            self._follow(key, self._rows.get(key), record)
             if record is None:
                 self._rows.pop(key, None)
                 continue
@@ -265,6 +280,10 @@ class SimStorage:
                 self._hints.pop(place, None)
             else:
                 self._hints[place] = hint
+        for leaf in self._pending_recounts:
+            self._touch(chunk_of(leaf))
+            if self._trees.knows(leaf):
+                self._trees.set_leaf(leaf, self._count(leaf))
         self._state |= self._pending_state
         self._ring_epoch = self._pending_epoch
         self._rounds = self._pending_rounds
@@ -274,22 +293,78 @@ class SimStorage:
         """The rows that a crash would leave."""
         return {key: record.data for key, record in self._rows.items()}
 
+    # The trees -----------------------------------------------------------------------------------------------
+
+    def _follow(self, key: bytes, before: Record | None, after: Record | None) -> None:
+        """A durable row became another one: so does its leaf, and the mark of its chunk is durable with it."""
+        leaf = tree_leaf(key)
+        self._touch(chunk_of(leaf))
+        delta = (before.digest(key) if before else 0) ^ (after.digest(key) if after else 0)
+        self._trees.toggle([(leaf, delta)])
+
+    def _touch(self, chunk: int) -> None:
+        """What was saved of this chunk is not to be believed after a crash."""
+        self._dirty[chunk] = None
+
+    def _count(self, leaf: int) -> int:
+        """Compute a leaf from the durable rows."""
+        digest = 0
+        for key, record in self._rows.items():
+            if tree_leaf(key) == leaf:
+                digest ^= digest_of(key, record.data)
+        return digest
+
+    @property
+    def work_due(self) -> bool:
+        """Whether rows are to be scanned for the trees."""
+        return self._trees.unknown() is not None
+
+    def work(self) -> None:
+        """Scan up to the next row that is not counted yet."""
+        leaves = sorted(tree_leaf(key) for key in self._rows)
+        while (unknown := self._trees.unknown()) is not None:
+            first, last = unknown
+            leaf = next((leaf for leaf in leaves if first <= leaf <= last), None)
+            if leaf is not None:
+                self._trees.set_leaf(leaf, self._count(leaf))
+                self._trees.learned(leaf)
+                return
+            self._trees.learned(last)
+
+    def save(self) -> None:
+        """Save every chunk that is known and clear its mark."""
+        for chunk in range(CHUNKS):
+            if (chunk in self._dirty or chunk not in self._saved) and self._trees.is_known(chunk):
+                self._saved[chunk] = self._trees.save(chunk)
+                self._dirty.pop(chunk, None)
+
+    def untrue_leaves(self) -> list[int]:
+        """Leaves that claim to say what the durable rows say, and do not. None, unless something is wrong."""
+        leaves = dict.fromkeys(sorted(tree_leaf(key) for key in [*self._rows, *self._rotten]))
+        return [leaf for leaf in leaves if self._trees.knows(leaf) and self._trees.leaf(leaf) != self._count(leaf)]
+
     # Faults --------------------------------------------------------------------------------------------------
 
     def crash(self) -> None:
         """The process ends: what was not synced was never there."""
         self.names.reset(self._mark)
         self._forget()
+        self._trees = Trees(known=not self._rows)
+        for chunk, leaves in self._saved.items():
+            if chunk not in self._dirty:
+                self._trees.load(chunk, leaves)
 
     def corrupt(self, key: bytes) -> None:
         """Damage the durable row of `key`: it is quarantined, which is to say lost and known to be."""
-        self._counts.replace(self._rows.pop(key), None)
+        self.drop(key)
         self._rotten[key] = None
         self._counts.quarantined += 1
 
     def drop(self, key: bytes) -> None:
         """Remove the durable row of `key`, as a stand-in does that has handed it off."""
-        self._counts.replace(self._rows.pop(key), None)
+        record = self._rows.pop(key)
+        self._counts.replace(record, None)
+        self._follow(key, record, None)
 
     def wipe(self) -> None:
         """The disk was replaced by an empty one: another store, which knows nothing of the first."""
@@ -302,4 +377,12 @@ class SimStorage:
         self._ring_epoch = None
         self._rounds = Rounds()
         self._counts = Counts(NOTHING)
+        self._saved.clear()
+        self._dirty.clear()
+        self._trees = Trees(known=True)
         self._forget()
+
+
+def tree_leaf(key: bytes) -> int:
+    """The leaf of a key."""
+    return leaf_of(int.from_bytes(scan_position(key), "big"))

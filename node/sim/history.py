@@ -135,6 +135,8 @@ class History:
         self.tombstones: dict[str, int] = {}
         self.buried: dict[bytes, list[tuple[Instant, Clock]]] = {}
         self.unhealed: list[str] = []
+        self.owners: dict[bytes, tuple[str, ...]] = {}
+        self.roots: dict[int, dict[str, bytes]] = {}
         self.rotten: dict[bytes, None] = {}
         self._held: dict[tuple[str, bytes], tuple[bytes, Row]] = {}
 

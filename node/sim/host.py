@@ -18,6 +18,7 @@ import msgspec
 from node.core.ids import Instant, NodeId
 from node.engine.config import NodeConfig
 from node.engine.events import (
+    Digested,
     Event,
     Loaded,
     Measured,
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
 
 GROUP_MAX = 64
 """Writes of one group commit."""
+
+SAVES = 0.1
+"""How often the trees are saved after a group: the runtime waits for a quiet moment, which may be any."""
+
+SLICE_S_MAX = 0.5
+"""How long a slice of the scan after a crash may take to come."""
 
 SPINS_MAX = 1000
 """Times a node may want to be woken at one and the same moment."""
@@ -108,6 +115,9 @@ class Host:
         self.node.start(world.agenda.now, out)
         self._perform(out)
         self._arm()
+        self.check_trees()
+        world.marks.hit("partition rescanned", self.storage.work_due)
+        self._work_later()
 
     def crash(self, *, silently: bool) -> None:
         """Kill the process (or, silently, the machine). Only what was synced stays; clients lose their connections."""
@@ -199,6 +209,8 @@ class Host:
             world.agenda.after(self._load_s(), self._owed, self.life, ticket, target, after, limit)
         for ticket, after, limit in out.tombstones:
             world.agenda.after(self._load_s(), self._tombstones, self.life, ticket, after, limit)
+        for ticket, bits, prefixes, deeper in out.digests:
+            world.agenda.after(self._load_s(), self._digested, self.life, ticket, bits, prefixes, deeper)
         for ticket in out.measures:
             self.give(Measured(ticket, {}))
         for peer, messages in out.sends.items():
@@ -229,6 +241,12 @@ class Host:
         if self.life == life:
             page = self.storage.tombstones(after, limit)
             self.give(TombstonesHere(ticket, page.items, page.after))
+
+    def _digested(self, life: int, ticket: int, bits: int, prefixes: tuple[int, ...], deeper: int) -> None:
+        if self.life == life:
+            told = tuple(self.storage.digests(bits, prefix, deeper) for prefix in prefixes)
+            self.world.marks.hit("tree not ready", any(not digests for digests in told))
+            self.give(Digested(ticket, told))
 
     def received(self, peer: NodeId, message: Message) -> None:
         """A message arrived on an open link."""
@@ -280,8 +298,25 @@ class Host:
             self._told_at = max(self._told_at, told_at)
             self.world.agenda.at(self._told_at, self._told, life, group)
         self.writing = False
+        if self.rng.random() < SAVES:
+            self.storage.save()
         if self._queue:
             self._stage()
+
+    def _work_later(self) -> None:
+        """After a crash the rows are scanned for the trees, slice by slice, between the groups."""
+        if self.storage.work_due:
+            self.world.agenda.after(self.rng.uniform(0, SLICE_S_MAX), self._work, self.life)
+
+    def _work(self, life: int) -> None:
+        if self.life == life:
+            self.storage.work()
+            self._work_later()
+
+    def check_trees(self) -> None:
+        """What the trees claim to know is what the durable rows say."""
+        for leaf in self.storage.untrue_leaves():
+            self.world.history.note("trees", f"t={self.world.agenda.now:.3f}: {self.name} is wrong about leaf {leaf}")
 
     def _record(self, group: Group) -> None:
         for _, write, outcome in group:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, NamedTuple
 
-from node.core.ids import Instant
+from node.core.ids import Instant, partition_of
 from node.sim.checkers import Answer, Verdict, judge
 from node.sim.faults import Fault, Options, draw_faults, draw_formation_faults, draw_options
 from node.sim.history import Ending, Kind, Record
@@ -38,6 +38,9 @@ REAPED_WITHIN_S: Final = 60.0
 
 ANSWERED_WITHIN_S: Final = 5.0
 QUIET_S: Final = 5.0
+
+CONVERGED_WITHIN_S: Final = 60.0
+"""How long the owners may take, after that, to compare everything with each other and to make it equal."""
 
 
 class Outcome(NamedTuple):
@@ -108,10 +111,31 @@ def _run(world: World, faults: list[Fault]) -> None:
     world.agenda.run(world.agenda.now + HANDED_WITHIN_S, lambda: not any(map(_hints, world.hosts)))
     world.agenda.run(world.agenda.now + REAPED_WITHIN_S, lambda: not any(map(_tombstones, world.hosts)))
     world.agenda.run(world.agenda.now + QUIET_S)
+    _let_converge(world)
     world.agenda.run(
         world.agenda.now + QUIET_S, lambda: not any(host.node and host.node.view().in_flight for host in world.hosts)
     )
     _collect(world)
+
+
+def _let_converge(world: World) -> None:
+    """Wait until every node has compared everything since now: by its own rounds, or because somebody asks for it."""
+    since = world.agenda.now
+    if world.stream("repair").random() < 0.5:
+        for host in world.hosts:
+            world.ask_for_repair(host)
+
+    def compared() -> bool:
+        passes = [host.node.antientropy.full for host in world.hosts if host.node is not None]
+        return all(full is not None and full.began >= since for full in passes)
+
+    if not world.agenda.run(since + CONVERGED_WITHIN_S, compared):
+        world.history.unhealed.append(f"{CONVERGED_WITHIN_S} s after that owners have not compared their trees")
+    world.agenda.run(world.agenda.now + QUIET_S, lambda: _at_rest(world))  # exchanges go on for ever
+
+
+def _at_rest(world: World) -> bool:
+    return all(host.node is None or host.node.view().in_flight == 0 for host in world.hosts)
 
 
 def _form(world: World) -> bool:
@@ -196,7 +220,7 @@ def _ask_everybody(world: World) -> None:
         tag, key = f"live.{host.name}", b"live-" + host.name.encode()
         value = b"%s|%s" % (key, tag.encode())
         _ask(world, host, Kind.SET, Put(key, value, cover=True, writer=tag), tag, records)
-        read = b"live-none" if world.history.rotten else b"k0"  # a lost row waits for a repair that does not exist yet
+        read = b"live-none" if world.history.rotten else b"k0"  # a lost row may still wait for its repair
         _ask(world, host, Kind.GET, Get(read), f"{tag}.read", records)
     world.agenda.run(world.agenda.now + ANSWERED_WITHIN_S, lambda: all(record.ended is not None for record in records))
     for record in records:
@@ -229,4 +253,20 @@ def _collect(world: World) -> None:
             history.left_over[host.name] = view.in_flight
             history.hints[host.name] = _hints(host)
             history.tombstones[host.name] = _tombstones(host)
+            host.check_trees()
             history.rings[host.name] = (view.cluster_id, host.node.cluster.epoch, view.sealed)
+    _collect_owners(world)
+
+
+def _collect_owners(world: World) -> None:
+    """Who owns the keys that are on any disk, and what the trees of their owners say."""
+    history = world.history
+    cluster = next(host.node.cluster for host in world.hosts if host.node is not None)
+    if cluster.ring is None or len({epoch for _, epoch, _ in history.rings.values()}) > 1:
+        return
+    bits = cluster.partitions.bit_length() - 1
+    for key in sorted({key for rows in history.final.values() for key in rows}):
+        owners = [world.by_id[owner] for owner in cluster.owners(key)]
+        history.owners[key] = tuple(owner.name for owner in owners)
+        partition = partition_of(key, cluster.partitions)
+        history.roots[partition] = {owner.name: owner.storage.digests(bits, partition, 0) for owner in owners}

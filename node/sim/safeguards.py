@@ -7,7 +7,9 @@ they had left out one precaution; a campaign must then find a violation within 3
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
+from node.core.limits import TREE_DIGEST_BYTES
 from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
 from node.storage.port import Adopt, Advance, Handed, HandOver, Merge, Merged, Outcome, Reap, Write
@@ -32,6 +34,9 @@ class Safeguard(Enum):
     REAP_LOOKS = "a member confirms only what it finds when it looks"
     ROUNDS_REFUSE = "a row that was read before a reap is not merged after it"
     REAP_COMPARES = "a reap drops nothing but the very tombstone that was confirmed"
+    TREES_FOLLOW_MERGES = "a row that came by a merge is in the tree, too"
+    DIRTY_MARKS = "the first write to a saved part of the trees marks it, in its own transaction"
+    OWNERS_COMPARE = "owners compare their trees"
     UNKNOWN_IS_SAID = "a write that may take effect is not called unavailable"
     HINT_UNTIL_ACK = "a hint goes, and its row with it, only when the owner has the row"
     HANDED_AS_IT_IS = "a row that changed while it was handed over is handed over again"
@@ -68,12 +73,47 @@ class HastyStorage(SimStorage):
         return super()._hand_over(write if record is None else write._replace(row=record.data), record)
 
 
-STORAGE = {
+class HalfTrees(SimStorage):
+    """A store whose trees follow only its own writes (TREES_FOLLOW_MERGES)."""
+
+    def __init__(self, node_id: str, storage_id: str, epoch: int) -> None:
+        super().__init__(node_id, storage_id, epoch)
+        self._merged: dict[bytes, None] = {}
+
+    def _decide(self, record: Record | None, write: Advance | Merge) -> tuple[Record | None, Outcome]:
+        if isinstance(write, Merge):
+            self._merged[write.key] = None
+        return super()._decide(record, write)
+
+    def _follow(self, key: bytes, before: Record | None, after: Record | None) -> None:
+        if self._merged.pop(key, 0) == 0:
+            super()._follow(key, before, after)
+
+
+class UnmarkedTrees(SimStorage):
+    """A store that believes what it saved, whatever was written since (DIRTY_MARKS)."""
+
+    def _touch(self, chunk: int) -> None:
+        """No mark."""
+
+
+class EqualTrees(SimStorage):
+    """A store whose trees say the same whatever it holds (OWNERS_COMPARE)."""
+
+    def digests(self, bits: int, prefix: int, deeper: int) -> bytes:
+        """Return digests of nothing."""
+        return bytes(TREE_DIGEST_BYTES << deeper)
+
+
+STORES: Final[dict[Safeguard, type[SimStorage]]] = {
     Safeguard.FRESH_BIRTH: ReusingStorage,
+    Safeguard.TREES_FOLLOW_MERGES: HalfTrees,
+    Safeguard.DIRTY_MARKS: UnmarkedTrees,
+    Safeguard.OWNERS_COMPARE: EqualTrees,
     Safeguard.HANDED_AS_IT_IS: HastyStorage,
     Safeguard.REAP_COMPARES: ForgettingStorage,
 }
-"""The stores of runs that go without one of these."""
+"""The stores of worlds that go without a safeguard of the store."""
 
 
 def confirmed_by_nobody(message: Message, off: Safeguard | None) -> Confirmed | None:

@@ -26,17 +26,17 @@ from node.engine.outbox import Fact
 from node.sim.clock import Agenda, Trace
 from node.sim.disk import SimStorage
 from node.sim.faults import Fault, Options
-from node.sim.history import History, Mint, Record
+from node.sim.history import History, Kind, Mint, Record
 from node.sim.host import Host
 from node.sim.links import Links
 from node.sim.marks import Marks
 from node.sim.network import Arrival, Network, NetworkOptions
-from node.sim.safeguards import STORAGE, Safeguard, blind, confirmed_by_nobody, gloss
+from node.sim.safeguards import STORES, Safeguard, blind, confirmed_by_nobody, gloss
 from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Reaped, Refusal, Refused, SaveState, Write
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
-from node.wire.messages import Confirmed, Forward, Forwarded, Message, Replicate, Replicated, Seal
-from node.wire.requests import Request, Result
+from node.wire.messages import AskLeaf, Confirmed, Forward, Forwarded, Message, Replicate, Replicated, Seal
+from node.wire.requests import Inspect, Request, Result
 from node.wire.rows import decode_row
 
 Answered = Callable[[Result | None], None]
@@ -94,7 +94,7 @@ class World:
         return Host(self, index, config, self._storage(config, rng), self.stream(f"{name}/disk"))
 
     def _storage(self, config: NodeConfig, rng: Random) -> SimStorage:
-        kind = STORAGE.get(self.off, SimStorage) if self.off is not None else SimStorage
+        kind = STORES.get(self.off, SimStorage) if self.off is not None else SimStorage
         return kind(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
 
     # Starting --------------------------------------------------------------------------------------------------
@@ -162,6 +162,12 @@ class World:
         self._waiting[self._last_ticket] = (host, answered, record)
         record.paused_s += max(0.0, host.paused_until - self.agenda.now)
         host.give(Asked(self._last_ticket, request))
+
+    def ask_for_repair(self, host: Host) -> None:
+        """Somebody types DYN.REPAIR; nobody waits for the answer."""
+        now = self.agenda.now
+        record = Record(f"repair.{host.name}", Kind.GET, host.name, b"", None, begun=now, deadline=now + 3)
+        self.ask(host, Inspect("repair"), lambda result: record.end(result, self.agenda.now), record)
 
     def replied(self, host: Host, ticket: int, result: Result) -> None:
         """A node answered."""
@@ -237,6 +243,8 @@ class World:
             marks.hit("read repair", message.rid == NO_TICKET)
         elif isinstance(message, Confirmed):
             marks.hit("confirmation refused", bool(message.refused or message.differ))
+        elif isinstance(message, AskLeaf):
+            marks.hit("exchange found a difference", not message.after)
         if getattr(message, "refused", "") == Refusal.EPOCH.value:
             marks.hit("epoch refused")
 
@@ -275,6 +283,7 @@ class World:
         marks.hit("ring sealed by decider", fact.kind == "sealed")
         marks.hit("yielded", fact.kind == "yielded")
         marks.hit("silent peer", fact.kind == "peer_silent")
+        marks.hit("keys made equal", fact.kind == "repaired")
 
     # Faults ----------------------------------------------------------------------------------------------------
 

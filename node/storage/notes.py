@@ -39,23 +39,23 @@ class Notes:
 
     def take(
         self, write: Owe | HandOver | Adopt | Reap, records: Mapping[bytes, Record], *, any_aside: bool
-    ) -> tuple[Outcome, bool]:
-        """Do a write that makes no new row: what came of it, and whether the row of its key shall go."""
+    ) -> tuple[Outcome, bytes | None]:
+        """Do a write that makes no new row: what came of it, and the key whose row shall go, if any."""
         if isinstance(write, Adopt):
-            return self._adopt(write, records, any_aside=any_aside), False
+            return self._adopt(write, records, any_aside=any_aside), None
         record = records.get(write.key)
         if isinstance(write, Owe):
             if record is not None:
                 self.hints.add(write.key, len(record.data), write.owed)
-            return Saved(), False
+            return Saved(), None
         if isinstance(write, Reap):
             dropped = may_reap(write, record)
-            return Reaped(dropped), dropped
+            return Reaped(dropped), write.key if dropped else None
         if record is not None and record.data != write.row:
-            return Handed(done=False, dropped=False), False
+            return Handed(done=False, dropped=False), None
         self.hints.remove(write.key, write.target)
         dropped = record is not None and not write.keep and not self.hints.kept_for(write.key)
-        return Handed(done=True, dropped=dropped), dropped
+        return Handed(done=True, dropped=dropped), write.key if dropped else None
 
     def save(self) -> None:
         """Write what the transaction changed of the rounds: once, however many partitions went on."""

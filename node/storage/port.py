@@ -106,7 +106,13 @@ class SaveState(NamedTuple):
     epoch: int | None = None
 
 
-Write = Advance | Merge | Owe | HandOver | Adopt | Reap | SaveState
+class Recount(NamedTuple):
+    """Compute one leaf of the trees anew from its rows: it was found to say something else. The outcome is Saved."""
+
+    leaf: int
+
+
+Write = Advance | Merge | Owe | HandOver | Adopt | Reap | SaveState | Recount
 
 
 class Refusal(Enum):
@@ -258,6 +264,28 @@ class Storage(Protocol):
 
     def tombstone_count(self) -> int:
         """Return how many rows are nothing but tombstones. Cheap: kept, not counted."""
+
+    def digests(self, bits: int, prefix: int, deeper: int) -> bytes:
+        """Return the digests of the 2^deeper parts of a span of the hash space, 16 bytes each (`core.merkle`).
+
+        From memory, about what is durable; b"" while that is not known (after a crash, until the rows were scanned).
+        """
+
+    @property
+    def work_due(self) -> bool:
+        """Whether there is something for `work` to do."""
+
+    def work(self) -> None:
+        """Do one bounded slice of what waits for a quiet moment: set damaged rows aside, scan rows for the trees.
+
+        Belongs to whoever calls `apply`, between two calls. Raises StorageStopped as `apply` does.
+        """
+
+    def save(self) -> None:
+        """Save the trees, so that a crash leaves less to be scanned: for a moment without writes.
+
+        Belongs to whoever calls `apply`, between two calls. Raises StorageStopped as `apply` does.
+        """
 
     def load_state(self) -> dict[str, bytes]:
         """Return everything `SaveState` kept, by name."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from node.core.ids import NodeId
-from node.core.limits import SCAN_PAGE_BYTES
 from node.storage import hints, opening, tables, tombstones
+from node.storage.notes import Notes
 from node.storage.port import HintTotals, Page, StorageStopped, Unreadable
 from node.storage.recent import RecentRecords
 
@@ -25,8 +25,9 @@ SUSPECTS_MAX = 1000
 class Reader:
     """Reads for one store. `any_aside` is the writer's word that some rows are in quarantine."""
 
-    def __init__(self, path: Path, recent: RecentRecords) -> None:
+    def __init__(self, path: Path, recent: RecentRecords, notes: Notes) -> None:
         self.path = path
+        self._notes = notes
         self.any_aside = False
         self.suspects: deque[bytes] = deque(maxlen=SUSPECTS_MAX)
         self._recent = recent
@@ -78,7 +79,7 @@ class Reader:
             first = max(first, int.from_bytes(after, "big") + 1)
         try:
             with closing(tables.read_range(self._connection, first, last)) as lines:
-                return self._page(lines, limit, lost=False)
+                return tables.page_of(lines, limit, self.suspects)
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
 
@@ -87,48 +88,33 @@ class Reader:
         first = int.from_bytes(after, "big") + 1 if after else 0
         try:
             with closing(hints.lines_owed(self._connection, target, first - tables.FLIP)) as lines:
-                return self._page(lines, limit, lost=True)
+                return tables.page_of(lines, limit, self.suspects, lost=True)
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
 
-    def tombstones(self, targets: Iterable[NodeId], after: bytes, limit: int) -> Page:
-        """Return a page of the tombstones that none of `targets` lacks. StorageStopped if the file cannot be read."""
+    def tombstones(self, after: bytes, limit: int) -> Page:
+        """Return a page of the tombstones that are kept for nobody. StorageStopped if the file cannot be read."""
         first = int.from_bytes(after, "big") + 1 if after else 0
-        connection = self._connection
+        connection, targets = self._connection, self._notes.hints.targets
         try:
             with closing(tombstones.lines_dead(connection, first - tables.FLIP)) as lines:
-                page = self._page(lines, limit, lost=False)
+                page = tables.page_of(lines, limit, self.suspects)
             items = [(key, row) for key, row in page.items if tombstones.may_go(connection, targets, key, row)]
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
         return Page(tuple(items), page.after)
 
-    def hint_totals(self, kept: hints.Hints) -> tuple[HintTotals, ...]:
+    def tombstone_count(self) -> int:
+        """Return how many rows are nothing but tombstones."""
+        return self._notes.tombstones.rows
+
+    def hint_totals(self) -> tuple[HintTotals, ...]:
         """Return what is owed, by target. Raises StorageStopped if the file cannot be read."""
         try:
-            return kept.totals(self._connection)
+            return self._notes.hints.totals(self._connection)
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
 
     def load_state(self) -> dict[str, bytes]:
         """Return everything `SaveState` kept, by name."""
         return tables.load_state(self._connection, str(self.path))
-
-    def _page(self, lines: Iterable[tables.Line], limit: int, *, lost: bool) -> Page:
-        """Take lines until the page is full and a position ends. With `lost`, rows that cannot be read come as b""."""
-        items: list[tuple[bytes, bytes]] = []
-        page_bytes = 0
-        previous: int | None = None
-        for seen, (position, key, row, birth, kept) in enumerate(lines):
-            if previous is not None and position != previous and (seen >= limit or page_bytes >= SCAN_PAGE_BYTES):
-                return Page(tuple(items), (previous + tables.FLIP).to_bytes(8, "big"))
-            if tables.row_checksum(key, row, birth) == kept:
-                items.append((key, row))
-            else:
-                if row:
-                    self.suspects.append(key)
-                if lost:
-                    items.append((key, b""))
-            page_bytes += len(row)
-            previous = position
-        return Page(tuple(items), None)

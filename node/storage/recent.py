@@ -55,7 +55,7 @@ class RecentRecords:
                 if self._young_bytes + size > self._generation_bytes_max:
                     self._age()
                 before = self._young.get(key)
-                self._young[key] = Record(record.data, record.birth)  # the decoded row takes more than its bytes
+                self._young[key] = record.bare()
                 self._young_bytes += size
             if before is not None:
                 self._young_bytes -= len(key) + len(before.data) + ENTRY_BYTES

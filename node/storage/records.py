@@ -18,7 +18,7 @@ of ours proves nothing new and harms nothing, as nothing is minted under it any 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from node.core.limits import CLOCK_ENTRIES_MAX, EPOCHS_MAX, ROW_BYTES_MAX, SIBLINGS_MAX
 from node.core.rounds import Rounds
@@ -33,9 +33,12 @@ from node.storage.port import (
     Merged,
     Outcome,
     Reap,
+    Recount,
     Refusal,
     Refused,
+    SaveState,
     Totals,
+    Write,
 )
 from node.wire.rows import encode_row, row_digest, trusted_row
 
@@ -43,12 +46,13 @@ from node.wire.rows import encode_row, row_digest, trusted_row
 class Record:
     """A row as one store holds it. Never changed, only replaced; `row` is decoded when it is first asked for."""
 
-    __slots__ = ("_row", "birth", "data")
+    __slots__ = ("_digest", "_row", "birth", "data")
 
-    def __init__(self, data: bytes, birth: int | None, row: Row | None = None) -> None:
+    def __init__(self, data: bytes, birth: int | None, row: Row | None = None, digest: int = 0) -> None:
         self.data = data
         self.birth = birth
         self._row = row
+        self._digest = digest
 
     @property
     def row(self) -> Row:
@@ -56,6 +60,21 @@ class Record:
         if self._row is None:
             self._row = trusted_row(self.data)
         return self._row
+
+    def digest(self, key: bytes) -> int:
+        """What stands for this row of `key` in checksum and trees: computed once, also for the write that ends it."""
+        if not self._digest:
+            self._digest = digest_of(key, self.data)
+        return self._digest
+
+    def bare(self) -> Record:
+        """The record without its decoded row, which takes more memory than its bytes."""
+        return Record(self.data, self.birth, None, self._digest)
+
+
+def digest_of(key: bytes, data: bytes) -> int:
+    """Return what stands for a row in the trees, as a number."""
+    return int.from_bytes(row_digest(key, data), "big")
 
 
 class Names:
@@ -166,6 +185,17 @@ def live_values(row: Row) -> int:
         if version.value is not None:
             live += 1
     return live
+
+
+def keys_of(writes: Sequence[Write]) -> list[bytes]:
+    """The keys whose records a store must look at to do these writes."""
+    keys: list[bytes] = []
+    for write in writes:
+        if isinstance(write, Adopt):
+            keys += [key for key, _ in write.rows]
+        elif not isinstance(write, SaveState | Recount):
+            keys.append(write.key)
+    return keys
 
 
 def is_dead(row: Row) -> bool:

@@ -7,6 +7,8 @@
     hints       which owners lack a row that this store keeps for them
     tombstones  which rows are nothing but tombstones
     quarantine  rows that failed their checksum: never served, never "not found"
+    trees       Merkle leaves as they were saved last, a line for every chunk of 1,024
+    dirty       chunks whose rows changed since
 
 `position` is the top 64 bits of the key's MD5 less 2^63, so that SQLite's signed order is the unsigned one. `checksum`
 covers everything else in its line. `node/ARCHITECTURE.md` explains every column to people who look inside.
@@ -15,10 +17,13 @@ covers everything else in its line. `node/ARCHITECTURE.md` explains every column
 from __future__ import annotations
 
 import sqlite3
+from hashlib import blake2b
 
 from sqlite_utils import Database, Migrations
 
+from node.storage import tables
 from node.storage.errors import BrokenStore, NewerStore
+from node.storage.records import digest_of
 from node.storage.tombstones import index_rows
 
 migrations = Migrations("dyn")
@@ -104,6 +109,27 @@ def m002_hints(db: Database) -> None:
     db.execute("CREATE INDEX hints_by_age ON hints (target, made_at_ms)")
 
 
+def _renewed_checksum(key: bytes, row: bytes, birth: int | None, kept: int) -> int:
+    """What m003 makes of a row's checksum."""
+    head = b"%d %d " % (len(key), -1 if birth is None else birth)
+    intact = int.from_bytes(blake2b(head + key + row, digest_size=8).digest(), "big", signed=True) == kept
+    renewed = tables.checksum_of(digest_of(key, row), birth)
+    return renewed if intact else renewed ^ 1
+
+
+@migrations()
+def m003_trees(db: Database) -> None:
+    """The leaves of the Merkle trees (`storage.trees`). Nothing is saved yet: they are computed from the rows first.
+
+    Checksums of rows are made of the digests that the trees use. A row that was damaged before is so afterwards.
+    """
+    db.register_function(_renewed_checksum, name="renewed_checksum", deterministic=True)
+    db.execute("UPDATE rows SET checksum = renewed_checksum(key, row, birth, checksum)")
+    columns = "chunk INTEGER PRIMARY KEY, leaves BLOB NOT NULL, checksum INTEGER NOT NULL"
+    db.execute(f"CREATE TABLE trees ({columns}) STRICT")
+    db.execute("CREATE TABLE dirty (chunk INTEGER PRIMARY KEY) STRICT")
+
+
 @migrations()
 def m004_tombstones(db: Database) -> None:
     """Which rows are nothing but tombstones, in the order in which they lie. (Reap rounds are a piece of `state`.)"""
@@ -119,7 +145,7 @@ def m004_tombstones(db: Database) -> None:
     index_rows(db.conn)
 
 
-NAMES = ("m001_first", "m002_hints", "m004_tombstones")
+NAMES = ("m001_first", "m002_hints", "m003_trees", "m004_tombstones")
 """Every migration above, in order: what a file of this version has been through."""
 
 

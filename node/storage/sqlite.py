@@ -21,8 +21,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, RECENT_BYTES_MAX
 from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.storage import directory as directories
@@ -35,13 +33,12 @@ from node.storage.port import (
     Adopt,
     Advance,
     HandOver,
-    HintTotals,
     Identity,
     Merge,
     Outcome,
     Owe,
-    Page,
     Reap,
+    Recount,
     Refusal,
     Refused,
     Saved,
@@ -52,11 +49,15 @@ from node.storage.port import (
 )
 from node.storage.reader import Reader
 from node.storage.recent import RecentRecords
-from node.storage.records import Counts, Names, Record, advance_record, merge_record, refuse_round
+from node.storage.records import Counts, Names, Record, advance_record, keys_of, merge_record, refuse_round
+from node.storage.trees import StoredTrees
 
 FILE = "node.db"
 LOOK_EVERY_BYTES = DISK_MARGIN_BYTES // 32
-"""Free space is looked at after every so many bytes written: it cannot pass the margin unseen by more than this."""
+"""Free space is looked at after so many bytes: it cannot pass the margin unseen by more than this."""
+
+Note = SaveState | Owe | HandOver | Recount
+"""Writes that make no new row."""
 
 Changed = dict[bytes, Record | None]
 """What a transaction makes of rows; None: the row goes."""
@@ -137,10 +138,13 @@ class SqliteStorage:
         self._page_bytes = int(writer.execute("PRAGMA page_size").fetchone()[0])
         self.near_full = directories.nearly_full(self.path.parent)
         self._notes = Notes(writer, read_rounds(state.get(STATE_ROUNDS, b"")))
-        reader = self._reader = Reader(self.path, self._recent)
+        reader = self._reader = Reader(self.path, self._recent, self._notes)
         reader.any_aside = totals.quarantined > 0
         self.fetch, self.fetch_many, self.scan = reader.fetch, reader.fetch_many, reader.scan
-        self.owed, self.load_state = reader.owed, reader.load_state
+        self.owed, self.hint_totals, self.load_state = reader.owed, reader.hint_totals, reader.load_state
+        self.tombstones, self.tombstone_count = reader.tombstones, reader.tombstone_count
+        self._trees = StoredTrees(writer, reader.suspects)
+        self.digests = self._trees.digests
 
     # The port ------------------------------------------------------------------------------------------------
 
@@ -164,6 +168,7 @@ class SqliteStorage:
                 self._writer.execute("ROLLBACK")
             self._names.reset(names)
             self._notes.reset(notes)
+            self._trees.forget()
             self._counts, self._ring_epoch, self._identity = Counts(totals), ring_epoch, identity
             if not isinstance(error, sqlite3.Error):
                 raise
@@ -172,20 +177,9 @@ class SqliteStorage:
                 return [Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is full")] * len(writes)
             raise self._stop(error) from error
         self._totals = self._counts.totals()
+        self._trees.committed()
         self._recent.put(changed)
         return outcomes
-
-    def hint_totals(self) -> tuple[HintTotals, ...]:
-        """Return the hints kept, by target."""
-        return self._reader.hint_totals(self._notes.hints)
-
-    def tombstones(self, after: bytes, limit: int) -> Page:
-        """Return a page of tombstones that are kept for nobody."""
-        return self._reader.tombstones(self._notes.hints.targets, after, limit)
-
-    def tombstone_count(self) -> int:
-        """Return how many rows are nothing but tombstones."""
-        return self._notes.tombstones.rows
 
     def totals(self) -> Totals:
         """Return the store's counts, as of the last transaction."""
@@ -194,13 +188,14 @@ class SqliteStorage:
     def close(self) -> None:
         """Fold the log into the file, remember that the stop was clean, and let go of everything."""
         self._reader.close()
-        with suppress(sqlite3.Error, OSError):
+        with suppress(sqlite3.Error, OSError, StorageStopped):
             if not self._stopped:
                 self._writer.execute("PRAGMA synchronous = FULL")
                 self._identity = self._identity._replace(clean=True, token=self._entropy(16).hex())
                 identities.save(self._writer, self._identity)
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._lock.write(self._identity.token)
+                self.save()
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with suppress(sqlite3.Error):
             self._writer.close()
         self._lock.release()
@@ -235,6 +230,28 @@ class SqliteStorage:
         self._stall_ms_last = (time.perf_counter() - began) * 1000
         self._stall_ms_max = max(self._stall_ms_max, self._stall_ms_last)
 
+    @property
+    def work_due(self) -> bool:
+        """Whether rows wait to be set aside, or to be scanned for the trees."""
+        return not self._stopped and (bool(self._reader.suspects) or self._trees.scanning)
+
+    def work(self) -> None:
+        """Do one slice of that. Raises StorageStopped."""
+        if self._reader.suspects:
+            self.apply(())
+        self._trees.rescan()
+
+    def save(self) -> None:
+        """Save the trees, if there is room for them. Raises StorageStopped."""
+        self._look()
+        try:
+            if not self.near_full:
+                self._trees.save()
+        except sqlite3.Error as error:
+            if not opening.is_full(error):
+                raise self._stop(error) from error
+            self.near_full = True
+
     def figures(self) -> dict[str, object]:
         """Return what is worth showing, JSON-ready. From any thread."""
         return {
@@ -245,6 +262,7 @@ class SqliteStorage:
             "folded_pages": self._folded_pages,
             "checkpoint_ms_last": round(self._stall_ms_last, 3),
             "checkpoint_ms_max": round(self._stall_ms_max, 3),
+            "trees_unknown": self._trees.scanning,
         }
 
     # One transaction -----------------------------------------------------------------------------------------
@@ -291,45 +309,41 @@ class SqliteStorage:
         return outcomes, changed
 
     def _note(
-        self, write: SaveState | Owe | HandOver | Adopt | Reap, records: dict[bytes, Record], changed: Changed
+        self, write: SaveState | Owe | HandOver | Adopt | Reap | Recount, records: dict[bytes, Record], changed: Changed
     ) -> Outcome:
         """Do a write that makes no new row."""
+        if isinstance(write, Recount):
+            self._trees.recount(write.leaf)
+            return Saved()
         if isinstance(write, SaveState):
             tables.save_state(self._writer, write.name, write.data)
             if write.epoch is not None:
                 self._ring_epoch = write.epoch
             return Saved()
         outcome, dropped = self._notes.take(write, records, any_aside=self._counts.quarantined > 0)
-        if dropped:
-            assert not isinstance(write, Adopt), "a round drops no row"
-            record = records.pop(write.key)
-            self._replaced(write.key, record, None)
-            changed[write.key] = None
+        if dropped is not None:
+            self._replaced(dropped, records.pop(dropped), None)
+            changed[dropped] = None
         return outcome
 
     def _replaced(self, key: bytes, before: Record | None, after: Record | None) -> None:
         """A key's record became another one (None: there is none)."""
         self._counts.replace(before, after)
         self._notes.tombstones.replaced(key, before, after)
+        self._trees.replace(key, before, after)
 
     def _write(self, changed: Changed) -> None:
         """Bring the rows of the file to what was decided."""
         written = {key: record for key, record in changed.items() if record is not None}
         if len(written) < len(changed):
             tables.drop(self._writer, [key for key, record in changed.items() if record is None])
-        if written:
-            if self._counts.quarantined:
-                self._counts.quarantined -= tables.bring_back(self._writer, written)
-            tables.write_batch(self._writer, written)
+        if written and self._counts.quarantined:
+            self._counts.quarantined -= tables.bring_back(self._writer, written)
+        self._trees.stage(tables.write_batch(self._writer, written) if written else [])
 
     def _load(self, writes: Sequence[Write]) -> dict[bytes, Record]:
         """The records that the writes speak of, each verified; damaged ones are set aside, and so not among them."""
-        keys: dict[bytes, None] = {}
-        for write in writes:
-            if isinstance(write, Adopt):
-                keys.update(dict.fromkeys([key for key, _ in write.rows]))
-            elif not isinstance(write, SaveState):
-                keys[write.key] = None
+        keys = dict.fromkeys(keys_of(writes))
         while self._reader.suspects:
             keys[self._reader.suspects.popleft()] = None
         known = {key: record for key in keys if (record := self._recent.get(key)) is not None}
@@ -341,8 +355,9 @@ class SqliteStorage:
             self._reader.any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
             tables.set_aside(self._writer, damaged)
             self._notes.tombstones.lost(damaged)
+            self._trees.damaged(damaged)
             for record in damaged.values():
-                self._counts.set_aside(len(record.data), siblings=_seems_in_conflict(record))
+                self._counts.set_aside(len(record.data), siblings=tables.seems_in_conflict(record))
         return known | records
 
     def _refusal(self, write: Advance | Merge) -> Refused | None:
@@ -376,11 +391,3 @@ class SqliteStorage:
         with suppress(OSError):
             self._lock.write(self._identity.token, failed=True)
         return StorageStopped(self._stopped)
-
-
-def _seems_in_conflict(record: Record) -> bool:
-    """Whether a damaged record has several live values, as far as can be told."""
-    try:
-        return len(record.row.live) > 1
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return False

@@ -6,16 +6,17 @@ Reading a batch is one statement, and writing it one call: fewer words between t
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from hashlib import blake2b
 
 import msgspec
 
 from node.core.ids import scan_position
+from node.core.limits import SCAN_PAGE_BYTES
 from node.storage import identity
 from node.storage.errors import BrokenStore
-from node.storage.port import Totals
-from node.storage.records import Record
+from node.storage.port import Page, Totals
+from node.storage.records import Record, digest_of
 
 _ONE = "SELECT row, birth, checksum FROM rows WHERE position = ? AND key = ?"
 _BATCH = "SELECT r.key, r.row, r.birth, r.checksum FROM json_each(?) j CROSS JOIN rows r ON r.position = j.value"
@@ -42,6 +43,10 @@ _json = msgspec.json.Encoder()
 FLIP = 1 << 63
 """Between an unsigned position and SQLite's signed integer."""
 
+_SIGNED_MAX = FLIP - 1
+MIX = 0x9E3779B97F4A7C15
+"""An odd number without pattern (the golden ratio's 64 bits): no two births are moved alike."""
+
 
 Line = tuple[int, bytes, bytes, int | None, int]
 """Position, key, row, birth, checksum: one line of `rows`."""
@@ -52,10 +57,13 @@ def position_of(key: bytes) -> int:
     return int.from_bytes(scan_position(key), "big") - FLIP
 
 
-def row_checksum(key: bytes, row: bytes, birth: int | None) -> int:
-    """Return what a row is verified against: 64 bits of BLAKE2b over all of its line."""
-    head = b"%d %d " % (len(key), -1 if birth is None else birth)
-    return int.from_bytes(blake2b(head + key + row, digest_size=8).digest(), "big", signed=True)
+def checksum_of(digest: int, birth: int | None) -> int:
+    """Return what a line is verified against: 64 bits of its row's digest, and the birth on top of them.
+
+    The digest of key and row is what the trees want, too: so one hash serves both. Each birth moves it elsewhere.
+    """
+    mixed = digest if birth is None else digest ^ (birth + 1) * MIX
+    return (mixed & _SIGNED_MAX * 2 + 1) - FLIP
 
 
 def read_one(connection: sqlite3.Connection, key: bytes) -> tuple[bytes | None, bool]:
@@ -64,7 +72,7 @@ def read_one(connection: sqlite3.Connection, key: bytes) -> tuple[bytes | None, 
     if found is None:
         return None, True
     row, birth, kept = found
-    return row, row_checksum(key, row, birth) == kept
+    return row, checksum_of(digest_of(key, row), birth) == kept
 
 
 def read_batch(
@@ -75,24 +83,49 @@ def read_batch(
     intact: dict[bytes, Record] = {}
     damaged: dict[bytes, Record] = {}
     for key, row, birth, kept in connection.execute(_BATCH, (_json.encode(positions).decode(),)).fetchall():
-        found = intact if row_checksum(key, row, birth) == kept else damaged
-        found[key] = Record(row, birth)
+        digest = digest_of(key, row)
+        found = intact if checksum_of(digest, birth) == kept else damaged
+        found[key] = Record(row, birth, digest=digest)
     return intact, damaged
 
 
-def write_batch(connection: sqlite3.Connection, records: Mapping[bytes, Record]) -> None:
-    """Put records in the place of what their keys had."""
+def write_batch(connection: sqlite3.Connection, records: Mapping[bytes, Record]) -> list[Line]:
+    """Put records in the place of what their keys had; return the lines that were written."""
     lines: list[Line] = []
     for key, record in records.items():
-        data, birth = record.data, record.birth
-        lines.append((position_of(key), key, data, birth, row_checksum(key, data, birth)))
+        birth = record.birth
+        lines.append((position_of(key), key, record.data, birth, checksum_of(record.digest(key), birth)))
     lines.sort()  # neighbours share pages
     connection.executemany(_PUT, lines)
+    return lines
 
 
 def read_range(connection: sqlite3.Connection, first: int, last: int) -> sqlite3.Cursor:
     """Return the lines at positions `first` to `last` (unsigned, both included), in order."""
     return connection.execute(_RANGE, (first - FLIP, last - FLIP))
+
+
+def page_of(lines: Iterable[Line], limit: int, suspects: deque[bytes], *, lost: bool = False) -> Page:
+    """Take lines until the page is full and a position ends; the keys of damaged ones go to `suspects`.
+
+    With `lost`, rows that cannot be read come as b"".
+    """
+    items: list[tuple[bytes, bytes]] = []
+    page_bytes = 0
+    previous: int | None = None
+    for seen, (position, key, row, birth, kept) in enumerate(lines):
+        if previous is not None and position != previous and (seen >= limit or page_bytes >= SCAN_PAGE_BYTES):
+            return Page(tuple(items), (previous + FLIP).to_bytes(8, "big"))
+        if checksum_of(digest_of(key, row), birth) == kept:
+            items.append((key, row))
+        else:
+            if row:
+                suspects.append(key)
+            if lost:
+                items.append((key, b""))
+        page_bytes += len(row)
+        previous = position
+    return Page(tuple(items), None)
 
 
 def set_aside(connection: sqlite3.Connection, keys: Collection[bytes]) -> None:
@@ -146,3 +179,11 @@ def save_state(connection: sqlite3.Connection, name: str, data: bytes) -> None:
     """Keep a piece of the node's own state."""
     values = (name, data, identity.checksum(name, data))
     connection.execute("REPLACE INTO state (name, data, checksum) VALUES (?, ?, ?)", values)
+
+
+def seems_in_conflict(record: Record) -> bool:
+    """Whether a damaged record has several live values, as far as can be told."""
+    try:
+        return len(record.row.live) > 1
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False

@@ -27,6 +27,11 @@ from node.core.limits import (
     REPLICAS_MAX,
     SCAN_LIMIT_MAX,
     TIMEOUT_MS_MAX,
+    TREE_DIGEST_BYTES,
+    TREE_DIGESTS_MAX,
+    TREE_FANOUT_BITS,
+    TREE_LEAF_BITS,
+    TREE_SPANS_MAX,
     VALUE_BYTES_CEILING,
     WORDS_BYTES_MAX,
     WRITER_BYTES_MAX,
@@ -250,6 +255,36 @@ def _check_scanned(message: messages.Scanned) -> None:
         _key(key)
 
 
+def _check_ask_trees(message: messages.AskTrees) -> None:
+    _number("bits", message.bits, 0, TREE_LEAF_BITS)
+    _number("depth", message.deeper, 0, min(TREE_FANOUT_BITS, TREE_LEAF_BITS - message.bits))
+    _length("spans", message.prefixes, min(TREE_SPANS_MAX, TREE_DIGESTS_MAX >> message.deeper))
+    for prefix in message.prefixes:
+        _number("prefix", prefix, 0, (1 << message.bits) - 1)
+
+
+def _check_trees_told(message: messages.TreesTold) -> None:
+    _length("spans", message.digests, TREE_SPANS_MAX)
+    for digests in message.digests:
+        _length("digests", digests, TREE_DIGEST_BYTES << TREE_FANOUT_BITS)
+        if len(digests) % TREE_DIGEST_BYTES:
+            raise ValueError(f"digests of {len(digests)} bytes")
+
+
+def _check_ask_leaf(message: messages.AskLeaf) -> None:
+    _number("leaf", message.leaf, 0, (1 << TREE_LEAF_BITS) - 1)
+    if len(message.after) not in (0, 8):
+        raise ValueError(f"position of {len(message.after)} bytes")
+
+
+def _check_leaf_told(message: messages.LeafTold) -> None:
+    _length("page", message.items, SCAN_LIMIT_MAX)
+    for key, digest, size in message.items:
+        _key(key)
+        _number("bytes of digest", len(digest), TREE_DIGEST_BYTES, TREE_DIGEST_BYTES)
+        _number("bytes of row", size, 0, FRAME_BYTES_MAX)
+
+
 def _check_join(message: messages.Join) -> None:
     check_member(message.member)
 
@@ -277,6 +312,10 @@ _CHECKERS: Final[dict[type, Callable[[Any], None]]] = {
     messages.Ask: _check_ask,
     messages.Scan: _check_scan,
     messages.Scanned: _check_scanned,
+    messages.AskTrees: _check_ask_trees,
+    messages.TreesTold: _check_trees_told,
+    messages.AskLeaf: _check_ask_leaf,
+    messages.LeafTold: _check_leaf_told,
     messages.Join: _check_join,
     messages.Wait: _check_wait,
     messages.Gossip: _check_gossip,

@@ -270,6 +270,13 @@ def _inspect(words: Words, writer: str) -> Parsed:
     return Call(Inspect(what, arguments=tuple(words[1:])), answers.document, None, False)
 
 
+def _repair(words: Words, writer: str) -> Parsed:
+    key = words[1] if len(words) > 1 else None
+    if key == b"":
+        raise Refused("ERR", "the key is empty")
+    return Call(Inspect("repair", key or b""), answers.document, key, True)
+
+
 def _later(why: str) -> Parse:
     def refuse(words: Words, writer: str) -> Parsed:
         return ErrorReply("NOTSUPPORTED", f"{words[0].upper().decode()}: {why}")
@@ -306,7 +313,7 @@ _PARSERS: Final[dict[str, Parse]] = {
     "DYN.TRANSFERS": _inspect,
     "DYN.EVENTS": _inspect,
     "DYN.CLUSTER": _later("this version does not change a cluster that holds data"),
-    "DYN.REPAIR": _later("this version repairs replicas when they are read, and only then"),
+    "DYN.REPAIR": _repair,
     "DYN.BACKUP": _later("this version makes no backups; stop the node and copy its data directory"),
     "DYN.TRACE": _later("this version keeps no traces"),
 }

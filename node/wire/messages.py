@@ -139,6 +139,45 @@ class Scanned(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
     refused: str
 
 
+# Anti-entropy: trees of the hash space, from the root to the keys that differ ---------------------------
+
+
+class AskTrees(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=21):
+    """What do your trees say of these spans of the hash space (`core.merkle`), `deeper` levels below each?"""
+
+    rid: int
+    epoch: int
+    bits: int
+    deeper: int
+    prefixes: tuple[int, ...]
+
+
+class TreesTold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=22):
+    """For every prefix its 2^deeper digests of 16 bytes, put together; b"": not known yet, ask again later."""
+
+    rid: int
+    digests: tuple[bytes, ...]
+    refused: str
+
+
+class AskLeaf(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=23):
+    """Which rows do you hold in this leaf, beyond the position `after` (b"" begins)?"""
+
+    rid: int
+    epoch: int
+    leaf: int
+    after: bytes
+
+
+class LeafTold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=24):
+    """(key, digest of its row, bytes of its row) in order of position, then key; `more` if that is not all."""
+
+    rid: int
+    items: tuple[tuple[bytes, bytes, int], ...]
+    more: bool
+    refused: str
+
+
 # Membership --------------------------------------------------------------------------------------------
 
 
@@ -236,5 +275,6 @@ class Buried(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=35):
 
 Message = (
     Replicate | Replicated | Fetch | Fetched | Forward | Forwarded | Ask | Answer | Scan | Scanned
+    | AskTrees | TreesTold | AskLeaf | LeafTold
     | Join | Wait | Gossip | Seal | Ping | Pong | Outdated | Confirm | Confirmed | Bury | Buried
 )  # fmt: skip

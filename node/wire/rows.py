@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from node.core.limits import CLOCK_ENTRIES_MAX, VALUE_BYTES_CEILING, WRITER_BYTES_MAX
+from node.core.limits import CLOCK_ENTRIES_MAX, TREE_DIGEST_BYTES, VALUE_BYTES_CEILING, WRITER_BYTES_MAX
 from node.core.row import Row
 from node.core.version import check
 from node.wire.errors import RemoteWireError
@@ -19,7 +19,7 @@ from node.wire.errors import RemoteWireError
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Row)
 
-DIGEST_BYTES: Final = 16
+DIGEST_BYTES: Final = TREE_DIGEST_BYTES
 
 
 def encode_row(row: Row) -> bytes:
@@ -60,4 +60,4 @@ def _check_limits(row: Row) -> None:
 
 def row_digest(key: bytes, row: bytes) -> bytes:
     """Return what stands for this row in comparisons between nodes: 16 bytes over the key and the canonical row."""
-    return blake2b(row, digest_size=DIGEST_BYTES, key=blake2b(key, digest_size=32).digest()).digest()
+    return blake2b(b"%d %b%b" % (len(key), key, row), digest_size=DIGEST_BYTES).digest()

@@ -70,6 +70,20 @@ def test_the_screens_of_a_real_cluster(nodes: dict[str, str]) -> None:
     assert [*place["owners"], *place["stand_ins"]] == explained["preference"] == ring["preference"][place["partition"]]
 
 
+def test_repair_of_a_real_cluster(nodes: dict[str, str]) -> None:
+    assert dyn("put", "to-repair", "v", environ=nodes).status == 0
+    done = json.loads(dyn("cluster", "repair", "--check", "--json", environ=nodes).out)
+    assert (done["running"], done["compared"], done["left_out"]) == (False, 512, [])
+    assert done["last_pass_s_ago"] < 5
+    key = json.loads(dyn("key", "repair", "to-repair", "--json", environ=nodes).out)
+    assert [owner["found"] for owner in key["owners"]] == ["same"] * 3
+    assert dyn("key", "repair", "nowhere", environ=nodes).status == 3
+    for argv in (("cluster", "repair"), ("key", "repair", "to-repair")):
+        shown = dyn(*argv, "--color", "never", environ=nodes, terminal=True)
+        assert shown.status == 0
+        assert max(map(len, shown.out.splitlines())) <= 80
+
+
 def test_a_node_in_a_terminal(tmp_path: Path) -> None:
     [port] = free_ports(1)
     environ = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": "", "XDG_CONFIG_HOME": "", "PYTHONPATH": str(ROOT)}

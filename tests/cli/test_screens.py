@@ -76,6 +76,29 @@ def explain(text: str = "k") -> dict[str, Any]:
             "verdict": "stale", "why": f"1 of 2 lacks it {text}"}  # fmt: skip
 
 
+def pass_document(name: str = "n1", **more: Any) -> dict[str, Any]:
+    """A DYN.REPAIR document of a pass that found something and left somebody out."""
+    facts = {"node": name, "running": False, "compared": 85, "total": 170, "differing": 3, "repaired": 2, "failed": 1}
+    left_out = [{"node": name, "because": f"down {name}"}]
+    return {"schema": "dyn.repair/v1", **facts, "left_out": left_out, "took_s": 1.25, "last_pass_s_ago": 70.5,
+            "divergent": 0, **more}  # fmt: skip
+
+
+def key_repair(text: str = "k", *found: str | None) -> dict[str, Any]:
+    """A DYN.REPAIR document of one key, with what each owner held."""
+    owners = [
+        {"node": f"n{at}", "found": held, "repaired": held == "behind", "note": text if held is None else ""}
+        for at, held in enumerate(found or ("same", "behind", None), 1)
+    ]
+    return {"schema": "dyn.repair.key/v1", "key": text, "enc": "utf8", "partition": 2, "differed": True,
+            "owners": owners}  # fmt: skip
+
+
+def repair(*words: bytes) -> dict[str, Any]:
+    """What a hostile node says to DYN.REPAIR."""
+    return key_repair(EVIL) if words else pass_document(EVIL)
+
+
 @pytest.fixture
 def node() -> Iterator[FakeNode]:
     """A node whose every string is hostile."""
@@ -84,7 +107,9 @@ def node() -> Iterator[FakeNode]:
     documents |= {"DYN.HINTS": hints(EVIL), "DYN.VIEWS": views(EVIL)}
     documents["DYN.RING"]["members"][0] |= {"address": EVIL, "zone": EVIL}
     keys = [b"0", [EVIL.encode(), b"\xff\xfe", b"cart:1", b"back\\slash"]]
-    with fake_node(documents, DYN_GET=reading(value), DYN_PUT=RECEIPT, DYN_DEL=b"c", DYN_KEYS=keys) as made:
+    with fake_node(
+        documents, DYN_REPAIR=repair, DYN_GET=reading(value), DYN_PUT=RECEIPT, DYN_DEL=b"c", DYN_KEYS=keys
+    ) as made:
         yield made
 
 
@@ -96,9 +121,11 @@ COMMANDS = [
     ("merge", EVIL, "--value", "v"),
     ("keys",),
     ("key", "explain", EVIL),
+    ("key", "repair", EVIL),
     ("cluster", "status"),
     ("cluster", "hints"),
     ("cluster", "views"),
+    ("cluster", "repair"),
     ("ring", "show"),
     ("ring", "owner", EVIL, "b"),
     (),
@@ -140,7 +167,8 @@ def test_json_is_one_document_with_a_schema(node: FakeNode, argv: tuple[str, ...
 
 
 @pytest.mark.parametrize("argv", [("keys",), ("key", "explain", "k"), ("cluster", "status"), ("cluster", "hints"),
-    ("cluster", "views"), ("ring", "show"), ("ring", "owner", "k")], ids=" ".join)  # fmt: skip
+    ("cluster", "views"), ("cluster", "repair"), ("key", "repair", "k"), ("ring", "show"),
+    ("ring", "owner", "k")], ids=" ".join)  # fmt: skip
 def test_rows_have_as_many_cells_as_the_header(node: FakeNode, argv: tuple[str, ...]) -> None:
     for table in (
         [line.split("\t") for line in dyn(*argv, "-o", "plain", node=node).out.splitlines()],
@@ -163,8 +191,10 @@ def test_the_ring_fits_80_columns(nodes: int, partitions: int) -> None:
 def test_other_screens_fit_80_columns() -> None:
     long = [version(b"x" * 500, {f"node-{i}": i + 1 for i in range(4)}, writer="w" * 64) for _ in range(2)]
     with fake_node(DYN_STATUS=status("node-with-a-rather-long-name" * 2), DYN_EXPLAIN=explain("y" * 300),
+                   DYN_REPAIR=lambda *words: key_repair("y" * 300) if words else pass_document("z" * 30),
                    DYN_GET=reading(*long)) as node:  # fmt: skip
-        for argv in (("cluster", "status"), ("key", "explain", "k"), ("get", "k")):
+        for argv in (("cluster", "status"), ("key", "explain", "k"), ("get", "k"), ("cluster", "repair"),
+                     ("key", "repair", "k")):  # fmt: skip
             result = dyn(*argv, "--color", "never", node=node, terminal=True)
             assert max(map(len, result.out.splitlines())) <= 80, result.out
     for page in ((), ("put",), ("node", "start"), ("exit-codes",), ("ctx",), ("formats",), ("environment",)):
@@ -226,6 +256,37 @@ def test_key_explain_exits_by_its_verdict() -> None:
     for verdict, code in (("ok", 0), ("stale", 0), ("conflict", 4), ("absent", 3), ("deleted", 3), ("unreachable", 6)):
         with fake_node(DYN_EXPLAIN=explain() | {"verdict": verdict}) as node:
             assert dyn("key", "explain", "k", node=node).status == code
+
+
+# repair -----------------------------------------------------------------------------------------------
+
+
+def test_cluster_repair_stays_until_the_pass_is_over() -> None:
+    answers = iter([pass_document(running=True), pass_document(running=True), pass_document()])
+    with fake_node(DYN_REPAIR=lambda: next(answers)) as node:
+        result = dyn("cluster", "repair", "--json", node=node)
+    assert (result.status, json.loads(result.out)["running"]) == (0, False)
+    with fake_node(DYN_REPAIR=pass_document(running=True)) as node:
+        result = dyn("cluster", "repair", "--no-wait", "--json", node=node)
+    assert json.loads(result.out)["running"]
+
+
+def test_cluster_repair_check_exits_by_what_was_left() -> None:
+    clean: dict[str, Any] = {"left_out": [], "failed": 0}
+    away = [{"node": "n2", "because": "down"}]
+    for more, code in (clean, 0), (clean | {"failed": 1}, 8), (clean | {"left_out": away}, 8):
+        with fake_node(DYN_REPAIR=pass_document(**more)) as node:
+            assert dyn("cluster", "repair", "--check", node=node).status == code
+            assert dyn("cluster", "repair", node=node).status == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [(("same", "behind"), 0), (("nothing", "nothing"), 3), ((None, None), 6), (("nothing", "behind"), 0)],
+)
+def test_key_repair_exits_by_what_it_found(found: tuple[str | None, ...], code: int) -> None:
+    with fake_node(DYN_REPAIR=key_repair("k", *found)) as node:
+        assert dyn("key", "repair", "k", node=node).status == code
 
 
 # keys -------------------------------------------------------------------------------------------------

@@ -254,7 +254,7 @@ def test_rows_of_one_position_stay_on_one_page(scribe: Scribe, monkeypatch: pyte
 
 
 def test_a_page_is_bounded_in_bytes(scribe: Scribe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.storage.reader.SCAN_PAGE_BYTES", 2000)
+    monkeypatch.setattr("node.storage.tables.SCAN_PAGE_BYTES", 2000)
     monkeypatch.setattr("node.sim.disk.SCAN_PAGE_BYTES", 2000)
     scribe.apply(*(write(b"key-%d" % at, b"v" * 900) for at in range(20)))
     assert len(scribe.handle.store.scan(0, 1, b"", 1000).items) == 3

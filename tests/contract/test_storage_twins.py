@@ -9,10 +9,12 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.core.merkle import Trees
 from node.core.row import Clock, Dot, Row, Version
 from node.core.version import add, join, own_clock
+from node.sim.disk import tree_leaf
 from node.storage.port import Advance, Merge, SaveState, Unreadable, Write
-from node.storage.records import Names
+from node.storage.records import Names, digest_of
 from node.wire.rows import decode_row, encode_row
 from tests.helpers.campaign import scale
 from tests.helpers.stores import EPOCH, MEMORY, Handle, SimHandle, SqliteHandle
@@ -28,7 +30,7 @@ merges = st.tuples(st.just("merge"), keys, st.integers(1, 3), st.booleans(), epo
 strays = st.tuples(st.just("stray"), keys, st.integers(1, 9))
 saves = st.tuples(st.just("save"), st.sampled_from([None, EPOCH]))
 batches = st.lists(st.one_of(advances, merges, saves, strays), min_size=1, max_size=6)
-mishaps = st.tuples(st.sampled_from(["crash", "corrupt", "drop"]), keys)
+mishaps = st.tuples(st.sampled_from(["crash", "corrupt", "drop", "save", "work"]), keys)
 steps = st.lists(st.one_of(batches, batches, mishaps), min_size=1, max_size=12)
 
 
@@ -71,6 +73,16 @@ def strike(handle: Handle, kind: str, key: bytes) -> None:
             handle.store.apply([SaveState("noticed", b"")])
         case "drop":
             handle.drop(key)
+        case "save":
+            handle.store.save()
+        case "work":
+            settle(handle)
+
+
+def settle(handle: Handle) -> None:
+    """Let the store scan and set aside what waits for that."""
+    while handle.store.work_due:
+        handle.store.work()
 
 
 def look(handle: Handle) -> object:
@@ -119,3 +131,13 @@ def play(plans: list[object], real: SqliteHandle, sim: SimHandle) -> None:
     rows = sim.store.durable_rows()
     assert real.store.totals().quarantined == sim.store.totals().quarantined
     assert sim.store.totals().rows == len(rows)
+    settle(real)
+    settle(sim)
+    assert real.store.digests(0, 0, 0) == sim.store.digests(0, 0, 0) == root_of(sim)
+
+
+def root_of(sim: SimHandle) -> bytes:
+    """The root of the trees, computed from the rows."""
+    trees = Trees(known=True)
+    trees.toggle((tree_leaf(key), digest_of(key, row)) for key, row in sim.store.durable_rows().items())
+    return trees.digests(0, 0, 0)

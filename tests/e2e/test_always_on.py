@@ -55,7 +55,9 @@ def test_what_a_dead_node_missed_is_handed_to_it(five: Cluster) -> None:
     assert len(owned) > 50
     held = hints(asked)
     assert {hint["for"] for hint in held} == {dead.name}
-    assert sum(hint["keys"] for hint in held) == len(owned)
+    assert len(owned) <= sum(hint["keys"] for hint in held) <= len(owned) + 1, (
+        "the first write of all may be among them"
+    )
     assert {hint["waits_because"] for hint in held} == {f"{dead.name} does not answer {hint['by']}" for hint in held}
     before = [hint["keys"] for hint in held if hint["by"] == keeper.name]
     keeper.kill()

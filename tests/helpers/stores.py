@@ -12,10 +12,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from node.core.ids import scan_position
+from node.core.merkle import leaf_of
 from node.core.row import EMPTY, Actor, Clock, Dot, Row
 from node.core.version import advance
 from node.sim.disk import SimStorage
-from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Refusal, Refused, SaveState, Storage, Write
+from node.storage.port import (
+    Advance,
+    Advanced,
+    Merge,
+    Merged,
+    Outcome,
+    Recount,
+    Refusal,
+    Refused,
+    SaveState,
+    Storage,
+    Write,
+)
 from node.storage.sqlite import FILE, SqliteStorage
 from node.wire.rows import decode_row, encode_row
 
@@ -115,7 +129,9 @@ class SqliteHandle:
         self.execute("UPDATE rows SET row = ? WHERE key = ?", (flipped, key))
 
     def drop(self, key: bytes) -> None:
+        """Behind the back of the trees, too: so their leaf is counted again."""
         self.execute("DELETE FROM rows WHERE key = ?", (key,))
+        self.store.apply([Recount(leaf_of(int.from_bytes(scan_position(key), "big")))])
 
     def fill(self) -> None:
         (pages,) = self.store._writer.execute("PRAGMA page_count").fetchone()

@@ -274,6 +274,24 @@ def test_a_strict_read_goes_on_when_one_owner_is_behind(story: Story) -> None:
     }
 
 
+@pytest.mark.parametrize("behind", [0, 1])
+def test_owners_in_different_rounds_are_made_equal(story: Story, behind: int) -> None:
+    """By comparing their trees: the first repair may be refused as too old, and brings the one behind along."""
+    first, second, third = story.owners
+    story.set(first, b"v")
+    node = second.node
+    assert node is not None
+    second.storage.apply([Merge(KEY, encode_row(row_of(b"w", epoch=99)), node.cluster.epoch)])
+    for host in [first, third] if behind else [second, third]:
+        adopt(host, 5)
+    for _ in range(3):
+        for host in story.owners:
+            story.world.ask_for_repair(host)
+            story.wait(3.0)
+    held = {name: sorted(value or b"" for value in values) for name, values in story.held().items()}
+    assert held == {host.name: [b"v", b"w"] for host in story.owners}
+
+
 def adopt(host: Host, number: int) -> None:
     """Bring a node and its disk to a later round of the key's partition."""
     node = host.node

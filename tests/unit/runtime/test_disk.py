@@ -10,10 +10,21 @@ from pathlib import Path
 import pytest
 
 from node.core.limits import GROUP_BYTES_MAX, GROUP_WRITES_MAX
+from node.core.merkle import Trees
 from node.runtime.disk import DiskThread
-from node.storage.port import Advanced, Outcome, Refusal, Refused, Saved, SaveState, StorageStopped, Write
+from node.storage.port import (
+    Advanced,
+    Outcome,
+    Refusal,
+    Refused,
+    Saved,
+    SaveState,
+    StorageStopped,
+    Unreadable,
+    Write,
+)
 from node.storage.sqlite import SqliteStorage
-from tests.helpers.stores import EPOCH, write
+from tests.helpers.stores import EPOCH, SqliteHandle, write
 
 Told = list[tuple[int, Outcome]]
 
@@ -190,3 +201,71 @@ def test_the_log_is_folded_between_groups(storage: SqliteStorage, monkeypatch: p
     asyncio.run(main())
     log = storage.path.with_name(storage.path.name + "-wal")
     assert log.stat().st_size < 400_000, "a folded log is written from its beginning again"
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    """Wait for something that the thread does without a word."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+def test_after_a_crash_the_thread_scans_the_rows_beside_its_writes(tmp_path: Path) -> None:
+    handle = SqliteHandle(tmp_path / "data")
+    handle.store.apply([SaveState("ring", b"", EPOCH), *(write for _, write in advances(2000))])
+    before = handle.store.digests(0, 0, 0)
+    handle.crash()
+    assert handle.store.digests(0, 0, 0) == b""
+
+    async def main() -> None:
+        desk = Desk(handle.store)
+        desk.disk.start()
+        desk.disk.submit(advances(5, start=5000))
+        await desk.until(lambda: len(desk.told) == 5)
+        await soon(lambda: not handle.store.work_due)
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
+    assert handle.store.digests(0, 0, 0) not in (b"", before)
+    handle.close()
+
+
+def test_damage_that_a_reader_found_is_set_aside_without_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.runtime.disk.TREE_IDLE_S", 0.01)
+    handle = SqliteHandle(tmp_path / "data")
+    handle.store.apply([SaveState("ring", b"", EPOCH), write(b"k", b"v")])
+
+    async def main() -> None:
+        desk = Desk(handle.store)
+        desk.disk.start()
+        handle.corrupt(b"k")
+        assert isinstance(handle.store.fetch(b"k"), Unreadable)
+        await soon(lambda: handle.store.totals().quarantined == 1 and not handle.store.work_due)
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
+    assert handle.store.digests(0, 0, 0) == Trees(known=True).digests(0, 0, 0)
+    handle.close()
+
+
+def test_the_trees_are_saved_in_a_quiet_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.runtime.disk.TREE_IDLE_S", 0.01)
+    monkeypatch.setattr("node.runtime.disk.TREE_SAVE_S", 0.05)
+    handle = SqliteHandle(tmp_path / "data")
+
+    async def main() -> None:
+        desk = Desk(handle.store)
+        desk.disk.start()
+        desk.disk.submit([(0, SaveState("ring", b"", EPOCH)), *advances(50)])
+        await desk.until(lambda: len(desk.told) == 51)
+        await soon(lambda: handle.execute("SELECT COUNT(*) FROM trees") == [(256,)])
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
+    handle.crash()
+    assert not handle.store.work_due
+    handle.close()

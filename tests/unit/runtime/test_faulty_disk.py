@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.core.version import Clock
+from node.core.row import Clock
 from node.runtime.config import NodeSettings
 from node.runtime.faulty_disk import DiskSwitch
 from node.runtime.store import Store

@@ -326,6 +326,23 @@ def test_a_checker_that_crashes_is_unknown() -> None:
     assert "KeyError" in verdict.evidence[0]
 
 
+def test_owners_that_differ_at_the_end_have_not_converged() -> None:
+    story = Story()
+    story.write()
+    story.history.owners = {KEY: ("n1", "n2")}
+    assert story.end(n1=story.row, n2=story.row, n3=EMPTY) == [], "who does not own it may hold what it likes"
+    assert story.end(n1=story.row, n2=EMPTY) == ["6 converged"]
+    story.history.roots = {3: {"n1": b"1", "n2": b"2"}}
+    assert story.end(n1=story.row, n2=story.row) == ["6 converged"]
+
+
+def test_a_tree_that_says_other_than_its_rows_is_caught() -> None:
+    story = Story()
+    story.write()
+    story.history.note("trees", "n1 is wrong about leaf 7")
+    assert story.end(n1=story.row) == ["6 trees"]
+
+
 def test_much_evidence_is_cut() -> None:
     def talkative(history: History) -> Iterator[str]:
         yield from (str(number) for number in range(100))

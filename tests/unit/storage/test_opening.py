@@ -90,22 +90,20 @@ def test_a_migration_and_its_record_are_one_transaction(tmp_path: Path, monkeypa
     later = sqlite_utils.Migrations("dyn")
     fails = [True]
 
+    def applied(db: sqlite_utils.Database) -> None:
+        raise AssertionError("it was applied already")
+
     for name in schema.NAMES:
-
-        def applied(db: sqlite_utils.Database) -> None:
-            raise AssertionError("it was applied already")
-
-        applied.__name__ = name
-        later()(applied)
+        later(name=name)(applied)
 
     @later()
-    def m999_later(db: sqlite_utils.Database) -> None:
+    def m999_next(db: sqlite_utils.Database) -> None:
         db.execute("ALTER TABLE rows ADD COLUMN colour TEXT")
         if fails:
             raise sqlite3.OperationalError("no")
 
     monkeypatch.setattr(schema, "migrations", later)
-    monkeypatch.setattr(schema, "NAMES", (*schema.NAMES, "m999_later"))
+    monkeypatch.setattr(schema, "NAMES", (*schema.NAMES, "m999_next"))
     with pytest.raises(StorageError):
         SqliteStorage.open(tmp_path)
     assert "colour" not in columns(tmp_path / FILE, "rows")

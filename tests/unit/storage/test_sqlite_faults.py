@@ -127,11 +127,11 @@ print("refused", refused, "kept", len(done))
 
 
 def test_a_really_full_disk(tmp_path: Path) -> None:
-    """A tmpfs of 6 MiB, half of it somebody else's file that goes away later."""
+    """A tmpfs of 16 MiB, half of it somebody else's file that goes away later."""
     unshare = shutil.which("unshare")
     if unshare is None:
         pytest.skip("only Linux gives a test a file system of its own")
-    mount = 'mount -t tmpfs -o size=6m none "$1" && head -c 3M /dev/zero > "$1/foreign" && exec "$2" -c "$3" "$1"'
+    mount = 'mount -t tmpfs -o size=16m none "$1" && head -c 8M /dev/zero > "$1/foreign" && exec "$2" -c "$3" "$1"'
     command = [unshare, "-rm", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, FULL_DISK]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "denied" in done.stderr or "not permitted" in done.stderr:

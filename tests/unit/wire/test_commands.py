@@ -96,6 +96,8 @@ UNKNOWN = Failed("UNKNOWN", "wrote 1 of 2")
         ("DYN.EXPLAIN k TIMEOUT 100", [Inspect("explain", b"k", timeout_ms=100)]),
         ("DYN.HISTORY k", [Inspect("history", b"k")]),
         ("dyn.ring", [Inspect("ring")]),
+        ("DYN.REPAIR", [Inspect("repair")]),
+        ("DYN.REPAIR k", [Inspect("repair", b"k")]),
         ("DYN.EVENTS 5", [Inspect("events", arguments=(b"5",))]),
     ],
 )
@@ -135,7 +137,8 @@ def test_requests(line: str, want: list[Request]) -> None:
         ("KEYS *", "NOTSUPPORTED", ["SCAN"]),
         ("CLUSTER SLOTS", "NOTSUPPORTED", ["DYN.RING"]),
         ("DYN.CLUSTER PLAN", "NOTSUPPORTED", []),
-        ("DYN.REPAIR", "NOTSUPPORTED", []),
+        ('DYN.REPAIR ""', "ERR", ["key is empty"]),
+        ("DYN.REPAIR k more", "ERR", ["wrong number"]),
         ("DYN.BACKUP /x", "NOTSUPPORTED", []),
         ("DYN.TRACE", "NOTSUPPORTED", []),
         ("MEMORY DOCTOR x", "NOTSUPPORTED", []),

@@ -1,0 +1,192 @@
+"""A store's Merkle leaves and its file: what is saved, what is marked, and what a crash leaves to be scanned again.
+
+The leaves live in memory (`core.merkle`) and follow the rows after each commit. Kept as rows of the file, in the
+transaction of the write, they cost a third of all write throughput. So the file holds two things about a chunk of them:
+
+    trees    its leaves, as they were in a quiet moment or at a clean stop
+    dirty    a mark: rows of this chunk changed since. The first write after a save sets it, in its own transaction
+
+(Saved whenever the log is folded in, they cost 30 ms each time under load, and nothing was won: a moment later every
+chunk is marked again.)
+
+A chunk that is saved and not marked is *clean*: it is believed at open. Every other chunk is computed from the rows, in
+slices between the transactions of the writing thread, which owns everything here but `digests`. As the one thread scans
+and writes, a write needs no special case: behind the scan it changes the leaf, before it the scan will see it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from itertools import islice
+
+from node.core.limits import SCAN_PAGE_BYTES, TREE_LEAF_BITS, TREE_SLICE_ROWS
+from node.core.merkle import CHUNK_BYTES, CHUNKS, Trees, chunk_of, leaf_of
+from node.storage import tables
+from node.storage.records import Record, digest_of
+
+_LOAD = "SELECT chunk, leaves, checksum FROM trees WHERE chunk NOT IN (SELECT chunk FROM dirty) ORDER BY chunk"
+_SAVE = "REPLACE INTO trees (chunk, leaves, checksum) VALUES (?, ?, ?)"
+_MARK = "INSERT OR IGNORE INTO dirty (chunk) VALUES (?)"
+
+_LEAF_SHIFT = 64 - TREE_LEAF_BITS
+_PER_LEAF = 1 << _LEAF_SHIFT
+"""Positions of one leaf."""
+
+RECOUNTS = 16
+"""Leaves that a slice computes again; each has a few rows."""
+
+
+class StoredTrees:
+    """The trees of one open file. `suspects` takes the keys of rows that fail their checksum in a scan."""
+
+    def __init__(self, writer: sqlite3.Connection, suspects: deque[bytes]) -> None:
+        self._writer = writer
+        self._suspects = suspects
+        self._deltas: dict[bytes, int] = {}
+        self._recounts: dict[int, None] = {}
+        self._waiting: dict[int, None] = {}
+        self._staged: list[tuple[int, int]] = []
+        self._marks: list[int] = []
+        self._trees = Trees(known=_is_empty(writer))
+        self._clean: dict[int, None] = {}
+        for chunk, leaves, kept in writer.execute(_LOAD).fetchall():
+            if 0 <= chunk < CHUNKS and len(leaves) in (0, CHUNK_BYTES) and _checksum(chunk, leaves) == kept:
+                self._trees.load(chunk, leaves)
+                self._clean[chunk] = None
+        self.digests = self._trees.digests
+        self.given_up = ""
+        self.scanning = self._trees.unknown() is not None
+
+    # One transaction -----------------------------------------------------------------------------------------
+
+    def replace(self, key: bytes, before: Record | None, after: Record | None) -> None:
+        """A key's record becomes another one in this transaction (None: there is none)."""
+        delta = 0 if before is None else before.digest(key)
+        if after is not None:
+            delta ^= after.digest(key)
+        self._deltas[key] = self._deltas.get(key, 0) ^ delta
+
+    def recount(self, leaf: int) -> None:
+        """Compute this leaf from the rows soon after the transaction is committed."""
+        self._recounts[leaf] = None
+
+    def damaged(self, keys: Iterable[bytes]) -> None:
+        """These rows were set aside: what they added to their leaves nobody can tell any more."""
+        for key in keys:
+            self.recount(leaf_of(tables.position_of(key) + tables.FLIP))
+
+    def stage(self, lines: Iterable[tables.Line]) -> None:
+        """Mark what this transaction changes, before its commit. `lines` are those of the rows it wrote."""
+        deltas = self._deltas
+        staged = self._staged = [((line[0] + tables.FLIP) >> _LEAF_SHIFT, deltas.pop(line[1], 0)) for line in lines]
+        for key, delta in deltas.items():
+            staged.append((leaf_of(tables.position_of(key) + tables.FLIP), delta))
+        clean = self._clean
+        if not clean:
+            return
+        changed = dict.fromkeys(
+            [chunk_of(leaf) for leaf, _ in self._staged] + [chunk_of(leaf) for leaf in self._recounts]
+        )
+        self._marks = [chunk for chunk in changed if chunk in clean]
+        if self._marks:
+            self._writer.executemany(_MARK, [(chunk,) for chunk in self._marks])
+
+    def committed(self) -> None:
+        """What was staged is in the file: follow it."""
+        for chunk in self._marks:
+            del self._clean[chunk]
+        self._trees.toggle(self._staged)
+        if self._recounts:
+            self._waiting |= self._recounts
+            self.scanning = not self.given_up
+        self.forget()
+
+    def forget(self) -> None:
+        """The transaction was rolled back."""
+        self._deltas, self._recounts, self._staged, self._marks = {}, {}, [], []
+
+    # Between transactions ------------------------------------------------------------------------------------
+
+    def unsaved(self) -> list[int]:
+        """The chunks that are worth saving."""
+        wrong = {chunk_of(leaf) for leaf in self._waiting}
+        return [c for c in range(CHUNKS) if c not in self._clean and c not in wrong and self._trees.is_known(c)]
+
+    def save(self) -> None:
+        """Write every known chunk that is not clean, and clear the marks: one transaction. Raises sqlite3.Error."""
+        trees, unsaved = self._trees, self.unsaved()
+        if not unsaved:
+            return
+        lines = []
+        for chunk in unsaved:
+            leaves = trees.save(chunk)
+            lines.append((chunk, leaves, _checksum(chunk, leaves)))
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            self._writer.executemany(_SAVE, lines)
+            self._writer.executemany("DELETE FROM dirty WHERE chunk = ?", [(chunk,) for chunk in unsaved])
+            self._writer.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
+            raise
+        self._clean |= dict.fromkeys(unsaved)
+
+    def rescan(self) -> None:
+        """Scan some leaves that are said to be wrong, and one slice of those not known.
+
+        A file of which a page cannot be read ends that for this run: its chunk, and those after it, stay unknown.
+        """
+        try:
+            self._rescan()
+        except sqlite3.Error as error:
+            self.given_up = str(error)
+            self.scanning = False
+
+    def _rescan(self) -> None:
+        for leaf in list(islice(self._waiting, RECOUNTS)):
+            if self._trees.knows(leaf):
+                self._trees.set_leaf(leaf, self._scan(leaf, leaf)[0].get(leaf, 0))
+            del self._waiting[leaf]
+        unknown = self._trees.unknown()
+        if unknown is not None:
+            digests, last = self._scan(*unknown)
+            for leaf, digest in digests.items():
+                self._trees.set_leaf(leaf, digest)
+            self._trees.learned(last)
+        self.scanning = bool(self._waiting) or self._trees.unknown() is not None
+
+    def _scan(self, first: int, last: int) -> tuple[dict[int, int], int]:
+        """Digests of leaves from `first` on that have rows, and how far it came: at most to `last`, about one slice."""
+        digests: dict[int, int] = {}
+        size = 0
+        leaf = first
+        with closing(tables.read_range(self._writer, first * _PER_LEAF, (last + 1) * _PER_LEAF - 1)) as lines:
+            for seen, (position, key, row, birth, kept) in enumerate(lines):
+                at = leaf_of(position + tables.FLIP)
+                if at != leaf and (seen >= TREE_SLICE_ROWS or size >= SCAN_PAGE_BYTES):
+                    return digests, at - 1
+                leaf = at
+                size += len(row)
+                digest = digest_of(key, row)
+                if tables.checksum_of(digest, birth) == kept:
+                    digests[at] = digests.get(at, 0) ^ digest
+                else:
+                    self._suspects.append(key)
+        return digests, last
+
+
+def _is_empty(writer: sqlite3.Connection) -> bool:
+    """Whether there is no row. A file too damaged to tell may have some."""
+    try:
+        return writer.execute("SELECT 1 FROM rows LIMIT 1").fetchone() is None
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _checksum(chunk: int, leaves: bytes) -> int:
+    """What a saved chunk is verified against."""
+    return tables.checksum_of(digest_of(b"tree %d" % chunk, leaves), None)
