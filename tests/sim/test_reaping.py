@@ -301,18 +301,17 @@ def adopt(host: Host, number: int) -> None:
     node.shared.rounds = node.shared.rounds.adopted(write.partition, write.partitions, number)
 
 
-def test_replicates_carry_the_round_of_their_row(story: Story) -> None:
-    sent: list[Replicate] = []
+def test_replicates_carry_the_round_of_their_row(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+    send = World.send
+
+    def watch(world: World, host: Host, peer: object, messages: object) -> None:
+        assert isinstance(messages, list)
+        rounds.extend(message.round for message in messages if isinstance(message, Replicate))
+        send(world, host, peer, messages)  # type: ignore[arg-type]  # as it came
+
     first = story.owners[0]
     adopt(first, 4)
-    original = story.world.network.send
-
-    def watch(source: int, target: int, now: float, link: object, message: object) -> list[object]:
-        if isinstance(message, Replicate):
-            sent.append(message)
-        return original(source, target, now, link, message)  # type: ignore[arg-type, return-value]  # as it came
-
-    story.world.network.send = watch  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(World, "send", watch)
     story.set(first, b"v")
-    assert sent
-    assert {message.round for message in sent} == {4}
+    assert rounds == [4, 4]
