@@ -81,6 +81,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
                 "bytes": answer.get("bytes"),
                 "partitions": primaries.count(member.id),
                 "hints": answer.get("hints"),
+                "tombstones": answer.get("tombstones"),
                 "p99_ms": answer.get("p99_ms"),
                 "uptime_s": answer.get("uptime_s"),
             }
@@ -92,6 +93,8 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
         reasons += [
             f"{name} is being rebuilt from the other owners: its answers do not count yet" for name in rebuilding
         ]
+    tombstones = max([n for answer in answers.values() if isinstance(n := answer.get("tombstones"), int)], default=0)
+    reasons += held_up(cluster, tombstones)
     siblings = [count for answer in answers.values() if isinstance(count := answer.get("siblings"), int)]
     return {
         "schema": "dyn.status/v1",
@@ -106,6 +109,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
         "answered_by": cluster.me.name,
         "nodes": nodes,
         "siblings": max(siblings, default=None),
+        "tombstones": tombstones,
         "hints": sum(count for answer in answers.values() if isinstance(count := answer.get("hints"), int)),
         "transfers": 0,
         "repair": repair_of(answers),
@@ -158,6 +162,18 @@ def health_of(cluster: Cluster, now: Instant) -> tuple[str, list[str]]:
         for stranger in cluster.strangers.values()
     ]
     return ("critical" if short else "degraded" if reasons else "healthy"), reasons
+
+
+def held_up(cluster: Cluster, tombstones: int) -> list[str]:
+    """Who keeps deleted keys from being forgotten: nothing is reaped without the word of every member.
+
+    No reason for another health than the absence itself is.
+    """
+    absent = [member.name for member in cluster.others() if not cluster.is_up(member.id)]
+    if not tombstones or not absent:
+        return []
+    keys = "deleted key waits" if tombstones == 1 else "deleted keys wait"
+    return [f"{tombstones} {keys} to be reaped until {', '.join(absent)} can confirm"]
 
 
 def _owners_up(cluster: Cluster, partition: int, now: Instant) -> int:

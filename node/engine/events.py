@@ -89,6 +89,14 @@ class OwedHere(msgspec.Struct, frozen=True, gc=False):
     after: bytes | None
 
 
+class TombstonesHere(msgspec.Struct, frozen=True, gc=False):
+    """A `read_tombstones` effect came back: rows of tombstones, and where the next page begins."""
+
+    ticket: int
+    items: tuple[tuple[bytes, bytes], ...]
+    after: bytes | None
+
+
 class Digested(msgspec.Struct, frozen=True, gc=False):
     """A `digest` effect came back: for every prefix its digests put together, b"" while they are not known."""
 
@@ -114,7 +122,6 @@ class Reached(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | OwedHere | Digested
-    | Measured | Reached
-    | Reached
+    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | OwedHere
+    | TombstonesHere | Digested | Measured | Reached
 )  # fmt: skip

@@ -23,9 +23,10 @@ from node.core.version import merge
 from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED
-from node.storage.port import Merge, Outcome, Refused
+from node.engine.rounds import adopt_for
+from node.storage.port import Adopted, Merge, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import REBUILDING, UNREADABLE, Fetch, Fetched, Replicate, Replicated
+from node.wire.messages import REBUILDING, UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated
 from node.wire.requests import Failed, Found
 from node.wire.rows import decode_row, encode_row
 
@@ -33,12 +34,13 @@ from node.wire.rows import decode_row, encode_row
 class GetOperation(Operation):
     """One read under coordination. `rows` is what each node said, None for nothing held; `owners` are the key's.
 
-    The tally's nodes are the owners and whoever was asked in the place of one.
+    The tally's nodes are the owners and whoever was asked in the place of one. `rounds` are the reap rounds under which
+    they read; who is asked shall be in `least_round` first.
     """
 
     __slots__ = (
-        "asker", "deadline", "epoch", "key", "merged", "owners", "rows", "sent_at", "strict", "tally", "wants_context",
-        "written_back", "_unasked",
+        "asker", "deadline", "epoch", "key", "least_round", "merged", "owners", "r", "rounds", "rows", "sent_at",
+        "strict", "tally", "wants_context", "written_back", "_unasked",
     )  # fmt: skip
 
     def __init__(
@@ -61,9 +63,16 @@ class GetOperation(Operation):
         self.asker = asker
         self.epoch = shared.cluster.epoch
         self.owners = owners
-        self.tally = Tally(min(r, len(owners)), owners)
+        self.r = r
+        self.least_round = 0
         self.sent_at: Instant = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing heard yet."""
+        self.tally = Tally(min(self.r, len(self.owners)), self.owners)
         self.rows: dict[NodeId, bytes | None] = {}
+        self.rounds: dict[NodeId, int] = {}
         self.merged = EMPTY
         self.written_back: Tally | None = None
         self._unasked: list[NodeId] = []
@@ -82,7 +91,7 @@ class GetOperation(Operation):
         if shared.me in tally.nodes and shared.me not in tally.failed:
             out.load(ticket, self.key)
             wanted -= 1
-        fetch = Fetch(ticket, self.epoch, self.key)
+        fetch = Fetch(ticket, self.epoch, self.key, self.least_round)
         for node in others[:wanted]:
             out.send(node, fetch)
         self._unasked = others[wanted:]
@@ -125,12 +134,12 @@ class GetOperation(Operation):
         if node == self.shared.me:
             out.load(self.ticket, self.key)
         elif node is not None:
-            out.send(node, Fetch(self.ticket, self.epoch, self.key))
+            out.send(node, Fetch(self.ticket, self.epoch, self.key, self.least_round))
 
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """Our own row."""
         if readable:
-            self._heard(self.shared.me, row, now, out)
+            self._heard(self.shared.me, row, self.shared.rounds.of(self.key), now, out)
         else:
             self._lost(self.shared.me, UNREADABLE, now, out)
 
@@ -143,7 +152,7 @@ class GetOperation(Operation):
         if message.refused:
             self._lost(peer, f"refused ({message.refused})", now, out)
         else:
-            self._heard(peer, message.row, now, out)
+            self._heard(peer, message.row, message.round, now, out)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """Somebody we may be waiting for is gone."""
@@ -182,10 +191,11 @@ class GetOperation(Operation):
         self._ask_next(out)
         self._judge(now, out)
 
-    def _heard(self, node: NodeId, row: bytes | None, now: Instant, out: Outbox) -> None:
+    def _heard(self, node: NodeId, row: bytes | None, number: int, now: Instant, out: Outbox) -> None:
         if self.written_back is not None:
             return
         self.rows[node] = row
+        self.rounds[node] = number
         self.tally.yes(node)
         if len(self.tally.met_by) >= self.tally.need:
             self._judge(now, out)
@@ -258,14 +268,18 @@ class GetOperation(Operation):
             return
         if not self.merged.clock:
             return
-        merged = encode_row(self.merged)
+        merged, number = encode_row(self.merged), self._round()
         for owner in self.owners:
             if self.rows.get(owner, merged) == merged and UNREADABLE not in failed.get(owner, ""):
                 continue
             if owner == self.shared.me:
-                out.persist(NO_TICKET, Merge(self.key, merged, self.epoch))
+                out.persist(NO_TICKET, Merge(self.key, merged, self.epoch, round=number))
             else:
-                out.send(owner, Replicate(NO_TICKET, self.epoch, self.key, merged))
+                out.send(owner, Replicate(NO_TICKET, self.epoch, self.key, merged, (), number))
+
+    def _round(self) -> int:
+        """The reap round of what was merged: the lowest of those under which its parts were read."""
+        return min([self.rounds[node] for node, row in self.rows.items() if row is not None], default=0)
 
     def _fail(self, out: Outbox) -> None:
         heard = self.tally.describe("heard", self.shared.cluster.name)
@@ -286,27 +300,49 @@ class GetOperation(Operation):
 
     def _write_back(self, out: Outbox) -> None:
         owners = self.tally.nodes
-        row = encode_row(self.merged)
+        row, number = encode_row(self.merged), self._round()
         self.written_back = Tally(self._safe_count(), owners)
         for owner in owners:
             if self.rows.get(owner) == row:
                 self.written_back.yes(owner)
             elif owner == self.shared.me:
-                out.persist(self.ticket, Merge(self.key, row, self.epoch))
+                out.persist(self.ticket, Merge(self.key, row, self.epoch, round=number))
             elif self.shared.cluster.is_up(owner):
-                out.send(owner, Replicate(self.ticket, self.epoch, self.key, row))
+                out.send(owner, Replicate(self.ticket, self.epoch, self.key, row, (), number))
             else:
                 self.written_back.no(owner, "down")
         self._decide_written_back(out)
 
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
-        """Our own copy of the merged row."""
-        assert self.written_back is not None, "a read persisted before it merged"
+        """Our own copy of the merged row; or the reap round before which nothing shall be read."""
+        if isinstance(outcome, Adopted):
+            self.start(now, out)
+            return
+        if self.written_back is None:
+            self._fail(out)  # the round could not be adopted
+            return
+        if isinstance(outcome, Refused) and outcome.why is Refusal.ROUND:
+            self._again(self.shared.rounds.of(self.key), out)
+            return
         if isinstance(outcome, Refused):
             self.written_back.no(self.shared.me, outcome.why.value)
         else:
             self.written_back.yes(self.shared.me)
         self._decide_written_back(out)
+
+    def outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> bool:
+        """Some of what was merged is older than a reap that an owner took part in."""
+        if self.written_back is not None:
+            self._again(message.round, out)
+        return True
+
+    def _again(self, number: int, out: Outbox) -> None:
+        """Read once more, from nodes that are in this reap round: what they hold then may be written back."""
+        self.renew()
+        self._begin()
+        self.least_round = max(number, self.least_round)
+        self.shared.timers.set(self.deadline, self.ticket)
+        out.persist(self.ticket, adopt_for(self.shared, self.key, self.least_round))
 
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
         """An owner's copy of the merged row."""

@@ -107,6 +107,7 @@ class HandoffOperation(Operation):
         self.rows = dict(items)
         shared, epoch = self.shared, self.shared.cluster.epoch
         for key, row in items:
+            number = shared.rounds.of(key)
             owners = shared.cluster.owners(key)
             receivers = (self.target,) if self.target in owners else tuple(o for o in owners if o != shared.me)
             if not row:  # lost here: the hint stands for nothing
@@ -115,7 +116,7 @@ class HandoffOperation(Operation):
             for receiver in receivers:
                 rid = shared.enter(self)
                 self.awaited[rid] = (receiver, key)
-                out.send(receiver, Replicate(rid, epoch, key, row))
+                out.send(receiver, Replicate(rid, epoch, key, row, (), number))
             if not receivers:
                 self._hand_over(key, out)
         self._go_on(now, out)

@@ -11,6 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from node.core.ids import Instant, NodeId
+from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.engine.antientropy import AntiEntropy
 from node.engine.cluster import Cluster
 from node.engine.config import NodeConfig
@@ -29,6 +30,7 @@ from node.engine.events import (
     Received,
     ScannedHere,
     Stranger,
+    TombstonesHere,
 )
 from node.engine.gossip import Gossiper
 from node.engine.handoff import Handoffs
@@ -36,16 +38,22 @@ from node.engine.inspect import Inspector
 from node.engine.intake import Intake
 from node.engine.operation import Asker, Shared
 from node.engine.outbox import Outbox
+from node.engine.reaping import Reaper
 from node.engine.replica import other_epoch, serve_fetch, serve_replicate, serve_scan
+from node.engine.rounds import serve_confirm
 from node.engine.seats import DECISION_TICKET, Seats
 from node.engine.timers import Timers
-from node.storage.port import Identity, Saved
+from node.storage.port import Adopted, Identity, Saved
 from node.wire.messages import (
     REBUILDING,
     Answer,
     Ask,
     AskLeaf,
     AskTrees,
+    Buried,
+    Bury,
+    Confirm,
+    Confirmed,
     Fetch,
     Fetched,
     Forward,
@@ -53,6 +61,7 @@ from node.wire.messages import (
     Gossip,
     Join,
     LeafTold,
+    Outdated,
     Ping,
     Pong,
     Replicate,
@@ -109,6 +118,7 @@ class Node:
             wall_offset_s=wall_offset_s,
             first_ticket=rng.getrandbits(TICKET_BITS),
         )
+        self.shared.rounds = read_rounds(state.get(STATE_ROUNDS, b""))
         self.seats = Seats(self.cluster, entropy)
         self.gossiper = Gossiper(self.cluster, self.seats, rng)
         self.intake = Intake(self.shared, self.seats)
@@ -116,6 +126,7 @@ class Node:
         self.inspector = Inspector(self.shared, self.intake, self.antientropy)
         self.handoffs = Handoffs(self.shared)
         self.shared.waits_because = self.handoffs.waits_because
+        self.reaper = Reaper(self.shared)
         self._events: dict[type, Callable[..., None]] = {
             Received: self._received,
             Persisted: self._persisted,
@@ -128,12 +139,14 @@ class Node:
             Candidate: self._candidate,
             ScannedHere: self._scanned,
             OwedHere: self._owed,
+            TombstonesHere: self.reaper.read,
             Digested: self._digested,
             Measured: self._measured,
         }
         self._messages = self._message_handlers()
 
     def _message_handlers(self) -> dict[type, Callable[..., None]]:
+        """Who takes which message."""
         return {
             Replicated: self._replicated,
             Replicate: self._replicate,
@@ -155,6 +168,11 @@ class Node:
             Seal: self._seal,
             Ping: self._ping,
             Pong: self._ponged,
+            Outdated: self.reaper.outdated,
+            Confirm: self._confirm,
+            Confirmed: self.reaper.confirmed,
+            Bury: self.reaper.bury,
+            Buried: self.reaper.buried,
         }
 
     # The seam ----------------------------------------------------------------------------------------------
@@ -212,6 +230,9 @@ class Node:
     def _persisted(self, event: Persisted, now: Instant, out: Outbox) -> None:
         pending = self.shared.pending
         for ticket, outcome in event.outcomes:
+            if isinstance(outcome, Adopted):  # before anybody acts on it: what is read from here on is of that round
+                shared = self.shared
+                shared.rounds = shared.rounds.adopted(outcome.partition, outcome.partitions, outcome.round)
             operation = pending.get(ticket)
             if operation is not None:
                 operation.persisted(outcome, now, out)
@@ -272,12 +293,13 @@ class Node:
             self.cluster.note(now, out, "peer_silent", node=self.cluster.name(peer))
             self._given_up(peer, now, out)
         self.handoffs.tick(now, out)
+        self.reaper.tick(now, out)
         self.antientropy.tick(now, out)
 
     # Messages: requests of peers ---------------------------------------------------------------------------
 
     def _same_ring(
-        self, peer: NodeId, message: Replicate | Fetch | Scan | Forward | AskTrees | AskLeaf, out: Outbox
+        self, peer: NodeId, message: Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf, out: Outbox
     ) -> bool:
         """Whether the sender decided under our ring; if not it is refused, and the two compare rings."""
         if message.epoch == self.cluster.epoch and self.cluster.seated:
@@ -313,6 +335,10 @@ class Node:
     def _forward(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
             self.intake.forwarded_here(peer, message, now, out)
+
+    def _confirm(self, peer: NodeId, message: Confirm, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            serve_confirm(self.shared, peer, message, out)
 
     def _ask(self, peer: NodeId, message: Ask, now: Instant, out: Outbox) -> None:
         self.inspector.asked(peer, message, now, out)

@@ -10,12 +10,24 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from node.core.ids import Instant, NodeId
+from node.core.rounds import Rounds
 from node.engine.admission import Admission
 from node.engine.outbox import Outbox
 from node.engine.patience import Patience
 from node.engine.write import Write
 from node.storage.port import Outcome
-from node.wire.messages import Answer, Fetched, Forwarded, LeafTold, Replicated, Scanned, TreesTold
+from node.wire.messages import (
+    Answer,
+    Buried,
+    Confirmed,
+    Fetched,
+    Forwarded,
+    LeafTold,
+    Outdated,
+    Replicated,
+    Scanned,
+    TreesTold,
+)
 from node.wire.requests import Failed, Result
 
 if TYPE_CHECKING:
@@ -58,12 +70,14 @@ class Shared:
     """What all operations of one node use: its table of operations, its timers, its view of the cluster.
 
     `coordinate` begins a write that this node takes on itself, `waits_because` says why hints for a node wait, `owing`
-    are nodes for whom hints were asked for lately. Tickets go out as `rid`s. They begin at `first_ticket`, drawn anew
-    at every start, so that a late answer to a former life of this node is never taken for one to this.
+    are nodes for whom hints were asked for lately, `rounds` the reap rounds of our store, as far as it has told.
+    Tickets go out as `rid`s. They begin at `first_ticket`, drawn anew at every start, so that a late answer to a former
+    life of this node is never taken for one to this.
     """
 
     __slots__ = (
-        "admission", "cluster", "coordinate", "durable", "me", "owing", "pending", "read_patience", "repair", "timers",
+        "admission", "cluster", "coordinate", "durable", "me", "owing", "pending", "read_patience", "repair", "rounds",
+        "timers",
         "value_bytes_max", "waits_because", "wall_offset_s", "write_patience", "_last_ticket",
     )  # fmt: skip
 
@@ -91,6 +105,7 @@ class Shared:
         self.read_patience = Patience()
         self.write_patience = Patience()
         self.owing: dict[NodeId, None] = {}
+        self.rounds = Rounds()
         self.repair: Callable[[Instant], dict[str, object]] = lambda now: {}
         self._last_ticket = first_ticket
 
@@ -147,6 +162,11 @@ class Operation:
     def owed(self, items: tuple[tuple[bytes, bytes], ...], after: bytes | None, now: Instant, out: Outbox) -> None:
         """A page of rows that somebody lacks."""
 
+    def tombstones(
+        self, items: tuple[tuple[bytes, bytes], ...], after: bytes | None, now: Instant, out: Outbox
+    ) -> None:
+        """A page of local tombstones."""
+
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """A page of local rows."""
 
@@ -158,6 +178,16 @@ class Operation:
 
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
         """A peer stored a row, or refused."""
+
+    def outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> bool:
+        """A peer refused a row of an older reap round. Whether that was all; if not, our own row is read and sent."""
+        return False
+
+    def confirmed_by(self, peer: NodeId, message: Confirmed, now: Instant, out: Outbox) -> None:
+        """A peer's word for a reap round."""
+
+    def buried_by(self, peer: NodeId, message: Buried, now: Instant, out: Outbox) -> None:
+        """A peer dropped what a reap round is over."""
 
     def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
         """A peer's row."""

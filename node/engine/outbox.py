@@ -23,7 +23,9 @@ class Fact(NamedTuple):
 class Outbox:
     """The effects of one or more steps, in order. The verbs are the only way to fill it."""
 
-    __slots__ = ("dials", "digests", "facts", "loads", "measures", "owed", "persists", "replies", "scans", "sends")
+    __slots__ = (
+        "dials", "digests", "facts", "loads", "measures", "owed", "persists", "replies", "scans", "sends", "tombstones",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.sends: dict[NodeId, list[Message]] = {}
@@ -31,6 +33,7 @@ class Outbox:
         self.loads: list[tuple[int, bytes]] = []
         self.scans: list[tuple[int, int, int, bytes, int]] = []
         self.owed: list[tuple[int, NodeId, bytes, int]] = []
+        self.tombstones: list[tuple[int, bytes, int]] = []
         self.digests: list[tuple[int, int, tuple[int, ...], int]] = []
         self.measures: list[int] = []
         self.replies: list[tuple[int, Result]] = []
@@ -59,6 +62,10 @@ class Outbox:
     def read_owed(self, ticket: int, target: NodeId, after: bytes, limit: int) -> None:
         """Read a page of local rows that `target` lacks; `OwedHere` answers."""
         self.owed.append((ticket, target, after, limit))
+
+    def read_tombstones(self, ticket: int, after: bytes, limit: int) -> None:
+        """Read a page of local tombstones that are kept for nobody; `TombstonesHere` answers."""
+        self.tombstones.append((ticket, after, limit))
 
     def digest(self, ticket: int, bits: int, prefixes: tuple[int, ...], deeper: int) -> None:
         """Ask our own trees about spans of the hash space; `Digested` answers."""

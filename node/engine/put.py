@@ -43,7 +43,7 @@ class PutOperation(Operation):
     """
 
     __slots__ = (
-        "advanced", "asker", "durable", "epoch", "filled_by", "gone", "repeated", "sent_at", "stand_ins",
+        "advanced", "asker", "durable", "epoch", "filled_by", "gone", "repeated", "round", "sent_at", "stand_ins",
         "surplus", "tally", "told", "write", "_impatient",
     )  # fmt: skip
 
@@ -58,6 +58,7 @@ class PutOperation(Operation):
         self.stand_ins: dict[NodeId, NodeId] = {}
         self.filled_by: dict[NodeId, NodeId] = {}
         self.advanced: Advanced | None = None
+        self.round = 0
         self.surplus: Clock = ()
         self.repeated = False
         self.told = False
@@ -128,10 +129,11 @@ class PutOperation(Operation):
         if self.advanced is not None:  # a SET counts what its first commit replaced, too
             outcome = outcome._replace(replaced=max(outcome.replaced, self.advanced.replaced))
         self.advanced = outcome
+        self.round = self.shared.rounds.of(self.write.key)  # that of this row: it is sent again later, as it is
         self.sent_at = now
         me = self.shared.me
         self._fill(me, self.stand_ins.get(me, me), self.shared.durable)
-        message = Replicate(self.ticket, self.epoch, self.write.key, outcome.row)
+        message = Replicate(self.ticket, self.epoch, self.write.key, outcome.row, (), self.round)
         for owner in self.tally.nodes:
             if owner != me and owner not in self.gone:
                 out.send(owner, message)
@@ -142,7 +144,8 @@ class PutOperation(Operation):
 
     def _ask_stand_in(self, node: NodeId, owner: NodeId, out: Outbox) -> None:
         assert self.advanced is not None, "a stand-in asked before our own commit"
-        out.send(node, Replicate(self.ticket, self.epoch, self.write.key, self.advanced.row, (owner,)))
+        row = self.advanced.row
+        out.send(node, Replicate(self.ticket, self.epoch, self.write.key, row, (owner,), self.round))
 
     def _fill(self, node: NodeId, place: NodeId, durable: bool) -> None:
         if place not in self.durable:

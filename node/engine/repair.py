@@ -13,11 +13,12 @@ from typing import NamedTuple
 from node.core.ids import Instant, NodeId
 from node.core.row import EMPTY
 from node.engine.get import merged_row
-from node.engine.operation import Operation, Shared
+from node.engine.operation import NO_TICKET, Operation, Shared
 from node.engine.outbox import Outbox
-from node.storage.port import Merge, Outcome, Refused
+from node.engine.rounds import adopt_for
+from node.storage.port import Merge, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Fetch, Fetched, Replicate, Replicated
+from node.wire.messages import Fetch, Fetched, Outdated, Replicate, Replicated
 from node.wire.rows import encode_row
 
 UNREADABLE = "row unreadable"
@@ -42,7 +43,19 @@ Then = Callable[[KeyReport, Instant, Outbox], None]
 class RepairKey(Operation):
     """A repair under way. It takes at most the time it is given: half for reading, the rest for writing."""
 
-    __slots__ = ("awaited", "deadline", "failed", "found", "key", "merged", "nodes", "repaired", "rows", "then")
+    __slots__ = (
+        "awaited",
+        "deadline",
+        "failed",
+        "found",
+        "key",
+        "merged",
+        "nodes",
+        "repaired",
+        "rounds",
+        "rows",
+        "then",
+    )
 
     def __init__(self, shared: Shared, key: bytes, nodes: tuple[NodeId, ...], then: Then) -> None:
         super().__init__(shared)
@@ -51,6 +64,7 @@ class RepairKey(Operation):
         self.then = then
         self.deadline: Instant = 0.0
         self.rows: dict[NodeId, bytes | None] = {}
+        self.rounds: dict[NodeId, int] = {}
         self.found: dict[NodeId, str] = {}
         self.failed: dict[NodeId, str] = {}
         self.repaired: list[NodeId] = []
@@ -67,7 +81,7 @@ class RepairKey(Operation):
             if node == shared.me:
                 out.load(self.ticket, self.key)
             elif cluster.is_up(node):
-                out.send(node, Fetch(self.ticket, cluster.epoch, self.key))
+                out.send(node, Fetch(self.ticket, cluster.epoch, self.key, shared.rounds.of(self.key)))
             else:
                 self.failed[node] = "down"
                 continue
@@ -79,13 +93,14 @@ class RepairKey(Operation):
 
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """Our own row."""
-        self._heard(self.shared.me, row, "" if readable else UNREADABLE, now, out)
+        number = self.shared.rounds.of(self.key)
+        self._heard(self.shared.me, row, number, "" if readable else UNREADABLE, now, out)
 
     def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
         """A peer's row."""
-        self._heard(peer, message.row, message.refused, now, out)
+        self._heard(peer, message.row, message.round, message.refused, now, out)
 
-    def _heard(self, node: NodeId, row: bytes | None, refused: str, now: Instant, out: Outbox) -> None:
+    def _heard(self, node: NodeId, row: bytes | None, number: int, refused: str, now: Instant, out: Outbox) -> None:
         if self.merged is not None or node not in self.awaited:
             return
         del self.awaited[node]
@@ -98,6 +113,7 @@ class RepairKey(Operation):
                 self.failed[node] = "row malformed"
             else:
                 self.rows[node] = row
+                self.rounds[node] = number
                 self.found[node] = "unreadable" if refused else ""
         if not self.awaited:
             self._write_back(now, out)
@@ -107,6 +123,7 @@ class RepairKey(Operation):
         row = merged_row(self.rows.values())
         merged = self.merged = encode_row(row)
         epoch = self.shared.cluster.epoch
+        number = min([self.rounds[node] for node, held in self.rows.items() if held is not None], default=0)
         for node, held in self.rows.items():
             if held == merged or row == EMPTY:
                 self.found[node] = self.found[node] or ("nothing" if row == EMPTY else "same")
@@ -114,9 +131,9 @@ class RepairKey(Operation):
             self.found[node] = self.found[node] or ("nothing" if held is None else "behind")
             self.awaited[node] = None
             if node == self.shared.me:
-                out.persist(self.ticket, Merge(self.key, merged, epoch, row))
+                out.persist(self.ticket, Merge(self.key, merged, epoch, row, round=number))
             else:
-                out.send(node, Replicate(self.ticket, epoch, self.key, merged))
+                out.send(node, Replicate(self.ticket, epoch, self.key, merged, (), number))
         if not self.awaited:
             self._finish(now, out)
 
@@ -129,6 +146,13 @@ class RepairKey(Operation):
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
         """A peer's row is."""
         self._written(peer, message.refused, now, out)
+
+    def outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> bool:
+        """Some of what was merged is older than a reap that the peer took part in: the next repair reads it again,
+        from nodes that are in that round."""
+        out.persist(NO_TICKET, adopt_for(self.shared, self.key, message.round))
+        self._written(peer, Refusal.ROUND.value, now, out)
+        return True
 
     def _written(self, node: NodeId, refused: str, now: Instant, out: Outbox) -> None:
         if self.merged is None or node not in self.awaited:

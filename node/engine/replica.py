@@ -7,17 +7,21 @@ from node.core.limits import SCAN_LIMIT_MAX
 from node.core.row import Row
 from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
-from node.storage.port import Merge, Merged, Outcome, Owed, Refusal, Refused
+from node.engine.rounds import adopt_for
+from node.storage.port import Adopted, Merge, Merged, Outcome, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import (
     UNREADABLE,
     AskLeaf,
     AskTrees,
+    Confirm,
+    Confirmed,
     Fetch,
     Fetched,
     Forward,
     Forwarded,
     LeafTold,
+    Outdated,
     Replicate,
     Replicated,
     Scan,
@@ -28,33 +32,60 @@ from node.wire.rows import decode_row, encode_row, trusted_row
 
 
 class Serving(Operation):
-    """One peer's request, waiting for our disk."""
+    """One peer's request, waiting for our disk. `key` and `hint_for` are those of the message, if it has any."""
 
-    __slots__ = ("peer", "rid")
+    __slots__ = ("hint_for", "key", "peer", "rid")
 
-    def __init__(self, shared: Shared, peer: NodeId, rid: int) -> None:
+    def __init__(
+        self, shared: Shared, peer: NodeId, rid: int, key: bytes = b"", hint_for: tuple[NodeId, ...] = ()
+    ) -> None:
         super().__init__(shared)
         self.peer = peer
         self.rid = rid
+        self.key = key
+        self.hint_for = hint_for
 
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
         """The row is durable here (or was refused): say so, and say what we hold beyond it."""
         self.end()
+        shared = self.shared
         if isinstance(outcome, Refused):
-            out.send(self.peer, Replicated(self.rid, False, None, outcome.why.value))
+            if outcome.why is Refusal.ROUND:
+                out.send(self.peer, Outdated(self.rid, self.key, self.hint_for, shared.rounds.of(self.key)))
+            else:
+                out.send(self.peer, Replicated(self.rid, False, None, outcome.why.value))
             return
         assert isinstance(outcome, Merged), f"a replicate was persisted as {outcome!r}"
-        out.send(self.peer, Replicated(self.rid, self.shared.durable, outcome.row if outcome.more else None, ""))
+        if outcome.more:
+            out.send(self.peer, Replicated(self.rid, shared.durable, outcome.row, "", shared.rounds.of(self.key)))
+        else:
+            out.send(self.peer, Replicated(self.rid, shared.durable, None, ""))
 
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """The row as we hold it."""
         self.end()
-        out.send(self.peer, Fetched(self.rid, row, "" if readable else UNREADABLE))
+        why = "" if readable else UNREADABLE
+        out.send(self.peer, Fetched(self.rid, row, why, self.shared.rounds.of(self.key)))
 
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """A page of our rows."""
         self.end()
         out.send(self.peer, Scanned(self.rid, tuple((key, without_values(row)) for key, row in items), more, ""))
+
+
+class ServingLater(Serving):
+    """A read by a coordinator that knows of a later reap round than we: we adopt it before we look."""
+
+    __slots__ = ()
+
+    def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
+        """The round is ours."""
+        if isinstance(outcome, Adopted):
+            out.load(self.ticket, self.key)
+        else:
+            self.end()
+            why = outcome.why.value if isinstance(outcome, Refused) else "not a round"
+            out.send(self.peer, Fetched(self.rid, None, why))
 
 
 def without_values(row: bytes) -> bytes:
@@ -74,14 +105,17 @@ def serve_replicate(shared: Shared, peer: NodeId, message: Replicate, now: Insta
     if message.hint_for:
         owed = Owed(message.hint_for, shared.wall_ms(now))
         shared.note_owed(message.hint_for)
-    out.persist(
-        Serving(shared, peer, message.rid).ticket, Merge(message.key, message.row, message.epoch, decoded, owed)
-    )
+    ticket = Serving(shared, peer, message.rid, message.key, message.hint_for).ticket
+    out.persist(ticket, Merge(message.key, message.row, message.epoch, decoded, owed, message.round))
 
 
 def serve_fetch(shared: Shared, peer: NodeId, message: Fetch, out: Outbox) -> None:
     """Read our row for a coordinator."""
-    out.load(Serving(shared, peer, message.rid).ticket, message.key)
+    if message.round > shared.rounds.of(message.key):
+        ticket = ServingLater(shared, peer, message.rid, message.key).ticket
+        out.persist(ticket, adopt_for(shared, message.key, message.round))
+    else:
+        out.load(Serving(shared, peer, message.rid, message.key).ticket, message.key)
 
 
 def serve_scan(shared: Shared, peer: NodeId, message: Scan, out: Outbox) -> None:
@@ -95,8 +129,8 @@ def serve_scan(shared: Shared, peer: NodeId, message: Scan, out: Outbox) -> None
 
 
 def other_epoch(
-    message: Replicate | Fetch | Scan | Forward | AskTrees | AskLeaf,
-) -> Replicated | Fetched | Scanned | Forwarded | TreesTold | LeafTold:
+    message: Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf,
+) -> Replicated | Fetched | Scanned | Forwarded | Confirmed | TreesTold | LeafTold:
     """The refusal of a message that was sent under another ring than ours."""
     why = Refusal.EPOCH.value
     match message:
@@ -108,6 +142,8 @@ def other_epoch(
             return Scanned(message.rid, (), False, why)
         case Forward():
             return Forwarded(message.rid, why, None)
+        case Confirm():
+            return Confirmed(message.rid, 0, (), why)
         case AskTrees():
             return TreesTold(message.rid, (), why)
         case AskLeaf():

@@ -28,6 +28,7 @@ from node.engine.events import (
     Persisted,
     Reached,
     ScannedHere,
+    TombstonesHere,
 )
 from node.engine.node import Node
 from node.engine.outbox import Outbox
@@ -55,6 +56,9 @@ class Store(Protocol):
 
     def owed(self, target: NodeId, after: bytes, limit: int) -> Page:
         """Return a page of rows that `target` lacks."""
+
+    def tombstones(self, after: bytes, limit: int) -> Page:
+        """Return a page of tombstones that are kept for nobody."""
 
     def digests(self, bits: int, prefix: int, deeper: int) -> bytes:
         """Return digests of the parts of a span."""
@@ -170,7 +174,7 @@ class Driver:
         self._scheduled = True  # what follows is ours: no second flush for it
         self.flushes += 1
         out = self._out
-        while out.loads or out.scans or out.measures or out.owed or out.digests:
+        while out.loads or out.scans or out.measures or out.owed or out.digests or out.tombstones:
             self._read(out)
         self._out = Outbox()
         if out.facts:
@@ -217,6 +221,13 @@ class Driver:
             except StorageStopped:
                 page = NO_PAGE
             step(OwedHere(ticket, page.items, page.after), now, out)
+        tombstones, out.tombstones = out.tombstones, []
+        for ticket, after, limit in tombstones:
+            try:
+                page = self._store.tombstones(after, limit)
+            except StorageStopped:
+                page = NO_PAGE
+            step(TombstonesHere(ticket, page.items, page.after), now, out)
         digests, out.digests = out.digests, []
         for ticket, bits, prefixes, deeper in digests:
             told = tuple([self._store.digests(bits, prefix, deeper) for prefix in prefixes])

@@ -35,6 +35,7 @@ WORDS: Final[dict[str, str]] = {
     "seat_taken": "another store has taken the seat of this node, which stops",
     "peer_heard": "{node} answers again",
     "hints_delivered": "{node} has got what it had missed: {rows} rows",
+    "reaped": "{rows} tombstones are gone: every member confirmed",
     "repaired": "{differing} keys differed from those of {node}: {repaired} repaired, {failed} not",
     "dial-failed": "no link to {address}: {why}",
     "dial-refused": "does not dial {address}: {why}",

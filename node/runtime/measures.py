@@ -129,6 +129,7 @@ class Measures:
         hints: Callable[[], tuple[tuple[str, int, int, int], ...]],
         storage: Callable[[], dict[str, object]],
         queues: Callable[[], dict[str, object]],
+        tombstones: Callable[[], int] = lambda: 0,
     ) -> None:
         self.outcomes: dict[tuple[str, str], int] = {}
         self.latency = {operation: Histogram() for operation in OPERATIONS}
@@ -138,6 +139,7 @@ class Measures:
         self._hints = hints
         self._storage = storage
         self._queues = queues
+        self._tombstones = tombstones
         self._started_at = now()
         self._window_ends_at = self._started_at + LATENCY_WINDOW_S
 
@@ -201,6 +203,7 @@ class Measures:
             "siblings": siblings,
             "quarantined": quarantined,
             "hints": self._hints(),
+            "tombstones": self._tombstones(),
             "uptime_s": round(self.uptime_s, 1),
             "rss_bytes": rss_bytes(),
             "storage": self._storage(),

@@ -54,6 +54,7 @@ class NodeCollector(Collector):
             ("dyn_keys", "Rows that this node holds", figures["keys"]),
             ("dyn_bytes", "Bytes of these rows", figures["bytes"]),
             ("dyn_siblings", "Rows with more than one live value", figures["siblings"]),
+            ("dyn_tombstones", "Rows that are nothing but tombstones", figures["tombstones"]),
             ("dyn_quarantined", "Rows whose checksum is wrong", figures["quarantined"]),
             ("dyn_uptime_seconds", "Since the start", figures["uptime_s"]),
             ("dyn_resident_memory_bytes", "Resident memory", figures["rss_bytes"]),

@@ -164,6 +164,7 @@ class Server:
             hints=self._hints,
             storage=self.store.figures,
             queues=self.queue_lengths,
+            tombstones=self.store.tombstone_count,
         )
         network = FaultyNetwork(self.node.cluster.member_at, Random(token_bytes(16))) if self.store.switch else None
         self.transport = PeerTransport(

@@ -46,6 +46,8 @@ class Store:
         self.fetch_many = storage.fetch_many
         self.scan = storage.scan
         self.owed = storage.owed
+        self.tombstones = storage.tombstones
+        self.tombstone_count: Callable[[], int] = storage.tombstone_count
         self.hint_totals: Callable[[], tuple[HintTotals, ...]] = storage.hint_totals
         self.digests = storage.digests
         self.totals: Callable[[], Totals] = storage.totals
@@ -93,6 +95,9 @@ class Store:
         def owed(target: NodeId, after: bytes, limit: int) -> NoReturn:
             raise StorageStopped(why)
 
+        def tombstones(after: bytes, limit: int) -> NoReturn:
+            raise StorageStopped(why)
+
         def hint_totals() -> tuple[HintTotals, ...]:
             return ()
 
@@ -100,6 +105,7 @@ class Store:
             return b""
 
         self.fetch_many, self.scan, self.owed, self.hint_totals = fetch_many, scan, owed, hint_totals
+        self.tombstones = tombstones
         self.digests = digests
 
     @property

@@ -19,6 +19,9 @@ from node.wire.requests import Found, Written
 SLACK_S: Final = 0.1
 """How much later than its deadline a request may end."""
 
+END: Final = float("inf")
+"""After everything that happened."""
+
 EVIDENCE_MAX: Final = 5
 """Pieces of evidence that a verdict shows."""
 
@@ -43,15 +46,16 @@ Checker = Callable[[History], Iterable[str]]
 
 
 def no_loss(history: History) -> Iterator[str]:
-    """Invariant 1: what is left = the acknowledged writes that no applied later context covers."""
+    """Invariant 1: what is left = the acknowledged writes that no applied later context covers, but reaped deletes."""
     yield from history.evidence.get("no loss", [])
     for record in _acknowledged(history):
         if not history.dots_of(record):
             yield f"{record!r}: acknowledged, and no disk ever stored it"
     for key, left in _left(history).items():
         dots = {version.dot for version in left.versions}
+        reaped = history.buried_by(key, END)
         for mint in _uncovered(history, key):
-            if mint.dot not in dots:
+            if mint.dot not in dots and not (mint.value is None and covers(reaped, mint.dot)):
                 yield f"{key!r} lost {mint.value!r} ({mint.tag}, {mint.dot}), which nothing had covered"
 
 
@@ -116,7 +120,8 @@ def settled(history: History) -> Iterator[str]:
     for key, floor_at in _floors(writes, lambda record: _own(history, record)).items():
         for record in writes:
             if record.key == key and record.seen is None and history.dots_of(record):
-                seen, floor = history.dots_of(record)[-1].past, floor_at(record.begun)
+                last, floor = history.dots_of(record)[-1], floor_at(record.begun)
+                seen = join(last.past, history.buried_by(key, last.at))
                 if not descends(seen, floor):
                     yield f"{record!r} covers {seen}, but {floor} was acknowledged before it began"
 
@@ -151,20 +156,24 @@ def strict_sessions(history: History) -> Iterator[str]:
     reads = [(record, found) for record, found in _reads(history) if record.strict and (record.r or r) >= r]
     if r + w > n:
         writes = [record for record in _acknowledged(history) if record.strict and (record.w or w) >= w]
-        yield from _stale(reads, _floors(writes, lambda record: _own(history, record)), "a STRICT write")
+        yield from _stale(history, reads, _floors(writes, lambda record: _own(history, record)), "a STRICT write")
     if 2 * r > n:
         clocks = {record.tag: found.row.clock for record, found in reads}
         floors = _floors([record for record, _ in reads], lambda record: clocks[record.tag])
-        yield from _stale(reads, floors, "an earlier STRICT read")
+        yield from _stale(history, reads, floors, "an earlier STRICT read")
 
 
 def _stale(
-    reads: list[tuple[Record, Found]], floors: dict[bytes, Callable[[float], Clock]], what: str
+    history: History,
+    reads: list[tuple[Record, Found]],
+    floors: dict[bytes, Callable[[float], Clock]],
+    what: str,
 ) -> Iterator[str]:
     for record, found in reads:
         floor_at = floors.get(record.key)
         floor = floor_at(record.begun) if floor_at is not None else ()
-        if not descends(found.row.clock, floor):
+        reaped = history.buried_by(record.key, record.ended or END)
+        if not descends(join(found.row.clock, reaped), floor):
             yield f"{record!r} read {found.row.clock}, less than {what} before it: {floor}"
 
 
@@ -200,6 +209,9 @@ def liveness(history: History) -> Iterator[str]:
     for node, count in history.hints.items():
         if count:
             yield f"{node} still keeps {count} hints"
+    for node, count in history.tombstones.items():
+        if count:
+            yield f"{node} still keeps {count} tombstones"
 
 
 def one_cluster(history: History) -> Iterator[str]:

@@ -15,7 +15,9 @@ from random import Random
 from node.core.ids import NodeId, scan_position
 from node.core.limits import SCAN_PAGE_BYTES
 from node.core.merkle import CHUNKS, Trees, chunk_of, leaf_of
+from node.core.rounds import STATE_ROUNDS, Rounds
 from node.storage.port import (
+    Adopt,
     Advance,
     Handed,
     HandOver,
@@ -26,6 +28,8 @@ from node.storage.port import (
     Owe,
     Owed,
     Page,
+    Reap,
+    Reaped,
     Recount,
     Refusal,
     Refused,
@@ -35,7 +39,18 @@ from node.storage.port import (
     Unreadable,
     Write,
 )
-from node.storage.records import Counts, Names, Record, advance_record, digest_of, merge_record
+from node.storage.records import (
+    Counts,
+    Names,
+    Record,
+    adopt_round,
+    advance_record,
+    digest_of,
+    is_dead,
+    may_reap,
+    merge_record,
+    refuse_round,
+)
 
 NOTHING = Totals(0, 0, 0, 0)
 
@@ -57,6 +72,7 @@ class SimStorage:
         self._hints: dict[tuple[NodeId, bytes], tuple[int, int]] = {}
         self._state: dict[str, bytes] = {}
         self._ring_epoch: int | None = None
+        self._rounds = Rounds()
         self._counts = Counts(NOTHING)
         self._saved: dict[int, bytes] = {}
         self._dirty: dict[int, None] = {}
@@ -72,6 +88,7 @@ class SimStorage:
         self._pending_hints: dict[tuple[NodeId, bytes], tuple[int, int] | None] = {}
         self._pending_state: dict[str, bytes] = {}
         self._pending_epoch = self._ring_epoch
+        self._pending_rounds = self._rounds
         self._pending_recounts: dict[int, None] = {}
         self._mark = self.names.mark()
 
@@ -124,6 +141,28 @@ class SimStorage:
             last = position
         return Page(tuple(items), None)
 
+    def tombstones(self, after: bytes, limit: int) -> Page:
+        """Return a page of durable rows that are tombstones and kept for nobody."""
+        kept = {key for _, key in self._hints}
+        items: list[tuple[bytes, bytes]] = []
+        last = after
+        for position, key in sorted((scan_position(key), key) for key in self._dead()):
+            if after and position <= after:
+                continue
+            if len(items) >= limit and position != last:
+                return Page(tuple(items), last)
+            if key not in kept:
+                items.append((key, self._rows[key].data))
+            last = position
+        return Page(tuple(items), None)
+
+    def tombstone_count(self) -> int:
+        """Return how many durable rows are tombstones."""
+        return len(self._dead())
+
+    def _dead(self) -> list[bytes]:
+        return [key for key, record in self._rows.items() if is_dead(record.row)]
+
     def hint_totals(self) -> tuple[HintTotals, ...]:
         """Return the durable hints, by target."""
         targets = sorted({target for target, _ in self._hints})
@@ -165,7 +204,14 @@ class SimStorage:
         if isinstance(write, Recount):
             self._pending_recounts[write.leaf] = None
             return Saved()
-        before = self._pending[write.key] if write.key in self._pending else self._rows.get(write.key)
+        if isinstance(write, Adopt):
+            return self._adopt(write)
+        before = self._held(write.key)
+        if isinstance(write, Reap):
+            dropped = self._may_reap(write, before)
+            if dropped:
+                self._pending[write.key] = None
+            return Reaped(dropped)
         if isinstance(write, Owe):
             self._owe(write.key, before, write.owed)
             return Saved()
@@ -173,11 +219,26 @@ class SimStorage:
             return self._hand_over(write, before)
         if write.epoch != self._pending_epoch:
             return Refused(Refusal.EPOCH, f"the ring's epoch is {self._pending_epoch}, not {write.epoch}")
+        refused = refuse_round(write, self._pending_rounds) if isinstance(write, Merge) else None
+        if refused is not None:
+            return refused
         after, outcome = self._decide(before, write)
         if after is not None and after is not before:
             self._pending[write.key] = after
         if write.owed is not None and not isinstance(outcome, Refused):
             self._owe(write.key, after, write.owed)
+        return outcome
+
+    def _may_reap(self, write: Reap, record: Record | None) -> bool:
+        return may_reap(write, record)
+
+    def _held(self, key: bytes) -> Record | None:
+        """The key's record as the writes staged so far leave it."""
+        return self._pending[key] if key in self._pending else self._rows.get(key)
+
+    def _adopt(self, write: Adopt) -> Outcome:
+        self._pending_rounds, outcome = adopt_round(write, self._pending_rounds, self._held, self._rotten.__contains__)
+        self._pending_state[STATE_ROUNDS] = self._pending_rounds.to_bytes()
         return outcome
 
     def _owe(self, key: bytes, record: Record | None, owed: Owed) -> None:
@@ -225,6 +286,7 @@ class SimStorage:
                 self._trees.set_leaf(leaf, self._count(leaf))
         self._state |= self._pending_state
         self._ring_epoch = self._pending_epoch
+        self._rounds = self._pending_rounds
         self._forget()
 
     def durable_rows(self) -> dict[bytes, bytes]:
@@ -313,6 +375,7 @@ class SimStorage:
         self._rotten.clear()
         self._state.clear()
         self._ring_epoch = None
+        self._rounds = Rounds()
         self._counts = Counts(NOTHING)
         self._saved.clear()
         self._dirty.clear()

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from node.core.cluster import Quorums
 from node.core.ids import Instant
 from node.core.row import Clock, Dot, Row
-from node.core.version import covers, descends
-from node.storage.port import Advance, Advanced, Handed, HandOver, Merge, Merged, Outcome, Write
+from node.core.version import covers, descends, join
+from node.storage.port import Advance, Advanced, Handed, HandOver, Merge, Merged, Outcome, Reap, Reaped, Write
 from node.wire.requests import Failed, Found, Result, Written
 from node.wire.rows import decode_row
 
@@ -117,7 +117,9 @@ class Mint(NamedTuple):
 
 class History:
     """Everything the checkers may look at. `evidence` holds, by invariant, what was caught while it happened,
-    `hints` how many each node still keeps at the end."""
+    `hints` and `tombstones` how many each node still keeps at the end, `buried` what was reaped: when, up to which
+    clock.
+    """
 
     def __init__(self, quorums: Quorums, members: int) -> None:
         self.quorums = quorums
@@ -130,6 +132,8 @@ class History:
         self.rings: dict[str, tuple[str, int, bool]] = {}
         self.left_over: dict[str, int] = {}
         self.hints: dict[str, int] = {}
+        self.tombstones: dict[str, int] = {}
+        self.buried: dict[bytes, list[tuple[Instant, Clock]]] = {}
         self.unhealed: list[str] = []
         self.owners: dict[bytes, tuple[str, ...]] = {}
         self.roots: dict[int, dict[str, bytes]] = {}
@@ -150,6 +154,23 @@ class History:
             self._kept(node, write.key, outcome.row, None)
         elif isinstance(write, HandOver) and isinstance(outcome, Handed) and outcome.dropped:
             self._held.pop((node, write.key), None)
+        elif isinstance(write, Reap) and isinstance(outcome, Reaped) and outcome.dropped:
+            self._reaped(node, write.key, at)
+
+    def _reaped(self, node: str, key: bytes, at: Instant) -> None:
+        """A store let go of a tombstone: what that covered may never be seen again, and it need not be left."""
+        held = self._held.pop((node, key), None)
+        if held is None:
+            return
+        row = held[1]
+        if row.live:
+            self.note("no loss", f"{node} reaped {key!r}, which held {[version.value for version in row.live]}")
+        graves = self.buried.setdefault(key, [])
+        graves.append((at, join(graves[-1][1] if graves else (), row.clock)))
+
+    def buried_by(self, key: bytes, at: Instant) -> Clock:
+        """What had been reaped of a key by some time: all that anybody knew of it may be forgotten from then on."""
+        return next((clock for since, clock in reversed(self.buried.get(key, [])) if since <= at), ())
 
     def forgot(self, node: str, key: bytes) -> None:
         """A store lost a row through a fault."""
@@ -189,6 +210,10 @@ class History:
             return
         now = decode_row(data) if row is None else row
         self._held[node, key] = (data, now)
+        if key in self.buried:
+            for version in now.live:
+                if covers(self.buried[key][-1][1], version.dot):
+                    self.note("no resurrection", f"{node} holds {version.value!r} ({version.dot}), reaped before")
         if before is None:
             return
         old = before[1]

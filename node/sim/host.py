@@ -27,6 +27,7 @@ from node.engine.events import (
     Reached,
     Received,
     ScannedHere,
+    TombstonesHere,
 )
 from node.engine.node import Node
 from node.engine.outbox import Outbox
@@ -206,6 +207,8 @@ class Host:
             world.agenda.after(self._load_s(), self._scanned, self.life, ticket, partition, partitions, after, limit)
         for ticket, target, after, limit in out.owed:
             world.agenda.after(self._load_s(), self._owed, self.life, ticket, target, after, limit)
+        for ticket, after, limit in out.tombstones:
+            world.agenda.after(self._load_s(), self._tombstones, self.life, ticket, after, limit)
         for ticket, bits, prefixes, deeper in out.digests:
             world.agenda.after(self._load_s(), self._digested, self.life, ticket, bits, prefixes, deeper)
         for ticket in out.measures:
@@ -233,6 +236,11 @@ class Host:
         if self.life == life:
             page = self.storage.owed(target, after, limit)
             self.give(OwedHere(ticket, page.items, page.after))
+
+    def _tombstones(self, life: int, ticket: int, after: bytes, limit: int) -> None:
+        if self.life == life:
+            page = self.storage.tombstones(after, limit)
+            self.give(TombstonesHere(ticket, page.items, page.after))
 
     def _digested(self, life: int, ticket: int, bits: int, prefixes: tuple[int, ...], deeper: int) -> None:
         if self.life == life:

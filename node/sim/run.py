@@ -33,6 +33,9 @@ SETTLED_S: Final = 3.0
 HANDED_WITHIN_S: Final = 30.0
 """How long after that no hint may be left: a hand-over that was cut off is begun again after its patience."""
 
+REAPED_WITHIN_S: Final = 60.0
+"""How long after that no tombstone may be left: a copy that is late takes its turn a few passes later."""
+
 ANSWERED_WITHIN_S: Final = 5.0
 QUIET_S: Final = 5.0
 
@@ -106,6 +109,7 @@ def _run(world: World, faults: list[Fault]) -> None:
     world.agenda.run(world.agenda.now + SETTLED_S)
     _ask_everybody(world)
     world.agenda.run(world.agenda.now + HANDED_WITHIN_S, lambda: not any(map(_hints, world.hosts)))
+    world.agenda.run(world.agenda.now + REAPED_WITHIN_S, lambda: not any(map(_tombstones, world.hosts)))
     world.agenda.run(world.agenda.now + QUIET_S)
     _let_converge(world)
     world.agenda.run(
@@ -204,6 +208,11 @@ def _hints(host: Host) -> int:
     return sum(total.rows for total in host.storage.hint_totals())
 
 
+def _tombstones(host: Host) -> int:
+    """How many tombstones a disk keeps."""
+    return host.storage.tombstone_count()
+
+
 def _ask_everybody(world: World) -> None:
     """Every node must now take a write and a read of its own, and be done with them."""
     records: list[Record] = []
@@ -243,6 +252,7 @@ def _collect(world: World) -> None:
             view = host.node.view()
             history.left_over[host.name] = view.in_flight
             history.hints[host.name] = _hints(host)
+            history.tombstones[host.name] = _tombstones(host)
             host.check_trees()
             history.rings[host.name] = (view.cluster_id, host.node.cluster.epoch, view.sealed)
     _collect_owners(world)

@@ -12,9 +12,9 @@ from typing import Final
 from node.core.limits import TREE_DIGEST_BYTES
 from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
-from node.storage.port import Advance, Handed, HandOver, Merge, Merged, Outcome, Write
+from node.storage.port import Adopt, Advance, Handed, HandOver, Merge, Merged, Outcome, Reap, Write
 from node.storage.records import Record
-from node.wire.messages import Message, Replicated
+from node.wire.messages import Confirm, Confirmed, Message, Replicated
 from node.wire.requests import Failed, Result
 from node.wire.rows import decode_row, encode_row
 
@@ -30,6 +30,10 @@ class Safeguard(Enum):
     CONTEXT_APPLIES = "a write replaces all that its context covers"
     SET_COVERS_TWICE = "a SET is committed again over what an acknowledging owner held beside it"
     FORWARD_ONCE = "a forwarded write is never repeated"
+    REAP_ASKS_ALL = "a tombstone is reaped only when every member confirmed"
+    REAP_LOOKS = "a member confirms only what it finds when it looks"
+    ROUNDS_REFUSE = "a row that was read before a reap is not merged after it"
+    REAP_COMPARES = "a reap drops nothing but the very tombstone that was confirmed"
     TREES_FOLLOW_MERGES = "a row that came by a merge is in the tree, too"
     DIRTY_MARKS = "the first write to a saved part of the trees marks it, in its own transaction"
     OWNERS_COMPARE = "owners compare their trees"
@@ -53,6 +57,13 @@ class ReusingStorage(SimStorage):
         if after is not None and after.birth is not None:
             self._births[write.key] = after.birth
         return after, outcome
+
+
+class ForgettingStorage(SimStorage):
+    """A store that drops whatever it holds for a key that is reaped (REAP_COMPARES)."""
+
+    def _may_reap(self, write: Reap, record: Record | None) -> bool:
+        return record is not None
 
 
 class HastyStorage(SimStorage):
@@ -100,8 +111,16 @@ STORES: Final[dict[Safeguard, type[SimStorage]]] = {
     Safeguard.DIRTY_MARKS: UnmarkedTrees,
     Safeguard.OWNERS_COMPARE: EqualTrees,
     Safeguard.HANDED_AS_IT_IS: HastyStorage,
+    Safeguard.REAP_COMPARES: ForgettingStorage,
 }
 """The stores of worlds that go without a safeguard of the store."""
+
+
+def confirmed_by_nobody(message: Message, off: Safeguard | None) -> Confirmed | None:
+    """Return the answer that a driver believes it has from everybody with the safeguard off."""
+    if off is Safeguard.REAP_ASKS_ALL and isinstance(message, Confirm):
+        return Confirmed(message.rid, message.round, (), "")
+    return None
 
 
 def weaken(write: Write, off: Safeguard | None) -> Write:
@@ -109,6 +128,10 @@ def weaken(write: Write, off: Safeguard | None) -> Write:
     if off is Safeguard.MERGE_KEEPS_SIBLINGS and isinstance(write, Merge):
         row = decode_row(write.row)
         return write._replace(row=encode_row(Row(row.clock, row.versions[-1:])))
+    if off is Safeguard.ROUNDS_REFUSE and isinstance(write, Merge):
+        return write._replace(round=2**62)
+    if off is Safeguard.REAP_LOOKS and isinstance(write, Adopt):
+        return write._replace(rows=())
     if off is Safeguard.CONTEXT_LIMITS and isinstance(write, Advance):
         return write._replace(cover=True)
     if off is Safeguard.CONTEXT_APPLIES and isinstance(write, Advance):

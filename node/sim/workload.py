@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from node.core.row import Clock
-from node.core.version import add
+from node.core.version import add, covers
 from node.sim.history import Ending, Kind, Record
 from node.wire.requests import Failed, Found, Get, Put, Request, Result, Written
 
@@ -210,6 +210,9 @@ class Workload:
             return
         quorums = history.quorums
         need = min(record.w or quorums.w, quorums.n, self.world.seats)
+        reaped = history.buried_by(record.key, self.world.agenda.now)
+        if any(covers(reaped, mint.dot) for mint in history.dots_of(record)):
+            return  # a delete that all members knew, and the answer comes late
         holders = self.world.holders(record.key, history.dots_of(record))
         if len(holders) < need and record.key not in history.rotten:
             history.note(

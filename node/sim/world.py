@@ -31,11 +31,11 @@ from node.sim.host import Host
 from node.sim.links import Links
 from node.sim.marks import Marks
 from node.sim.network import Arrival, Network, NetworkOptions
-from node.sim.safeguards import STORES, Safeguard, blind, gloss
-from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Refusal, Refused, SaveState, Write
+from node.sim.safeguards import STORES, Safeguard, blind, confirmed_by_nobody, gloss
+from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Reaped, Refusal, Refused, SaveState, Write
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
-from node.wire.messages import AskLeaf, Forward, Forwarded, Message, Replicate, Replicated, Seal
+from node.wire.messages import AskLeaf, Confirmed, Forward, Forwarded, Message, Replicate, Replicated, Seal
 from node.wire.requests import Inspect, Request, Result
 from node.wire.rows import decode_row
 
@@ -205,6 +205,10 @@ class World:
             messages = [m for data in encode_batch(messages) for m in decode_batch(data[HEADER_BYTES:])]
         for message in messages:
             self._mark_sent(host, message)
+            unasked = confirmed_by_nobody(message, self.off)
+            if unasked is not None:
+                for other in self.hosts:
+                    host.give(Received(other.id, unasked))
             if self.off is Safeguard.HINT_UNTIL_ACK and isinstance(message, Replicate) and handed_over(host, message):
                 host.give(Received(target.id, Replicated(message.rid, True, None, "")))
             self._schedule(self.network.send(host.index, target.index, self.agenda.now, link, message))
@@ -237,6 +241,8 @@ class World:
             marks.hit("stand-in asked", bool(message.hint_for))
             marks.hit("hint delivered", handed_over(host, message))
             marks.hit("read repair", message.rid == NO_TICKET)
+        elif isinstance(message, Confirmed):
+            marks.hit("confirmation refused", bool(message.refused or message.differ))
         elif isinstance(message, AskLeaf):
             marks.hit("exchange found a difference", not message.after)
         if getattr(message, "refused", "") == Refusal.EPOCH.value:
@@ -259,9 +265,12 @@ class World:
         elif isinstance(outcome, Handed):
             marks.hit("row dropped", outcome.dropped)
             marks.hit("row changed before its hint went", not outcome.done)
+        elif isinstance(outcome, Reaped):
+            marks.hit("reaped", outcome.dropped)
         elif isinstance(outcome, Refused):
             marks.hit("disk full", outcome.why is Refusal.DISK_FULL)
             marks.hit("epoch refused", outcome.why is Refusal.EPOCH)
+            marks.hit("older round refused", outcome.why is Refusal.ROUND)
 
     def _owns(self, host: Host, key: bytes) -> bool:
         return host.node is not None and host.id in host.node.cluster.owners(key)

@@ -9,7 +9,7 @@ Only the writing thread changes hints, inside the store's transaction. What they
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 from node.core.ids import NodeId
 from node.storage import tables
@@ -59,11 +59,12 @@ class Hints:
 
     def kept_for(self, key: bytes) -> bool:
         """Whether anybody lacks the row of `key`."""
-        position = tables.position_of(key)
-        return any(
-            self._connection.execute(_EXISTS, (target, position, key)).fetchone() is not None
-            for target in self._totals
-        )  # fmt: skip
+        return is_owed(self._connection, self._totals, key)
+
+    @property
+    def targets(self) -> Iterable[NodeId]:
+        """Who lacks anything. From any thread."""
+        return self._totals
 
     def _count(self, target: NodeId, rows: int, size: int) -> None:
         before = self._totals.get(target, (0, 0))
@@ -78,6 +79,12 @@ class Hints:
             HintTotals(target, rows, size, reader.execute(_OLDEST, (target,)).fetchone()[0] or 0)
             for target, (rows, size) in sorted(self._totals.items())
         )
+
+
+def is_owed(connection: sqlite3.Connection, targets: Iterable[NodeId], key: bytes) -> bool:
+    """Whether one of `targets` lacks the row of `key`."""
+    position = tables.position_of(key)
+    return any(connection.execute(_EXISTS, (target, position, key)).fetchone() is not None for target in targets)
 
 
 def lines_owed(reader: sqlite3.Connection, target: NodeId, first: int) -> Generator[tables.Line, None, None]:

@@ -44,7 +44,8 @@ class Merge(NamedTuple):
     """Merge a row that another store sent; `row` in canonical bytes, already checked.
 
     `decoded` is the same row: whoever checked the bytes has it, and a store need not decode them once more. `owed` are
-    hints to keep in the same transaction.
+    hints to keep in the same transaction. `round` is the reap round of the key's partition under which the row was read
+    (`engine.reaping`); a store that is in a later one refuses.
     """
 
     key: bytes
@@ -52,6 +53,7 @@ class Merge(NamedTuple):
     epoch: int
     decoded: Row | None = None
     owed: Owed | None = None
+    round: int = 0
 
 
 class Owe(NamedTuple):
@@ -73,6 +75,26 @@ class HandOver(NamedTuple):
     keep: bool
 
 
+class Adopt(NamedTuple):
+    """Adopt reap round `round` of one of `partitions` partitions, unless the store is there already, or beyond.
+
+    `rows` are keys with the digest of a row each (`wire.rows.row_digest`): in the same transaction the store says of
+    which of them it holds something else than that very row.
+    """
+
+    partition: int
+    partitions: int
+    round: int
+    rows: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Reap(NamedTuple):
+    """Drop the row of `key` if it is exactly the one of this digest: every member confirmed that it holds no other."""
+
+    key: bytes
+    digest: bytes
+
+
 class SaveState(NamedTuple):
     """Keep the node's own state (members, ring) under `name`. Ordered with the writes before and after it.
 
@@ -90,13 +112,14 @@ class Recount(NamedTuple):
     leaf: int
 
 
-Write = Advance | Merge | Owe | HandOver | SaveState | Recount
+Write = Advance | Merge | Owe | HandOver | Adopt | Reap | SaveState | Recount
 
 
 class Refusal(Enum):
     """Why a store took nothing. The other writes of the batch are not affected."""
 
     EPOCH = "another epoch was adopted"
+    ROUND = "older reap round"
     TOO_MANY_SIBLINGS = "too many siblings"
     ROW_TOO_BIG = "row too big"
     DISK_FULL = "disk full"
@@ -135,6 +158,23 @@ class Handed(NamedTuple):
     dropped: bool
 
 
+class Adopted(NamedTuple):
+    """Whether the round was adopted with this write, in which round the partition is now, and what the store holds
+    otherwise than it was said: keys with another row, or with one that is in quarantine (which is not "nothing")."""
+
+    done: bool
+    partition: int
+    partitions: int
+    round: int
+    differ: tuple[bytes, ...]
+
+
+class Reaped(NamedTuple):
+    """Whether the row went (if not, there was none, or another one)."""
+
+    dropped: bool
+
+
 class Refused(NamedTuple):
     """Nothing was stored: why, and the particulars for the error message."""
 
@@ -142,7 +182,7 @@ class Refused(NamedTuple):
     detail: str
 
 
-Outcome = Advanced | Merged | Saved | Handed | Refused
+Outcome = Advanced | Merged | Saved | Handed | Adopted | Reaped | Refused
 
 
 class Unreadable(NamedTuple):
@@ -215,6 +255,15 @@ class Storage(Protocol):
 
     def hint_totals(self) -> tuple[HintTotals, ...]:
         """Return the hints kept, by target. Cheap: kept, not counted."""
+
+    def tombstones(self, after: bytes, limit: int) -> Page:
+        """Return about `limit` rows of which every version is a tombstone, and that are kept for nobody else.
+
+        Pages as in `scan`, over all partitions. A page costs what it looks at, not what the store holds.
+        """
+
+    def tombstone_count(self) -> int:
+        """Return how many rows are nothing but tombstones. Cheap: kept, not counted."""
 
     def digests(self, bits: int, prefix: int, deeper: int) -> bytes:
         """Return the digests of the 2^deeper parts of a span of the hash space, 16 bytes each (`core.merkle`).

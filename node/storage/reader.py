@@ -13,7 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 from node.core.ids import NodeId
-from node.storage import hints, opening, tables
+from node.storage import hints, opening, tables, tombstones
+from node.storage.notes import Notes
 from node.storage.port import HintTotals, Page, StorageStopped, Unreadable
 from node.storage.recent import RecentRecords
 
@@ -24,8 +25,9 @@ SUSPECTS_MAX = 1000
 class Reader:
     """Reads for one store. `any_aside` is the writer's word that some rows are in quarantine."""
 
-    def __init__(self, path: Path, recent: RecentRecords) -> None:
+    def __init__(self, path: Path, recent: RecentRecords, notes: Notes) -> None:
         self.path = path
+        self._notes = notes
         self.any_aside = False
         self.suspects: deque[bytes] = deque(maxlen=SUSPECTS_MAX)
         self._recent = recent
@@ -90,10 +92,26 @@ class Reader:
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
 
-    def hint_totals(self, kept: hints.Hints) -> tuple[HintTotals, ...]:
+    def tombstones(self, after: bytes, limit: int) -> Page:
+        """Return a page of the tombstones that are kept for nobody. StorageStopped if the file cannot be read."""
+        first = int.from_bytes(after, "big") + 1 if after else 0
+        connection, targets = self._connection, self._notes.hints.targets
+        try:
+            with closing(tombstones.lines_dead(connection, first - tables.FLIP)) as lines:
+                page = tables.page_of(lines, limit, self.suspects)
+            items = [(key, row) for key, row in page.items if tombstones.may_go(connection, targets, key, row)]
+        except sqlite3.Error as error:
+            raise StorageStopped(f"{self.path}: {error}") from error
+        return Page(tuple(items), page.after)
+
+    def tombstone_count(self) -> int:
+        """Return how many rows are nothing but tombstones."""
+        return self._notes.tombstones.rows
+
+    def hint_totals(self) -> tuple[HintTotals, ...]:
         """Return what is owed, by target. Raises StorageStopped if the file cannot be read."""
         try:
-            return kept.totals(self._connection)
+            return self._notes.hints.totals(self._connection)
         except sqlite3.Error as error:
             raise StorageStopped(f"{self.path}: {error}") from error
 

@@ -18,12 +18,28 @@ of ours proves nothing new and harms nothing, as nothing is minted under it any 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from node.core.limits import CLOCK_ENTRIES_MAX, EPOCHS_MAX, ROW_BYTES_MAX, SIBLINGS_MAX
+from node.core.rounds import Rounds
 from node.core.row import EMPTY, Actor, Clock, Row
 from node.core.version import add, advance, join, last_n, merge
-from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Refusal, Refused, Totals
+from node.storage.port import (
+    Adopt,
+    Adopted,
+    Advance,
+    Advanced,
+    Merge,
+    Merged,
+    Outcome,
+    Reap,
+    Recount,
+    Refusal,
+    Refused,
+    SaveState,
+    Totals,
+    Write,
+)
 from node.wire.rows import encode_row, row_digest, trusted_row
 
 
@@ -169,6 +185,64 @@ def live_values(row: Row) -> int:
         if version.value is not None:
             live += 1
     return live
+
+
+def keys_of(writes: Sequence[Write]) -> list[bytes]:
+    """The keys whose records a store must look at to do these writes."""
+    keys: list[bytes] = []
+    for write in writes:
+        if isinstance(write, Adopt):
+            keys += [key for key, _ in write.rows]
+        elif not isinstance(write, SaveState | Recount):
+            keys.append(write.key)
+    return keys
+
+
+def is_dead(row: Row) -> bool:
+    """Whether every version is a tombstone: whoever reads the row finds nothing."""
+    versions = row.versions
+    if not versions or versions[0].value is not None:
+        return False
+    return len(versions) == 1 or live_values(row) == 0
+
+
+def is_dead_record(record: Record | None) -> bool:
+    """`is_dead` of what a store holds, which may be nothing."""
+    return record is not None and is_dead(record.row)
+
+
+def refuse_round(write: Merge, rounds: Rounds) -> Refused | None:
+    """Why a row that was read under an older reap round is not merged, whatever is held here, or None.
+
+    Held rows are no exception: one that was written anew after the reap does not know what the reaped tombstone knew,
+    and would take the dead value in as its sibling.
+    """
+    here = rounds.of(write.key)
+    if write.round >= here:
+        return None
+    return Refused(Refusal.ROUND, f"the partition is in reap round {here}, the row is of round {write.round}")
+
+
+def adopt_round(
+    write: Adopt, rounds: Rounds, holds: Callable[[bytes], Record | None], is_aside: Callable[[bytes], bool]
+) -> tuple[Rounds, Adopted]:
+    """Return the rounds after the write, and what to tell. `holds` gives a key's record, `is_aside` says whether it is
+    in quarantine, where it is no evidence of anything."""
+    after = rounds.adopted(write.partition, write.partitions, write.round)
+    here = after.at(write.partition, write.partitions)
+    if after is rounds:
+        return rounds, Adopted(False, write.partition, write.partitions, here, ())
+    differ = []
+    for key, digest in write.rows:
+        record = holds(key)
+        if is_aside(key) if record is None else row_digest(key, record.data) != digest:
+            differ.append(key)
+    return after, Adopted(True, write.partition, write.partitions, here, tuple(differ))
+
+
+def may_reap(write: Reap, record: Record | None) -> bool:
+    """Whether the key's record is exactly the tombstone that everybody confirmed."""
+    return record is not None and row_digest(write.key, record.data) == write.digest
 
 
 def _refusal(row: Row, row_bytes: int, new: Row, new_bytes: int) -> Refused | None:

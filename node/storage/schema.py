@@ -5,6 +5,7 @@
     counters    one line: what every transaction moves on
     state       what the node knows of its cluster
     hints       which owners lack a row that this store keeps for them
+    tombstones  which rows are nothing but tombstones
     quarantine  rows that failed their checksum: never served, never "not found"
     trees       Merkle leaves as they were saved last, a line for every chunk of 1,024
     dirty       chunks whose rows changed since
@@ -23,6 +24,7 @@ from sqlite_utils import Database, Migrations
 from node.storage import tables
 from node.storage.errors import BrokenStore, NewerStore
 from node.storage.records import digest_of
+from node.storage.tombstones import index_rows
 
 migrations = Migrations("dyn")
 
@@ -128,7 +130,22 @@ def m003_trees(db: Database) -> None:
     db.execute("CREATE TABLE dirty (chunk INTEGER PRIMARY KEY) STRICT")
 
 
-NAMES = ("m001_first", "m002_hints", "m003_trees")
+@migrations()
+def m004_tombstones(db: Database) -> None:
+    """Which rows are nothing but tombstones, in the order in which they lie. (Reap rounds are a piece of `state`.)"""
+    db.execute(
+        """
+        CREATE TABLE tombstones (
+            position INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            PRIMARY KEY (position, key)
+        ) WITHOUT ROWID, STRICT
+        """
+    )
+    index_rows(db.conn)
+
+
+NAMES = ("m001_first", "m002_hints", "m003_trees", "m004_tombstones")
 """Every migration above, in order: what a file of this version has been through."""
 
 

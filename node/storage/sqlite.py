@@ -22,21 +22,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, RECENT_BYTES_MAX
+from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.storage import directory as directories
 from node.storage import identity as identities
 from node.storage import opening, tables
 from node.storage.errors import StorageError
-from node.storage.hints import Hints
 from node.storage.identity import FULL, SYNCHRONOUS, Entropy
+from node.storage.notes import Notes
 from node.storage.port import (
+    Adopt,
     Advance,
-    Handed,
     HandOver,
-    HintTotals,
     Identity,
     Merge,
     Outcome,
     Owe,
+    Reap,
     Recount,
     Refusal,
     Refused,
@@ -48,7 +49,7 @@ from node.storage.port import (
 )
 from node.storage.reader import Reader
 from node.storage.recent import RecentRecords
-from node.storage.records import Counts, Names, Record, advance_record, merge_record
+from node.storage.records import Counts, Names, Record, advance_record, keys_of, merge_record, refuse_round
 from node.storage.trees import StoredTrees
 
 FILE = "node.db"
@@ -122,7 +123,7 @@ class SqliteStorage:
         found = identities.load(writer, self.path)
         mine, self.redrawn = identities.claim(found, self.path, node_id, durability, self._lock.token, self._entropy)
         births, ring_epoch, totals = tables.load_counters(writer, str(self.path))
-        tables.load_state(writer, str(self.path))
+        state = tables.load_state(writer, str(self.path))
         writer.execute("BEGIN IMMEDIATE")
         identities.save(writer, mine)
         writer.execute("COMMIT")
@@ -136,11 +137,12 @@ class SqliteStorage:
         self._totals = totals
         self._page_bytes = int(writer.execute("PRAGMA page_size").fetchone()[0])
         self.near_full = directories.nearly_full(self.path.parent)
-        self._hints = Hints(writer)
-        reader = self._reader = Reader(self.path, self._recent)
+        self._notes = Notes(writer, read_rounds(state.get(STATE_ROUNDS, b"")))
+        reader = self._reader = Reader(self.path, self._recent, self._notes)
         reader.any_aside = totals.quarantined > 0
         self.fetch, self.fetch_many, self.scan = reader.fetch, reader.fetch_many, reader.scan
-        self.owed, self.load_state = reader.owed, reader.load_state
+        self.owed, self.hint_totals, self.load_state = reader.owed, reader.hint_totals, reader.load_state
+        self.tombstones, self.tombstone_count = reader.tombstones, reader.tombstone_count
         self._trees = StoredTrees(writer, reader.suspects)
         self.digests = self._trees.digests
 
@@ -156,7 +158,7 @@ class SqliteStorage:
         if self._stopped:
             raise StorageStopped(self._stopped)
         names, totals, ring_epoch, identity = self._names.mark(), self._totals, self._ring_epoch, self._identity
-        hints = self._hints.mark()
+        notes = self._notes.mark()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             outcomes, changed = self._transact(writes)
@@ -165,7 +167,7 @@ class SqliteStorage:
             with suppress(sqlite3.Error):
                 self._writer.execute("ROLLBACK")
             self._names.reset(names)
-            self._hints.reset(hints)
+            self._notes.reset(notes)
             self._trees.forget()
             self._counts, self._ring_epoch, self._identity = Counts(totals), ring_epoch, identity
             if not isinstance(error, sqlite3.Error):
@@ -178,10 +180,6 @@ class SqliteStorage:
         self._trees.committed()
         self._recent.put(changed)
         return outcomes
-
-    def hint_totals(self) -> tuple[HintTotals, ...]:
-        """Return the hints kept, by target."""
-        return self._reader.hint_totals(self._hints)
 
     def totals(self) -> Totals:
         """Return the store's counts, as of the last transaction."""
@@ -271,7 +269,7 @@ class SqliteStorage:
 
     def _transact(self, writes: Sequence[Write]) -> tuple[list[Outcome], Changed]:
         """Decide all writes upon what the file holds, and write what came of it: the outcomes, and the new records."""
-        names, counts = self._names, self._counts
+        names = self._names
         epochs, births, ring_epoch = names.epochs, names.births, self._ring_epoch
         records = self._load(writes)
         changed: Changed = {}
@@ -295,23 +293,23 @@ class SqliteStorage:
             if after is None:
                 continue
             if after is not before:
-                counts.replace(before, after)
-                self._trees.replace(key, before, after)
+                self._replaced(key, before, after)
                 records[key] = changed[key] = after
             if write.owed is not None and not isinstance(outcome, Refused):
-                self._hints.add(key, len(after.data), write.owed)
+                self._notes.hints.add(key, len(after.data), write.owed)
         self._write(changed)
+        self._notes.save()
         if names.epochs is not epochs:
             self._identity = self._identity._replace(epochs=names.epochs)
             identities.save(self._writer, self._identity)
-        totals = counts.totals()
+        totals = self._counts.totals()
         if changed or totals != self._totals or names.births != births or self._ring_epoch != ring_epoch:
             tables.save_counters(self._writer, names.births, self._ring_epoch, totals)
         self._watch(changed)
         return outcomes, changed
 
     def _note(
-        self, write: SaveState | Owe | HandOver | Recount, records: dict[bytes, Record], changed: Changed
+        self, write: SaveState | Owe | HandOver | Adopt | Reap | Recount, records: dict[bytes, Record], changed: Changed
     ) -> Outcome:
         """Do a write that makes no new row."""
         if isinstance(write, Recount):
@@ -322,21 +320,17 @@ class SqliteStorage:
             if write.epoch is not None:
                 self._ring_epoch = write.epoch
             return Saved()
-        record = records.get(write.key)
-        if isinstance(write, Owe):
-            if record is not None:
-                self._hints.add(write.key, len(record.data), write.owed)
-            return Saved()
-        if record is not None and record.data != write.row:
-            return Handed(done=False, dropped=False)
-        self._hints.remove(write.key, write.target)
-        dropped = record is not None and not write.keep and not self._hints.kept_for(write.key)
-        if dropped:
-            self._counts.replace(record, None)
-            self._trees.replace(write.key, record, None)
-            del records[write.key]
-            changed[write.key] = None
-        return Handed(done=True, dropped=dropped)
+        outcome, dropped = self._notes.take(write, records, any_aside=self._counts.quarantined > 0)
+        if dropped is not None:
+            self._replaced(dropped, records.pop(dropped), None)
+            changed[dropped] = None
+        return outcome
+
+    def _replaced(self, key: bytes, before: Record | None, after: Record | None) -> None:
+        """A key's record became another one (None: there is none)."""
+        self._counts.replace(before, after)
+        self._notes.tombstones.replaced(key, before, after)
+        self._trees.replace(key, before, after)
 
     def _write(self, changed: Changed) -> None:
         """Bring the rows of the file to what was decided."""
@@ -349,7 +343,7 @@ class SqliteStorage:
 
     def _load(self, writes: Sequence[Write]) -> dict[bytes, Record]:
         """The records that the writes speak of, each verified; damaged ones are set aside, and so not among them."""
-        keys = {write.key: None for write in writes if not isinstance(write, SaveState | Recount)}
+        keys = dict.fromkeys(keys_of(writes))
         while self._reader.suspects:
             keys[self._reader.suspects.popleft()] = None
         known = {key: record for key in keys if (record := self._recent.get(key)) is not None}
@@ -360,6 +354,7 @@ class SqliteStorage:
         if damaged:
             self._reader.any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
             tables.set_aside(self._writer, damaged)
+            self._notes.tombstones.lost(damaged)
             self._trees.damaged(damaged)
             for record in damaged.values():
                 self._counts.set_aside(len(record.data), siblings=tables.seems_in_conflict(record))
@@ -369,7 +364,9 @@ class SqliteStorage:
         """Why the write may not be tried, or None."""
         if write.epoch != self._ring_epoch:
             return Refused(Refusal.EPOCH, f"the ring's epoch is {self._ring_epoch}, not {write.epoch}")
-        if self.near_full and isinstance(write, Advance) and write.value is not None:
+        if isinstance(write, Merge):
+            return refuse_round(write, self._notes.rounds)
+        if self.near_full and write.value is not None:
             self._look()
             if self.near_full:
                 return Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is nearly full")

@@ -23,6 +23,7 @@ from node.core.limits import (
     MEMBERS_MAX,
     NAME_BYTES_MAX,
     PARTITIONS_MAX,
+    REAP_KEYS,
     REPLICAS_MAX,
     SCAN_LIMIT_MAX,
     TIMEOUT_MS_MAX,
@@ -41,6 +42,7 @@ from node.wire.errors import LocalWireError, RemoteWireError
 from node.wire.framing import frame
 from node.wire.messages import Message
 from node.wire.requests import Found
+from node.wire.rows import DIGEST_BYTES
 
 PROTOCOL: Final = 1
 """Version of what peers say to each other: the first byte of every frame of messages, and of every handshake frame."""
@@ -173,6 +175,8 @@ def check_ring(ring: RingState) -> None:
 def _check_keyed(message: messages.Replicate | messages.Fetch) -> None:
     if not 1 <= len(message.key) <= KEY_BYTES_MAX:
         raise ValueError(f"key of {len(message.key)} bytes")
+    if not 0 <= message.round < 2**63:
+        raise ValueError(f"reap round of {message.round}")
 
 
 def _check_replicate(message: messages.Replicate) -> None:
@@ -181,6 +185,41 @@ def _check_replicate(message: messages.Replicate) -> None:
         _length("hints", message.hint_for, REPLICAS_MAX)
         for node in message.hint_for:
             check_node_id(node)
+
+
+def _check_outdated(message: messages.Outdated) -> None:
+    _key(message.key)
+    _length("hints", message.hint_for, REPLICAS_MAX)
+    for node in message.hint_for:
+        check_node_id(node)
+    _number("reap round", message.round, 0, 2**63 - 1)
+
+
+def _check_confirm(message: messages.Confirm) -> None:
+    _number("partition", message.partition, 0, PARTITIONS_MAX - 1)
+    _number("reap round", message.round, 1, 2**63 - 1)
+    _check_digests(message.rows)
+
+
+def _check_confirmed(message: messages.Confirmed) -> None:
+    _number("reap round", message.round, 0, 2**63 - 1)
+    _length("keys", message.differ, REAP_KEYS)
+    _length("reason", message.refused, WORDS_BYTES_MAX)
+
+
+def _check_bury(message: messages.Bury) -> None:
+    _check_digests(message.rows)
+
+
+def _check_buried(message: messages.Buried) -> None:
+    _length("reason", message.refused, WORDS_BYTES_MAX)
+
+
+def _check_digests(rows: tuple[tuple[bytes, bytes], ...]) -> None:
+    _length("keys", rows, REAP_KEYS)
+    for key, digest in rows:
+        _key(key)
+        _number("bytes of digest", len(digest), DIGEST_BYTES, DIGEST_BYTES)
 
 
 def _check_forward(message: messages.Forward) -> None:
@@ -280,4 +319,9 @@ _CHECKERS: Final[dict[type, Callable[[Any], None]]] = {
     messages.Join: _check_join,
     messages.Wait: _check_wait,
     messages.Gossip: _check_gossip,
+    messages.Outdated: _check_outdated,
+    messages.Confirm: _check_confirm,
+    messages.Confirmed: _check_confirmed,
+    messages.Bury: _check_bury,
+    messages.Buried: _check_buried,
 }

@@ -20,6 +20,7 @@ class Replicate(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
     """Merge this row into yours and say so once it is durable.
 
     `hint_for`: you stand in for these owners, who lack it; keep a hint for each and hand it over when they answer.
+    `round`: the reap round of the key's partition under which the row was read; see `Outdated`.
     """
 
     rid: int
@@ -27,26 +28,29 @@ class Replicate(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
     key: bytes
     row: bytes
     hint_for: tuple[NodeId, ...] = ()
+    round: int = 0
 
 
 class Replicated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     """Done: durable here. `row` is what we hold now if that is more than what was sent, else None.
 
-    `refused`, if not empty, is a code of `engine.events.Refusal`, and nothing was stored.
+    `refused`, if not empty, is a code of `engine.events.Refusal`, and nothing was stored. `round` is that of `row`.
     """
 
     rid: int
     durable: bool
     row: bytes | None
     refused: str
+    round: int = 0
 
 
 class Fetch(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
-    """What do you hold for this key?"""
+    """What do you hold for this key? Adopt this reap round first, if it is later than yours."""
 
     rid: int
     epoch: int
     key: bytes
+    round: int = 0
 
 
 REBUILDING = "being rebuilt"
@@ -57,11 +61,15 @@ UNREADABLE = "row unreadable"
 
 
 class Fetched(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
-    """This row, or None for nothing. `refused`: we cannot say (another epoch, unreadable row); it is no evidence."""
+    """This row, or None for nothing. `refused`: we cannot say (another epoch, unreadable row); it is no evidence.
+
+    `round`: the reap round of the key's partition under which the row was read.
+    """
 
     rid: int
     row: bytes | None
     refused: str
+    round: int = 0
 
 
 # Forwarding: a request whose receiver is no owner ------------------------------------------------------
@@ -222,8 +230,54 @@ class Pong(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=16):
     rid: int
 
 
+# Reaping: tombstones that nobody needs any more (engine.reaping) -----------------------------------------
+
+
+class Outdated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=31):
+    """Your `Replicate` came from a reap round before `round`: nothing was stored. Adopt it, read your row again, and
+    say once more what you hold; nothing, if you hold nothing any more. The other fields are those of the message."""
+
+    rid: int
+    key: bytes
+    hint_for: tuple[NodeId, ...]
+    round: int
+
+
+class Confirm(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=32):
+    """Adopt this reap round of the partition; do you hold, of these keys, nothing but the row of this digest?"""
+
+    rid: int
+    epoch: int
+    partition: int
+    round: int
+    rows: tuple[tuple[bytes, bytes], ...]
+
+
+class Confirmed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=33):
+    """Adopted, and yes, but for the keys in `differ`. `refused`: no word about any; `round` is then where we are."""
+
+    rid: int
+    round: int
+    differ: tuple[bytes, ...]
+    refused: str
+
+
+class Bury(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=34):
+    """Every member confirmed: drop these rows, each if it is exactly the one of this digest."""
+
+    rid: int
+    rows: tuple[tuple[bytes, bytes], ...]
+
+
+class Buried(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=35):
+    """Done, durably: none of them is here any more (or it is another row). `refused`: our disk takes no changes."""
+
+    rid: int
+    refused: str
+
+
 Message = (
     Replicate | Replicated | Fetch | Fetched | Forward | Forwarded | Ask | Answer | Scan | Scanned
     | AskTrees | TreesTold | AskLeaf | LeafTold
-    | Join | Wait | Gossip | Seal | Ping | Pong
+    | Join | Wait | Gossip | Seal | Ping | Pong | Outdated | Confirm | Confirmed | Bury | Buried
 )  # fmt: skip

@@ -27,6 +27,7 @@ from node.engine.events import (
     Reached,
     Received,
     ScannedHere,
+    TombstonesHere,
 )
 from node.engine.node import Node
 from node.engine.outbox import Outbox
@@ -152,6 +153,9 @@ class Owners:
         for ticket, target, after, limit in out.owed:
             page = store.owed(target, after, limit)
             inbox.append(OwedHere(ticket, page.items, page.after))
+        for ticket, after, limit in out.tombstones:
+            dead = store.tombstones(after, limit)
+            inbox.append(TombstonesHere(ticket, dead.items, dead.after))
         for ticket, bits, prefixes, deeper in out.digests:
             if not owner.slow:
                 inbox.append(Digested(ticket, tuple(store.digests(bits, prefix, deeper) for prefix in prefixes)))

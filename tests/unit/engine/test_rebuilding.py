@@ -8,6 +8,8 @@ from node.engine.cluster import STATE_REBUILDING
 from node.storage.port import Advance, Merge, SaveState
 from node.wire.messages import (
     REBUILDING,
+    Confirm,
+    Confirmed,
     Fetch,
     Fetched,
     Forward,
@@ -37,7 +39,10 @@ def test_what_it_holds_is_no_evidence() -> None:
     engine = rebuilding()
     engine.receive("n2", Fetch(5, EPOCH, KEY))
     engine.receive("n2", Scan(6, EPOCH, 0, b"", 10))
-    assert engine.sent("n2") == [Fetched(5, None, REBUILDING), Scanned(6, (), False, REBUILDING)]
+    engine.receive("n2", Confirm(7, EPOCH, 0, 3, ()))
+    assert engine.sent("n2") == [
+        Fetched(5, None, REBUILDING), Scanned(6, (), False, REBUILDING), Confirmed(7, 0, (), REBUILDING),
+    ]  # fmt: skip
     engine.clear()
     ticket = engine.ask(Get(KEY))
     assert not engine.out.loads

@@ -168,3 +168,18 @@ def test_after_a_failed_disk_the_whole_file_is_checked(tmp_path: Path) -> None:
     refused(tmp_path, BrokenStore, r"is damaged \(")
     (tmp_path / FILE).write_bytes(whole)
     SqliteStorage.open(tmp_path).close()
+
+
+def test_the_tombstones_of_an_older_file_are_indexed_when_it_is_opened(tmp_path: Path) -> None:
+    handle = SqliteHandle(tmp_path)
+    scribe = Scribe(handle)
+    scribe.advance(b"live", b"v")
+    scribe.advance(b"dead", None)
+    handle.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("DROP TABLE tombstones")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm004_tombstones'")
+        connection.commit()
+    with closing(SqliteStorage.open(tmp_path)) as store:
+        assert [key for key, _ in store.tombstones(b"", 10).items] == [b"dead"]
+        assert store.tombstone_count() == 1

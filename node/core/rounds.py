@@ -1,0 +1,64 @@
+"""Reap rounds: per partition a number that only grows, by which a store tells knowledge from before a reap from later.
+
+What they are for stands in `engine.reaping`. A store keeps its own rounds durably and adopts a higher one in the same
+transaction in which it says what it holds; a row that travels carries the round under which its sender read it.
+
+Written as lines of text, `partitions partition round`: legible in the file of a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from node.core.ids import partition_of
+
+STATE_ROUNDS: Final = "rounds"
+"""The piece of a store's state that holds them. Only the store itself writes it."""
+
+
+class Rounds:
+    """The rounds of one store at one moment: a value, never changed, only replaced.
+
+    A partition is known by its number and by how many there are. One that is not in the table is in round 0.
+    """
+
+    __slots__ = ("_by_count",)
+
+    def __init__(self, by_count: Mapping[int, Mapping[int, int]] | None = None) -> None:
+        self._by_count: Mapping[int, Mapping[int, int]] = {} if by_count is None else by_count
+
+    def of(self, key: bytes) -> int:
+        """The round of the key's partition."""
+        found = 0
+        for partitions, rounds in self._by_count.items():
+            found = max(found, rounds.get(partition_of(key, partitions), 0))
+        return found
+
+    def at(self, partition: int, partitions: int) -> int:
+        """The round of one of `partitions` partitions."""
+        return self._by_count.get(partitions, {}).get(partition, 0)
+
+    def adopted(self, partition: int, partitions: int, number: int) -> Rounds:
+        """These rounds with one partition at `number`, or as they are if it is there already, or beyond."""
+        if number <= self.at(partition, partitions):
+            return self
+        rounds = {**self._by_count.get(partitions, {}), partition: number}
+        return Rounds({**self._by_count, partitions: rounds})
+
+    def to_bytes(self) -> bytes:
+        """The rounds as a piece of state."""
+        return b"\n".join(
+            b"%d %d %d" % (partitions, partition, number)
+            for partitions, rounds in sorted(self._by_count.items())
+            for partition, number in sorted(rounds.items())
+        )
+
+
+def read_rounds(data: bytes) -> Rounds:
+    """Return what `to_bytes` wrote; ValueError for anything else."""
+    by_count: dict[int, dict[int, int]] = {}
+    for line in data.splitlines():
+        partitions, partition, number = (int(word) for word in line.split(b" "))
+        by_count.setdefault(partitions, {})[partition] = number
+    return Rounds(by_count)
