@@ -88,17 +88,13 @@ BACKGROUND_ROWS_S_MIN = 50
 """And what they may always: a thousand rows are where they belong in twenty seconds, whatever the load."""
 
 REAP_INTERVAL_S = 2.0
-"""How often a node looks for tombstones that may go. They cost space and nothing else, so there is no hurry; and each
-reap makes the messages that are just then on their way to its partition be sent twice."""
+REAP_PAUSE_S = 0.1
+"""How often a node looks for tombstones that may go: they cost space, and each reap makes the messages on their way to
+its partition be sent twice. And how soon where more pages follow: a page costs a millisecond of everybody's time."""
 
 REAP_KEYS = 256
-"""Tombstones one look takes on, and the next one waits until these are done or given up."""
-
-REAP_PAUSE_S = 0.1
-"""… or for so long, where more pages follow: a page costs a millisecond of everybody's time."""
-
 REAP_ANSWER_S = 5.0
-"""A member that was asked and has said nothing for this long is asked again."""
+"""Tombstones one look takes on; and how long a member that was asked may say nothing before it is asked again."""
 
 REAP_TURNS = 4
 """Every so manieth pass over its tombstones a node sees to those, too, that the owners before it should have reaped."""

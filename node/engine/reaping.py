@@ -23,6 +23,7 @@ a row stamped r or later, of which the same is true. So no row with a dead value
     a former owner that returns with a row        the same: every member is asked, whatever it owns
     a crash between confirming and dropping       the round is durable; the driver keeps T until all others dropped
                                                   theirs, and begins again in a later round
+    a member whose disk was replaced meanwhile    knows nothing of r when told to drop: the driver keeps T
     a put with a context from before the delete   covers dots and revives none; it draws a new birth
     a blind put after the reap                    the same; but the new row does not know what T knew, which is why an
                                                   older row is refused beside it, too, and not only where nothing is
@@ -49,7 +50,7 @@ from node.engine.events import TombstonesHere
 from node.engine.operation import NO_TICKET, Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.rounds import RepeatOperation, serve_bury
-from node.storage.port import Adopt, Adopted, Merge, Outcome, Reap, Reaped
+from node.storage.port import Adopt, Adopted, Merge, Outcome, Reap, Reaped, Refusal
 from node.wire.errors import RemoteWireError
 from node.wire.messages import Buried, Bury, Confirm, Confirmed, Outdated, Replicate, Replicated
 from node.wire.rows import decode_row, row_digest
@@ -117,7 +118,8 @@ class Reaper:
 
     def bury(self, peer: NodeId, message: Bury, now: Instant, out: Outbox) -> None:
         """We are told to drop."""
-        serve_bury(self.shared, peer, message, out)
+        if self.shared.cluster.seated:
+            serve_bury(self.shared, peer, message, out)
 
     def outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> None:
         """A row of ours was refused: whoever sent it may know what to do, else it is read again and repeated."""
@@ -227,7 +229,7 @@ class RoundOperation(Operation):
         message: Confirm | Bury = Confirm(self.ticket, self.epoch, self.partition, self.round, digests)
         awaited = [node for node in others if node not in self.confirmed]
         if not awaited:
-            message = Bury(self.ticket, digests)
+            message = Bury(self.ticket, self.partition, self.round, digests)
             awaited = [node for node in others if node not in self.buried]
         if not awaited:
             self.left = len(self.rows)
@@ -262,8 +264,10 @@ class RoundOperation(Operation):
         self.go_on(now, out)
 
     def buried_by(self, peer: NodeId, message: Buried, now: Instant, out: Outbox) -> None:
-        """A member dropped its copies; one whose disk takes no changes is told again."""
-        if not message.refused:
+        """A member dropped its copies; one whose disk is full is told again, one that lost its disk ends the round."""
+        if message.refused == Refusal.ROUND.value:
+            self._end(now, out)
+        elif not message.refused:
             self.buried[peer] = None
             self.go_on(now, out)
 

@@ -114,7 +114,11 @@ def serve_confirm(shared: Shared, peer: NodeId, message: Confirm, out: Outbox) -
 
 
 def serve_bury(shared: Shared, peer: NodeId, message: Bury, out: Outbox) -> None:
-    """Drop what everybody confirmed."""
+    """Drop what everybody confirmed; unless our disk is another one than that which confirmed, and may hold what came
+    since: then the driver keeps its tombstone."""
+    if shared.rounds.at(message.partition, shared.cluster.partitions) < message.round:
+        out.send(peer, Buried(message.rid, Refusal.ROUND.value))
+        return
     if not message.rows:
         out.send(peer, Buried(message.rid, ""))
         return

@@ -208,6 +208,8 @@ def _check_confirmed(message: messages.Confirmed) -> None:
 
 
 def _check_bury(message: messages.Bury) -> None:
+    _number("partition", message.partition, 0, PARTITIONS_MAX - 1)
+    _number("reap round", message.round, 1, 2**63 - 1)
     _check_digests(message.rows)
 
 

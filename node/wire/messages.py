@@ -263,14 +263,17 @@ class Confirmed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=33):
 
 
 class Bury(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=34):
-    """Every member confirmed: drop these rows, each if it is exactly the one of this digest."""
+    """Every member confirmed in this round: drop these rows, each if it is exactly the one of this digest."""
 
     rid: int
+    partition: int
+    round: int
     rows: tuple[tuple[bytes, bytes], ...]
 
 
 class Buried(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=35):
-    """Done, durably: none of them is here any more (or it is another row). `refused`: our disk takes no changes."""
+    """Done, durably: none of them is here any more (or it is another row). `refused`: our disk takes no changes, or it
+    knows nothing of that round, and so of what it confirmed."""
 
     rid: int
     refused: str

@@ -11,14 +11,15 @@ import pytest
 
 from node.core.cluster import Quorums
 from node.core.limits import REAP_INTERVAL_S, REAP_TURNS
+from node.core.rounds import Rounds
 from node.engine.rounds import adopt_for
 from node.sim.faults import draw_options
 from node.sim.history import Kind, Record
 from node.sim.host import Host
 from node.sim.network import NetworkOptions
 from node.sim.world import World
-from node.storage.port import Merge
-from node.wire.messages import Buried, Confirm, Confirmed, Replicate
+from node.storage.port import Merge, SaveState
+from node.wire.messages import Buried, Bury, Confirm, Confirmed, Replicate
 from node.wire.requests import Found, Get, Put, Request, Result, Written
 from node.wire.rows import decode_row, encode_row
 from tests.helpers.engine import row_of
@@ -204,6 +205,34 @@ def test_a_crash_between_any_two_steps(until: type, monkeypatch: pytest.MonkeyPa
     driver.boot()
     story.until(story.all_gone)
     assert story.world.history.evidence == {}
+
+
+def test_a_disk_replaced_between_confirmation_and_reap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old row that came to it since, before the last one confirmed, does not outlive the tombstone."""
+    story, told = Story(), list[object]()
+    first, _, third = story.owners
+    story.set(first, b"old")
+    row = first.storage.durable_rows()[KEY]
+    story.set(first, None, wait_s=0.1)
+    send = World.send
+
+    def replace(world: World, host: Host, peer: object, messages: object) -> None:
+        assert isinstance(messages, list)
+        if not told and any(isinstance(message, Bury) for message in messages):
+            told.append(host)
+            node = third.node
+            assert node is not None
+            state = third.storage.load_state()
+            third.storage.wipe()
+            third.storage.apply([SaveState(name, state[name], node.cluster.epoch) for name in ("ring", "members")])
+            third.storage.apply([Merge(KEY, row, node.cluster.epoch)])
+            node.shared.rounds = Rounds()
+        send(world, host, peer, messages)  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(World, "send", replace)
+    story.until(lambda: bool(told))
+    story.until(story.all_gone)
+    assert story.values(third) == []
 
 
 def test_a_row_written_again_between_confirmation_and_reap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,14 +271,37 @@ def test_a_confirmation_is_for_one_ring_and_its_partitions() -> None:
 
 def test_a_member_answers_when_every_copy_is_gone() -> None:
     engine = Engine()
-    engine.receive("n2", Bury(9, (*ROWS, (b"other", bytes(16)))))
+    engine.step(Persisted([(0, Adopted(True, PARTITION, Q, 4, ()))]))
+    engine.receive("n2", Bury(9, PARTITION, 4, (*ROWS, (b"other", bytes(16)))))
     first, second = engine.out.persists
     engine.step(Persisted([(first[0], Reaped(True))]))
     assert not engine.sent("n2")
     engine.step(Persisted([(second[0], Reaped(False))]))
     assert engine.sent("n2") == [Buried(9, "")]
-    engine.receive("n2", Bury(10, ()))
+    engine.receive("n2", Bury(10, PARTITION, 4, ()))
     assert engine.sent("n2")[-1] == Buried(10, "")
+
+
+def test_a_member_whose_disk_knows_nothing_of_the_round_drops_nothing() -> None:
+    """It was replaced since it confirmed, and may hold what was sent to it before the others went on."""
+    engine = Engine()
+    engine.receive("n2", Bury(9, PARTITION, 4, ROWS))
+    assert not engine.out.persists
+    assert engine.sent("n2") == [Buried(9, Refusal.ROUND.value)]
+
+
+def test_our_copy_stays_if_a_member_has_lost_what_it_confirmed() -> None:
+    driver = Driver()
+    driver.adopted()
+    driver.confirm("n2")
+    driver.confirm("n3")
+    engine = driver.engine
+    for name, refused in ("n2", ""), ("n3", Refusal.ROUND.value):
+        (bury,) = driver.asked(name, Bury)
+        assert isinstance(bury, Bury)
+        engine.receive(name, Buried(bury.rid, refused))
+    assert not driver.writes(Reap)
+    assert not engine.node.reaper.open
 
 
 def test_a_refused_row_is_read_again_after_the_round_is_ours() -> None:

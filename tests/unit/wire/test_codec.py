@@ -87,7 +87,7 @@ EVERY: list[Message] = [
     Gossip("", 0, False, (), None, True), Seal(3), Ping(1), Pong(1),
     Replicate(1, 2, b"k", b"row", (ID,), 9), Fetch(1, 2, b"k", 9), Fetched(1, b"row", "", 9),
     Outdated(1, b"k", (ID,), 9), Confirm(1, 2, 255, 9, ((b"k", bytes(16)),)), Confirmed(1, 9, (b"k",), ""),
-    Bury(1, ((b"k", bytes(16)),)), Buried(1, "disk full"),
+    Bury(1, 255, 9, ((b"k", bytes(16)),)), Buried(1, "disk full"),
 ]  # fmt: skip
 
 
@@ -179,8 +179,10 @@ def ring(**changes: Any) -> Gossip:
         (Confirmed(1, 1, (b"k",) * (REAP_KEYS + 1), ""), "keys of length"),
         (Confirmed(1, 1, (), "w" * (WORDS_BYTES_MAX + 1)), "reason"),
         (Buried(1, "w" * (WORDS_BYTES_MAX + 1)), "reason"),
-        (Bury(1, ((LONG, bytes(16)),)), "key of 4097"),
-        (Bury(1, ((b"k", bytes(16)),) * (REAP_KEYS + 1)), "keys of length"),
+        (Bury(1, PARTITIONS_MAX, 1, ()), "partition"),
+        (Bury(1, 0, 0, ()), "reap round"),
+        (Bury(1, 0, 1, ((LONG, bytes(16)),)), "key of 4097"),
+        (Bury(1, 0, 1, ((b"k", bytes(16)),) * (REAP_KEYS + 1)), "keys of length"),
         (Ask(1, NAME, b""), "question"),
         (Ask(1, "", LONG), "key of length"),
         (Scan(1, 1, PARTITIONS_MAX, b"", 1), "partition"),
