@@ -382,23 +382,3 @@ HTTP_REQUEST_BYTES_MAX = 8 * KIB
 HTTP_CONNECTIONS_MAX = 64
 HTTP_S_MAX = 10.0
 """The HTTP port reads small requests of few scrapers, and gives each connection this long from accept to close."""
-
-assert FRAME_BYTES_MAX > SIBLINGS_MAX * (VALUE_BYTES_MAX + KIB) + MIB
-assert FRAME_BYTES_MAX < 2**31
-assert FRAME_BYTES_MAX > 3 * ROW_BYTES_MAX + MIB
-assert VALUE_BYTES_CEILING < ROW_BYTES_MAX < 10**9, "SQLite's own limit for a value"
-assert FRAME_BYTES_MAX > SCAN_PAGE_BYTES + ROW_BYTES_MAX + MIB, "a page's last row may be one of the largest"
-assert HANDSHAKE_FRAME_BYTES_MAX > 8 * NAME_BYTES_MAX + KIB, "a hello has eight texts"
-assert MISSED_S < SUSPECT_AFTER_S < DOWN_AFTER_S
-assert PATIENCE_MS_MIN < PATIENCE_MS_FIRST < PATIENCE_MS_MAX < TIMEOUT_MS
-assert SIBLINGS_WARN < SIBLINGS_MAX
-assert KEY_BYTES_MAX <= PREAUTH_BULK_BYTES_MAX
-assert VALUE_BYTES_CEILING < COMMAND_BYTES_MAX <= BULK_BYTES_MAX < 2**31
-assert COMMAND_BYTES_MAX < INPUT_BYTES_MAX
-assert AUTH_DELAY_S * 2**AUTH_ATTEMPTS_MAX < PREAUTH_S_MAX, "the last refusal comes before the deadline"
-assert TREE_SPANS_MAX <= TREE_DIGESTS_MAX and 1 << TREE_FANOUT_BITS <= TREE_DIGESTS_MAX
-assert TREE_CHUNK_BITS + TREE_FANOUT_BITS <= TREE_LEAF_BITS
-assert PARTITIONS_MAX <= 1 << TREE_LEAF_BITS, "a partition has a leaf"
-assert REPAIRS_MAX < EXCHANGE_KEYS_MAX and LEAF_PAGE_ROWS <= SCAN_LIMIT_MAX
-assert REPAIR_BYTES_MAX * 2 < PEER_QUEUE_BYTES_MAX
-assert EXCHANGE_AGAIN_S < EXCHANGE_INTERVAL_S

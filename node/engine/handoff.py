@@ -30,6 +30,7 @@ class Handoffs:
         self._noted_at: dict[NodeId, Instant] = {}
         self._retry_at: dict[NodeId, Instant] = {}
         self._look_at: Instant = 0.0
+        shared.waits_because = self.waits_because
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Deliver to everybody who may be owed something and answers."""

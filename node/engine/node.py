@@ -125,7 +125,6 @@ class Node:
         self.antientropy = AntiEntropy(self.shared, rng)
         self.inspector = Inspector(self.shared, self.intake, self.antientropy)
         self.handoffs = Handoffs(self.shared)
-        self.shared.waits_because = self.handoffs.waits_because
         self.reaper = Reaper(self.shared)
         self._events: dict[type, Callable[..., None]] = {
             Received: self._received,

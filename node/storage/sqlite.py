@@ -56,6 +56,10 @@ FILE = "node.db"
 LOOK_EVERY_BYTES = DISK_MARGIN_BYTES // 32
 """Free space is looked at after so many bytes: it cannot pass the margin unseen by more than this."""
 
+GUESS_MAX = 8.0
+"""By how much more the log may have grown than is guessed from the rows: inner pages and splits, too. Only a checkpoint
+tells how long it really was; the next guess is corrected by that."""
+
 Note = SaveState | Owe | HandOver | Recount
 """Writes that make no new row."""
 
@@ -81,6 +85,7 @@ class SqliteStorage:
         self._recent = RecentRecords(RECENT_BYTES_MAX)
         self._unlooked_bytes = 0
         self._log_pages = 0
+        self._pages_a_guess = 1.0
         self._checkpoints = 0
         self._folded_pages = 0
         self._stall_ms_last = 0.0
@@ -209,7 +214,7 @@ class SqliteStorage:
     @property
     def checkpoint_due(self) -> bool:
         """Whether the log has grown enough to be folded into the file."""
-        return self._log_pages * self._page_bytes >= CHECKPOINT_BYTES
+        return self._log_pages * self._pages_a_guess * self._page_bytes >= CHECKPOINT_BYTES
 
     def checkpoint(self) -> None:
         """Fold the log into the file. Raises StorageStopped; for want of space it is left for later."""
@@ -224,6 +229,7 @@ class SqliteStorage:
             self.near_full = True
             self._log_pages //= 2
         else:
+            self._pages_a_guess = min(max(pages / max(self._log_pages, 1), 1.0), GUESS_MAX)
             self._log_pages = 0
             self._folded_pages += pages
         self._checkpoints += 1

@@ -48,3 +48,28 @@ def test_defaults_are_within_their_limits() -> None:
 def test_failures_are_noticed_in_order() -> None:
     assert 2 * limits.GOSSIP_INTERVAL_S <= limits.SUSPECT_AFTER_S < limits.DOWN_AFTER_S
     assert limits.JOIN_RETRY_S < limits.FOUND_AFTER_S
+
+
+def test_limits_fit_each_other() -> None:
+    """What one allows, another must not forbid."""
+    assert limits.FRAME_BYTES_MAX > limits.SIBLINGS_MAX * (limits.VALUE_BYTES_MAX + limits.KIB) + limits.MIB
+    assert limits.FRAME_BYTES_MAX < 2**31
+    assert limits.FRAME_BYTES_MAX > 3 * limits.ROW_BYTES_MAX + limits.MIB
+    assert limits.VALUE_BYTES_CEILING < limits.ROW_BYTES_MAX < 10**9, "SQLite's own limit for a value"
+    assert limits.FRAME_BYTES_MAX > limits.SCAN_PAGE_BYTES + limits.ROW_BYTES_MAX + limits.MIB
+    assert limits.HANDSHAKE_FRAME_BYTES_MAX > 8 * limits.NAME_BYTES_MAX + limits.KIB, "a hello has eight texts"
+    assert limits.MISSED_S < limits.SUSPECT_AFTER_S < limits.DOWN_AFTER_S
+    assert limits.PATIENCE_MS_MIN < limits.PATIENCE_MS_FIRST < limits.PATIENCE_MS_MAX < limits.TIMEOUT_MS
+    assert limits.SIBLINGS_WARN < limits.SIBLINGS_MAX
+    assert limits.KEY_BYTES_MAX <= limits.PREAUTH_BULK_BYTES_MAX
+    assert limits.VALUE_BYTES_CEILING < limits.COMMAND_BYTES_MAX <= limits.BULK_BYTES_MAX < 2**31
+    assert limits.COMMAND_BYTES_MAX < limits.INPUT_BYTES_MAX
+    assert limits.AUTH_DELAY_S * 2**limits.AUTH_ATTEMPTS_MAX < limits.PREAUTH_S_MAX
+    assert limits.TREE_SPANS_MAX <= limits.TREE_DIGESTS_MAX
+    assert 1 << limits.TREE_FANOUT_BITS <= limits.TREE_DIGESTS_MAX
+    assert limits.TREE_CHUNK_BITS + limits.TREE_FANOUT_BITS <= limits.TREE_LEAF_BITS
+    assert limits.PARTITIONS_MAX <= 1 << limits.TREE_LEAF_BITS, "a partition has a leaf"
+    assert limits.REPAIRS_MAX < limits.EXCHANGE_KEYS_MAX
+    assert limits.LEAF_PAGE_ROWS <= limits.SCAN_LIMIT_MAX
+    assert limits.REPAIR_BYTES_MAX * 2 < limits.PEER_QUEUE_BYTES_MAX
+    assert limits.EXCHANGE_AGAIN_S < limits.EXCHANGE_INTERVAL_S
