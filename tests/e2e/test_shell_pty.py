@@ -246,11 +246,11 @@ def test_the_tour_waits_for_its_reader(demo: Demo) -> None:
         screen.see(r"^  guided tour +\\tour", seconds=60)
         screen.prompt()
         screen.enter("\\tour")
-        for scene in range(1, 9):
+        for scene in range(1, 11):
             screen.see(lambda: screen.line.startswith("[Enter] goes on, q leaves the tour"), seconds=60)
             assert any(line.startswith(f"--- {scene}. ") for line in screen.scrolled)
             screen.type(ENTER)
-        screen.see(r"^tour: 9 scenes, \d+ checks, all ok in ", seconds=60)
+        screen.see(r"^tour: 11 scenes, \d+ checks, all ok in ", seconds=60)
         screen.prompt()
         screen.enter("\\tour")
         screen.see(lambda: screen.line.startswith("[Enter] goes on, q leaves the tour"), seconds=60)
