@@ -133,6 +133,8 @@ def load(kvload: Path, kind: str, endpoints: Endpoints, op: str, keys: int, seco
     ]  # fmt: skip
     found = subprocess.run(command, capture_output=True, check=False, timeout=600)
     result: dict[str, float] = json.loads(found.stdout)
+    if result["errors"]:
+        tell(f"{op}: {result['errors']:.0f} errors; {found.stderr.decode(errors='replace').strip()}")
     return result
 
 
