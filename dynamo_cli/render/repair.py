@@ -22,7 +22,9 @@ def pass_screen(document: Document, *, wide: bool = False) -> RenderableType:
     took = document["took_s"]
     head = Text.assemble(("repair ", "quiet"), (show(document["node"]), "label"))
     head.append(f"   {'running for' if document['running'] else 'took'} {took:.1f} s", style="quiet")
-    compared = Text(f"compared   {document['compared']:,} of {document['total']:,} partitions, each with another owner")
+    compared = Text(
+        f"compared   {document['compared']:,} of {document['total']:,}: each partition here with each other owner"
+    )
     differing, failed = document["differing"], document["failed"]
     lines: list[RenderableType] = [head, Text(), compared]
     if differing or failed:

@@ -343,7 +343,7 @@ class Node:
         self.inspector.asked(peer, message, now, out)
 
     def _join(self, peer: NodeId, message: Join, now: Instant, out: Outbox) -> None:
-        self.seats.join_asked(peer, message.member, now, out)
+        self.seats.join_asked(peer, message, now, out)
 
     def _wait(self, peer: NodeId, message: Wait, now: Instant, out: Outbox) -> None:
         self.seats.told_to_wait(peer, message, now, out)

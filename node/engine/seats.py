@@ -65,7 +65,7 @@ class Seats:
         self._retry_at = now
         for address in self.config.join:
             self.candidate(address, out)
-        if not self.config.join:
+        if not self.config.join and not self.cluster.rebuilding:  # an old seat is in a cluster that exists
             self._found_at = now + (FOUND_AFTER_S if self.config.discover else 0.0)
         self.tick(now, out)
 
@@ -128,7 +128,7 @@ class Seats:
         peers = list(self.cluster.links)
         if peers:
             self._turn += 1
-            out.send(peers[self._turn % len(peers)], Join(self.cluster.me))
+            out.send(peers[self._turn % len(peers)], Join(self.cluster.me, self.cluster.rebuilding))
 
     def told_to_wait(self, peer: NodeId, message: Wait, now: Instant, out: Outbox) -> None:
         """No seat yet, and why; perhaps others to ask."""
@@ -164,9 +164,10 @@ class Seats:
 
     # Giving seats ------------------------------------------------------------------------------------------
 
-    def join_asked(self, peer: NodeId, joiner: Member, now: Instant, out: Outbox) -> None:
+    def join_asked(self, peer: NodeId, message: Join, now: Instant, out: Outbox) -> None:
         """A node asks for a seat: the decider gives one while nothing was written; later anybody admits a member."""
-        why = self._why_not(peer, joiner)
+        joiner = message.member
+        why = self._why_not(peer, message)
         if why is not None:
             out.send(peer, Wait(self.cluster.seated, why, ()))
             return
@@ -198,13 +199,15 @@ class Seats:
         self.cluster.save_members(out)
         out.dial(address_of(joiner))
 
-    def _why_not(self, peer: NodeId, joiner: Member) -> str | None:
-        cluster = self.cluster
+    def _why_not(self, peer: NodeId, message: Join) -> str | None:
+        cluster, joiner = self.cluster, message.member
         if not cluster.seated:
             return f"{self.config.name} has no seat itself yet"
         if joiner.id != peer:
             return "a node asks for itself only"
         known = cluster.members.get(joiner.id)
+        if known is None and message.old_seat:
+            return f"no member has the id {joiner.id} that --seat names: dyn ring show -o json has the members' ids"
         if known is None and len(cluster.members) >= MEMBERS_MAX:
             return f"the cluster has {MEMBERS_MAX} members, its limit"
         namesake = next((m for m in cluster.others() if m.name == joiner.name and m.id != joiner.id), None)

@@ -28,7 +28,7 @@ from node.runtime.dialer import Redialer
 from node.runtime.links import Hub, Link, State, join_address, split_address
 from node.wire.handshake import NONCE_BYTES, Acceptor, Dialer, Foreign, Hello, Outcome, Rejected, derive_keys, judge
 from node.wire.link import Goodbye, Moved
-from node.wire.messages import Message
+from node.wire.messages import Message, Wait
 
 CLOSE_S = 0.5
 """What peers get at a clean stop to take what is queued for them."""
@@ -194,7 +194,9 @@ class PeerTransport:
         entry = self._peers.get(peer)
         if entry is not None and entry.hello.storage_id != hello.storage_id and entry.hello.life != hello.life:
             self.fact("peer-rejected", address=link.remote, why="its node id is in use by another store", peer=peer)
-            link.abort()
+            why = f"{entry.hello.name} has this node's id, and answers: only the seat of a dead node can be taken"
+            link.send([Wait(True, why, ())])
+            link.close()
         elif isinstance(judge(own, hello), Foreign):
             self._meet_stranger(hello, link)
             link.close()

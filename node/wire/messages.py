@@ -185,9 +185,13 @@ class LeafTold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=24):
 
 
 class Join(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
-    """An empty node asks for a seat. It repeats this until a `Welcome` or a `Wait` answers."""
+    """An empty node asks for a seat, repeatedly, until gossip with the ring or a `Wait` answers.
+
+    `old_seat`: it was told to take the seat of a member whose data is lost (`--seat`), and wants no new one.
+    """
 
     member: Member
+    old_seat: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=12):

@@ -52,3 +52,22 @@ def test_a_wiped_node_is_rebuilt_under_its_old_seat(tmp_path: Path) -> None:
         three.kill()
         three.start().ready()
         eventually(lambda: three.document("STATUS")["nodes"], "it to start again without --seat")
+
+
+def test_a_seat_in_use_and_one_that_nobody_has_are_refused(tmp_path: Path) -> None:
+    """With the reason in the log; nothing is founded, and no member is made."""
+    with Cluster(3, tmp_path) as cluster:
+        one, two, three = cluster
+        seats = {m["name"]: m["id"] for m in one.document("RING")["members"]}
+        three.stop()
+        shutil.rmtree(data(three))
+        three.start("--seat", seats[two.name])
+        eventually(lambda: f"{two.name} has this node's id, and answers" in three.log, "the reason")
+        three.stop()
+        shutil.rmtree(data(three))
+        three.start("--seat", "0" * 32)
+        eventually(lambda: "no member has the id " + "0" * 32 in three.log, "the reason")
+        assert not three.ready_line
+        assert "founded" not in three.log
+        assert {m["name"]: m["id"] for m in one.document("RING")["members"]} == seats
+        assert two.send("PING")

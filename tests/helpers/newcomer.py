@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from node.engine.cluster import STATE_REBUILDING
 from node.engine.config import NodeConfig
 from node.engine.events import PeerUp, Persisted, Reached, Received
 from node.engine.node import Node
@@ -17,10 +18,13 @@ from tests.helpers.engine import member, node_id
 class Newcomer:
     """A node that starts with nothing."""
 
-    def __init__(self, name: str = "n1", *, join: tuple[str, ...] = (), discover: bool = False) -> None:
+    def __init__(
+        self, name: str = "n1", *, join: tuple[str, ...] = (), discover: bool = False, rebuilding: bool = False
+    ) -> None:
         config = NodeConfig(node_id(name), name, "dyn", join=join, discover=discover)
+        state = {STATE_REBUILDING: b"lost"} if rebuilding else {}
         identity = Identity(f"store-{name}", node_id(name), (int(name[1:]),))
-        self.node = Node(config, identity, {}, rng=Random(1), entropy=Random(2).randbytes, wall_offset_s=0.0)
+        self.node = Node(config, identity, state, rng=Random(1), entropy=Random(2).randbytes, wall_offset_s=0.0)
         self.now = 10.0
         self.out = Outbox()
         self.node.start(self.now, self.out)

@@ -24,6 +24,7 @@ from node.wire.messages import (
 from node.wire.requests import Found, Get, Put
 from node.wire.rows import encode_row
 from tests.helpers.engine import EPOCH, KEY, Engine, member, node_id, row_of
+from tests.helpers.newcomer import Newcomer
 from tests.helpers.owners import Owners, fill, keys, sims
 
 
@@ -101,6 +102,25 @@ def test_a_new_store_gets_the_old_seat_and_outbids_its_former_life() -> None:
     newcomer.receive("n2", msgspec.structs.replace(welcome, members=(former,)))
     assert newcomer.node.cluster.me.incarnation == 42
     assert newcomer.node.cluster.members[node_id("n1")].storage_id == mine.storage_id
+
+
+def test_a_seat_that_no_member_has_is_refused() -> None:
+    """A slip in --seat would make a member that nobody wanted, and that blocks reaping once it is gone."""
+    engine = Engine()
+    engine.receive("n9", Join(member("n9"), old_seat=True))
+    (wait,) = engine.sent("n9")
+    assert isinstance(wait, Wait)
+    assert f"no member has the id {node_id('n9')}" in wait.why
+    assert node_id("n9") not in engine.node.cluster.members
+
+
+def test_who_takes_an_old_seat_founds_no_cluster_and_says_what_it_is() -> None:
+    """Its seat is in a cluster that exists: alone it looks for that one, however long."""
+    newcomer = Newcomer(rebuilding=True)
+    newcomer.wait(60)
+    assert not newcomer.node.view().seated
+    newcomer.link("n2", "c1")
+    assert newcomer.sent("n2") == [Join(newcomer.node.cluster.me, old_seat=True)]
 
 
 def test_a_node_whose_seat_was_taken_says_so() -> None:
