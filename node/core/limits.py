@@ -99,6 +99,14 @@ REAP_ANSWER_S = 5.0
 REAP_TURNS = 4
 """Every so manieth pass over its tombstones a node sees to those, too, that the owners before it should have reaped."""
 
+LIVES_BYTES = 16
+"""Of the digest that stands for the present lives of all stores in a reap round."""
+
+CATCH_UP_S = 0.5
+CATCH_UP_ROWS = 256
+"""How long a store that may have forgotten waits for all answers before it asks anew; and how many rows it drops at a
+time."""
+
 # Membership -------------------------------------------------------------------------------------------
 
 GOSSIP_INTERVAL_S = 1.0

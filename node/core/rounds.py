@@ -8,10 +8,10 @@ Written as lines of text, `partitions partition round`: legible in the file of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
-from node.core.ids import partition_of
+from node.core.ids import NodeId, partition_of
 
 STATE_ROUNDS: Final = "rounds"
 """The piece of a store's state that holds them. Only the store itself writes it."""
@@ -46,6 +46,10 @@ class Rounds:
         rounds = {**self._by_count.get(partitions, {}), partition: number}
         return Rounds({**self._by_count, partitions: rounds})
 
+    def table(self, partitions: int) -> tuple[tuple[int, int], ...]:
+        """The partitions that are beyond round 0, of so many, with their rounds."""
+        return tuple(sorted(self._by_count.get(partitions, {}).items()))
+
     def to_bytes(self) -> bytes:
         """The rounds as a piece of state."""
         return b"\n".join(
@@ -62,3 +66,43 @@ def read_rounds(data: bytes) -> Rounds:
         partitions, partition, number = (int(word) for word in line.split(b" "))
         by_count.setdefault(partitions, {})[partition] = number
     return Rounds(by_count)
+
+
+class Told(NamedTuple):
+    """What a member says of its rounds. `whole`: its store has forgotten nothing; `rounds` lacks those that are 0."""
+
+    whole: bool
+    rounds: Mapping[int, int]
+
+
+class Behind(NamedTuple):
+    """What a store that may have forgotten missed: `later` are partitions with the round they are in by now, `unclear`
+    those of which no owner can tell yet."""
+
+    later: dict[int, int]
+    unclear: tuple[int, ...]
+
+
+def behind(mine: Rounds, owners: Sequence[Sequence[NodeId]], me: NodeId, told: Mapping[NodeId, Told]) -> Behind:
+    """Compare the rounds of a store that may have forgotten with what other members say; `owners` by partition.
+
+    One whole owner is enough: it has the rows, and whatever was reaped, every member was in that round before. Of the
+    rounds the highest counts. If every other owner may have forgotten, too, there is no proof of anything, and what is
+    here may be all that is left: it stays, under the round it has.
+    """
+    partitions = len(owners)
+    highest: dict[int, int] = {}
+    for answer in told.values():
+        if answer.whole:
+            for partition, number in answer.rounds.items():
+                highest[partition] = max(number, highest.get(partition, 0))
+    later: dict[int, int] = {}
+    unclear = []
+    for partition in range(partitions):
+        words = [told.get(owner) for owner in owners[partition] if owner != me]
+        if any(word is not None and word.whole for word in words):
+            if highest.get(partition, 0) > mine.at(partition, partitions):
+                later[partition] = highest[partition]
+        elif None in words:
+            unclear.append(partition)
+    return Behind(later, tuple(unclear))

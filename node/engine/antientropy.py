@@ -105,7 +105,7 @@ class AntiEntropy:
             return
         self.next_at = now + self._rest_s()
         cluster = self.shared.cluster
-        if self._exchange is not None:
+        if self._exchange is not None or cluster.behind:
             return
         if cluster.ring is None or not cluster.ring.sealed:  # nobody ever wrote
             if self.running is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from hashlib import blake2b
 
 import msgspec
 
 from node.core import ring
 from node.core.cluster import Member, RingState, Secret
 from node.core.ids import Instant, NodeId, partition_of
-from node.core.limits import EVENTS_MAX
+from node.core.limits import EVENTS_MAX, LIVES_BYTES
 from node.engine.config import NodeConfig
 from node.engine.events import Stranger
 from node.engine.outbox import Outbox
@@ -22,13 +23,28 @@ STATE_MEMBERS = "members"
 STATE_REBUILDING = "rebuilding"
 """Not empty while this store may lack what its seat acknowledged: it is new under an old seat, or was put back."""
 
+STATE_BEHIND = "behind"
+"""Not empty while such a store has not learned the reap rounds of its cluster (`engine.catchup`)."""
+
 _encoder = msgspec.msgpack.Encoder()
 _ring_decoder = msgspec.msgpack.Decoder(RingState | None)
 _members_decoder = msgspec.msgpack.Decoder(tuple[Member, ...])
 
+TOOK_SEAT = "a new store under an old seat"
+"""Why a store may have forgotten: it is told to take the seat of a member whose data is lost (`--seat`)."""
+
+
+def forgetful(why: str) -> list[SaveState]:
+    """What a store keeps, before anything else, that may have forgotten something, and why that is."""
+    return [SaveState(STATE_REBUILDING, why.encode()), SaveState(STATE_BEHIND, why.encode())]
+
 
 class Cluster:
-    """The cluster as this node sees it. Changed only through `adopt`, `learn` and the link methods."""
+    """The cluster as this node sees it. Changed only through `adopt`, `learn` and the link methods.
+
+    While `behind`, `unheard` are members without whose word it stays so. `lives` stands for the present dot epochs of
+    all members' stores, as known here: whose word a reap round counts.
+    """
 
     def __init__(self, config: NodeConfig, identity: Identity, state: Mapping[str, bytes]) -> None:
         self.config = config
@@ -47,6 +63,10 @@ class Cluster:
         self.events: deque[dict[str, object]] = deque(maxlen=EVENTS_MAX)
         self.waiting_because = "looking for a cluster"
         self.rebuilding = bool(state.get(STATE_REBUILDING))
+        self.took_seat = state.get(STATE_REBUILDING) == TOOK_SEAT.encode()
+        self.behind = bool(state.get(STATE_BEHIND))
+        self.unheard: tuple[NodeId, ...] = ()
+        self.lives = b""
         self._preference: tuple[tuple[NodeId, ...], ...] = ()
         self._owners: tuple[tuple[NodeId, ...], ...] = ()
         self._names: dict[int, str] = {}
@@ -151,9 +171,9 @@ class Cluster:
         epoch = ring_state.epoch if ring_state is not None else 0
         out.persist(ticket, SaveState(STATE_RING, _encoder.encode(ring_state), epoch))
 
-    def save_members(self, out: Outbox) -> None:
+    def save_members(self, out: Outbox, ticket: int = 0) -> None:
         """Store the member table."""
-        out.persist(0, SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))))
+        out.persist(ticket, SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))))
 
     def outbid(self, incarnation: int) -> None:
         """Others know an earlier life of this seat: what we say of ourselves must be newer."""
@@ -165,6 +185,10 @@ class Cluster:
         self.rebuilding = False
         out.persist(0, SaveState(STATE_REBUILDING, b""))
 
+    def caught_up(self) -> None:
+        """This store is in the reap rounds of its cluster, durably."""
+        self.behind = False
+
     def others(self) -> list[Member]:
         """All members but this node."""
         return [member for member in self.members.values() if member.id != self.config.id]
@@ -175,8 +199,10 @@ class Cluster:
         self.events.append({"at": now, "node": self.config.name, "kind": kind, **fields})
 
     def _refresh(self) -> None:
-        """Recompute what is derived: preference lists and the names of dot epochs."""
+        """Recompute what is derived: preference lists, the names of dot epochs, the digest of all stores' lives."""
         self._names = {epoch: member.name for member in self.members.values() for epoch in member.epochs}
+        lives = repr([(member.id, member.epochs[-1:]) for member in self.members.values()])
+        self.lives = blake2b(lives.encode(), digest_size=LIVES_BYTES).digest()
         if self.ring is not None:
             n = self.ring.quorums.n
             self._preference = ring.preference_lists(self.ring.seats, self.ring.owners, n)

@@ -5,6 +5,8 @@ Unknown is null, never made up: a node that did not answer has null figures.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from node.core.cluster import Member
 from node.core.ids import Instant, NodeId, partition_of, position
 from node.core.row import EMPTY, Row
@@ -87,12 +89,10 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
             }
         )
     health, reasons = health_of(cluster, now)
-    rebuilding = sorted(cluster.name(node) for node, answer in answers.items() if answer.get("rebuilding"))
+    rebuilding = [_rebuilt(cluster.name(node), answer) for node, answer in answers.items() if answer.get("rebuilding")]
     if rebuilding:
         health = "degraded" if health == "healthy" else health
-        reasons += [
-            f"{name} is being rebuilt from the other owners: its answers do not count yet" for name in rebuilding
-        ]
+        reasons += sorted(rebuilding)
     tombstones = max([n for answer in answers.values() if isinstance(n := answer.get("tombstones"), int)], default=0)
     reasons += held_up(cluster, tombstones)
     siblings = [count for answer in answers.values() if isinstance(count := answer.get("siblings"), int)]
@@ -162,6 +162,14 @@ def health_of(cluster: Cluster, now: Instant) -> tuple[str, list[str]]:
         for stranger in cluster.strangers.values()
     ]
     return ("critical" if short else "degraded" if reasons else "healthy"), reasons
+
+
+def _rebuilt(name: str, answer: Mapping[str, object]) -> str:
+    """What a node waits for whose store may have forgotten something."""
+    awaited = answer.get("behind")
+    if isinstance(awaited, list) and awaited:
+        return f"{name} may hold what was deleted since, and takes no writes until {' or '.join(awaited)} can tell it"
+    return f"{name} is being rebuilt from the other owners: its answers do not count yet"
 
 
 def held_up(cluster: Cluster, tombstones: int) -> list[str]:

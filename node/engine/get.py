@@ -26,7 +26,7 @@ from node.engine.patience import SAMPLED
 from node.engine.rounds import adopt_for
 from node.storage.port import Adopted, Merge, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import REBUILDING, UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated
+from node.wire.messages import BEHIND, REBUILDING, UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated
 from node.wire.requests import Failed, Found
 from node.wire.rows import decode_row, encode_row
 
@@ -123,6 +123,8 @@ class GetOperation(Operation):
             return None
         cluster = self.shared.cluster
         for node in cluster.preference_list(self.key)[len(self.owners) :]:
+            if node == self.shared.me and cluster.rebuilding:
+                continue
             if node not in self.tally.nodes and cluster.is_up(node):
                 self.tally.nodes = (*self.tally.nodes, node)
                 return node
@@ -305,6 +307,8 @@ class GetOperation(Operation):
         for owner in owners:
             if self.rows.get(owner) == row:
                 self.written_back.yes(owner)
+            elif owner == self.shared.me and self.shared.cluster.behind:
+                self.written_back.no(owner, BEHIND)
             elif owner == self.shared.me:
                 out.persist(self.ticket, Merge(self.key, row, self.epoch, round=number))
             elif self.shared.cluster.is_up(owner):

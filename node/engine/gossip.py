@@ -58,7 +58,7 @@ class Gossiper:
             if event.peer in cluster.members:
                 out.send(event.peer, self.seats.gossip(ring=False, reply=True))
         elif event.cluster_id:
-            out.send(event.peer, Join(cluster.me, cluster.rebuilding))
+            out.send(event.peer, Join(cluster.me, cluster.took_seat))
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The last link to a peer closed: down for us, at once."""

@@ -41,7 +41,7 @@ class Handoffs:
         for target in shared.owing:
             self._noted_at[target] = now
         shared.owing.clear()
-        if not shared.cluster.seated:
+        if not shared.cluster.seated or shared.cluster.behind:
             return
         for target in list(self._noted_at):
             if target not in self.running and now >= self._retry_at.get(target, now):

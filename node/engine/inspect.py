@@ -13,13 +13,13 @@ from node.engine.antientropy import AntiEntropy
 from node.engine.documents import Document
 from node.engine.intake import Intake
 from node.engine.listing import KeysOperation
-from node.engine.operation import Asker, Operation, Shared
+from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.engine.repair import KeyReport, RepairKey
 from node.engine.survey import Answers, AnswerStatus, RowSurvey, Survey
 from node.engine.unsealed import QUESTION
 from node.wire import requests
-from node.wire.messages import Answer, Ask, Sealed
+from node.wire.messages import BEHIND, Answer, Ask, Sealed
 from node.wire.requests import Failed, Inspect, Keys
 
 EVENTS_SHOWN = 50
@@ -141,6 +141,8 @@ class Inspector:
             self.antientropy.ask(asker, request.timeout_ms / 1000, now, out)
             return
         failed = self.intake.refusal(key, request.timeout_ms)
+        if failed is None and self.shared.cluster.behind:
+            failed = unavailable(f"{self.shared.cluster.me.name} {BEHIND}; ask another node")
         if failed is not None:
             asker.answer(failed, out)
             return

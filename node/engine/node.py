@@ -13,24 +13,19 @@ from typing import NamedTuple
 from node.core.ids import Instant, NodeId
 from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.engine.antientropy import AntiEntropy
+from node.engine.catchup import CatchUp, serve_rounds
 from node.engine.cluster import Cluster
 from node.engine.config import NodeConfig
 from node.engine.events import (
     Asked,
     Candidate,
-    Digested,
     Event,
-    Loaded,
-    Measured,
-    OwedHere,
     PeerDown,
     PeerUp,
     Persisted,
     Reached,
     Received,
-    ScannedHere,
     Stranger,
-    TombstonesHere,
 )
 from node.engine.gossip import Gossiper
 from node.engine.handoff import Handoffs
@@ -39,21 +34,22 @@ from node.engine.intake import Intake
 from node.engine.operation import Asker, Shared
 from node.engine.outbox import Outbox
 from node.engine.reaping import Reaper
-from node.engine.replica import other_epoch, serve_fetch, serve_replicate, serve_scan
+from node.engine.replica import EpochMessage, other_epoch, serve_fetch, serve_replicate, serve_scan
 from node.engine.rounds import serve_confirm
+from node.engine.routes import ANSWERS, ANSWERS_HERE, AnswerHere, PeerAnswer
 from node.engine.seats import DECISION_TICKET, Seats
 from node.engine.timers import Timers
 from node.storage.port import Adopted, Identity, Saved
 from node.wire.messages import (
+    BEHIND,
     REBUILDING,
     Answer,
     Ask,
     AskLeaf,
+    AskRounds,
     AskTrees,
-    Buried,
     Bury,
     Confirm,
-    Confirmed,
     Fetch,
     Fetched,
     Forward,
@@ -78,7 +74,7 @@ TICKET_BITS = 48
 """Of the first ticket: two lives of one node do not meet by chance, and a ticket still fits a 64-bit integer."""
 
 
-ANSWERS = frozenset((Replicated, Fetched, Forwarded, Scanned, Answer, Pong))
+ARRIVED = frozenset((Replicated, Fetched, Forwarded, Scanned, Answer, Pong))
 """Messages that show that what we sent arrived."""
 
 
@@ -126,41 +122,30 @@ class Node:
         self.inspector = Inspector(self.shared, self.intake, self.antientropy)
         self.handoffs = Handoffs(self.shared)
         self.reaper = Reaper(self.shared)
-        self._events: dict[type, Callable[..., None]] = {
+        self.catchup = CatchUp(self.shared)
+        self._events: dict[type, Callable[..., None]] = dict.fromkeys(ANSWERS_HERE, self._answered_here) | {
             Received: self._received,
             Persisted: self._persisted,
-            Loaded: self._loaded,
             Asked: self._asked,
             Reached: self._reached,
             PeerUp: self._peer_up,
             PeerDown: self._peer_down,
             Stranger: self.seats.stranger,
             Candidate: self._candidate,
-            ScannedHere: self._scanned,
-            OwedHere: self._owed,
-            TombstonesHere: self.reaper.read,
-            Digested: self._digested,
-            Measured: self._measured,
         }
         self._messages = self._message_handlers()
 
     def _message_handlers(self) -> dict[type, Callable[..., None]]:
         """Who takes which message."""
-        return {
-            Replicated: self._replicated,
+        answers: dict[type, Callable[..., None]] = dict.fromkeys(ANSWERS, self._answered)
+        return answers | {
             Replicate: self._replicate,
             Fetch: self._fetch,
-            Fetched: self._fetched,
             Forward: self._forward,
-            Forwarded: self._forwarded,
             Scan: self._scan,
-            Scanned: self._page_arrived,
             AskTrees: self._ask_trees,
-            TreesTold: self._trees_told,
             AskLeaf: self._ask_leaf,
-            LeafTold: self._leaf_told,
             Ask: self._ask,
-            Answer: self._answered,
             Gossip: self.gossiper.gossiped,
             Join: self._join,
             Wait: self._wait,
@@ -169,9 +154,8 @@ class Node:
             Pong: self._ponged,
             Outdated: self.reaper.outdated,
             Confirm: self._confirm,
-            Confirmed: self.reaper.confirmed,
             Bury: self.reaper.bury,
-            Buried: self.reaper.buried,
+            AskRounds: self._ask_rounds,
         }
 
     # The seam ----------------------------------------------------------------------------------------------
@@ -190,7 +174,8 @@ class Node:
     def next_deadline(self) -> Instant:
         """When the node wants `Reached`, if nothing else happens before."""
         at = min(self.gossiper.next_at, self.antientropy.next_at)
-        for other in (self.timers.next_deadline(), self.seats.next_deadline(), self.cluster.peers.check_at):
+        seats, catchup = self.seats.next_deadline(), self.catchup.next_at
+        for other in (self.timers.next_deadline(), seats, self.cluster.peers.check_at, catchup):
             if other is not None and other < at:
                 at = other
         return at
@@ -223,7 +208,7 @@ class Node:
                 self.inspector.keys(request, asker, now, out)
 
     def _received(self, event: Received, now: Instant, out: Outbox) -> None:
-        self.cluster.peers.heard(event.peer, now, out, answer=type(event.message) in ANSWERS)
+        self.cluster.peers.heard(event.peer, now, out, answer=type(event.message) in ARRIVED)
         self._messages[type(event.message)](event.peer, event.message, now, out)
 
     def _persisted(self, event: Persisted, now: Instant, out: Outbox) -> None:
@@ -238,30 +223,11 @@ class Node:
             elif ticket == DECISION_TICKET:
                 self.seats.decision_stored(isinstance(outcome, Saved), now, out)
 
-    def _loaded(self, event: Loaded, now: Instant, out: Outbox) -> None:
+    def _answered_here(self, event: AnswerHere, now: Instant, out: Outbox) -> None:
+        """Our own disk, or the runtime, answered."""
         operation = self.shared.pending.get(event.ticket)
         if operation is not None:
-            operation.loaded(event.row, event.readable, now, out)
-
-    def _scanned(self, event: ScannedHere, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(event.ticket)
-        if operation is not None:
-            operation.scanned(event.items, event.more, now, out)
-
-    def _digested(self, event: Digested, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(event.ticket)
-        if operation is not None:
-            operation.digested(event.digests, now, out)
-
-    def _owed(self, event: OwedHere, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(event.ticket)
-        if operation is not None:
-            operation.owed(event.items, event.after, now, out)
-
-    def _measured(self, event: Measured, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(event.ticket)
-        if operation is not None:
-            operation.measured(event.figures, now, out)
+            ANSWERS_HERE[type(event)](operation, event, now, out)
 
     def _peer_down(self, event: PeerDown, now: Instant, out: Outbox) -> None:
         self.gossiper.peer_down(event.peer, now, out)
@@ -291,15 +257,14 @@ class Node:
         for peer in self.cluster.peers.check(now) + self.gossiper.tick(now, out):
             self.cluster.note(now, out, "peer_silent", node=self.cluster.name(peer))
             self._given_up(peer, now, out)
+        self.catchup.tick(now, out)
         self.handoffs.tick(now, out)
         self.reaper.tick(now, out)
         self.antientropy.tick(now, out)
 
     # Messages: requests of peers ---------------------------------------------------------------------------
 
-    def _same_ring(
-        self, peer: NodeId, message: Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf, out: Outbox
-    ) -> bool:
+    def _same_ring(self, peer: NodeId, message: EpochMessage, out: Outbox) -> bool:
         """Whether the sender decided under our ring; if not it is refused, and the two compare rings."""
         if message.epoch == self.cluster.epoch and self.cluster.seated:
             return True
@@ -308,11 +273,13 @@ class Node:
         return False
 
     def _replicate(self, peer: NodeId, message: Replicate, now: Instant, out: Outbox) -> None:
-        if self._same_ring(peer, message, out):
+        if self.cluster.behind:
+            out.send(peer, Replicated(message.rid, False, None, BEHIND))
+        elif self._same_ring(peer, message, out):
             serve_replicate(self.shared, peer, message, now, out)
 
     def _fetch(self, peer: NodeId, message: Fetch, now: Instant, out: Outbox) -> None:
-        if self.cluster.rebuilding:
+        if self.cluster.behind or (self.cluster.rebuilding and not message.repair):
             out.send(peer, Fetched(message.rid, None, REBUILDING))
         elif self._same_ring(peer, message, out):
             serve_fetch(self.shared, peer, message, out)
@@ -324,11 +291,15 @@ class Node:
             serve_scan(self.shared, peer, message, out)
 
     def _ask_trees(self, peer: NodeId, message: AskTrees, now: Instant, out: Outbox) -> None:
-        if self._same_ring(peer, message, out):
+        if self.cluster.behind:
+            out.send(peer, TreesTold(message.rid, (), BEHIND))
+        elif self._same_ring(peer, message, out):
             self.antientropy.trees_asked(peer, message, out)
 
     def _ask_leaf(self, peer: NodeId, message: AskLeaf, now: Instant, out: Outbox) -> None:
-        if self._same_ring(peer, message, out):
+        if self.cluster.behind:
+            out.send(peer, LeafTold(message.rid, (), False, BEHIND))
+        elif self._same_ring(peer, message, out):
             self.antientropy.leaf_asked(peer, message, out)
 
     def _forward(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
@@ -338,6 +309,10 @@ class Node:
     def _confirm(self, peer: NodeId, message: Confirm, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out):
             serve_confirm(self.shared, peer, message, out)
+
+    def _ask_rounds(self, peer: NodeId, message: AskRounds, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out) and not serve_rounds(self.shared, peer, message, out):
+            self.gossiper.compare(peer, out)
 
     def _ask(self, peer: NodeId, message: Ask, now: Instant, out: Outbox) -> None:
         self.inspector.asked(peer, message, now, out)
@@ -362,39 +337,8 @@ class Node:
             self.cluster.note(now, out, "peer_heard", node=self.cluster.name(peer))
             self.handoffs.returned(peer, now, out)
 
-    # Messages: answers to ours -----------------------------------------------------------------------------
-
-    def _replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
+    def _answered(self, peer: NodeId, message: PeerAnswer, now: Instant, out: Outbox) -> None:
+        """Somebody answered one of ours."""
         operation = self.shared.pending.get(message.rid)
         if operation is not None:
-            operation.replicated(peer, message, now, out)
-
-    def _fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.fetched(peer, message, now, out)
-
-    def _forwarded(self, peer: NodeId, message: Forwarded, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.forwarded(peer, message, now, out)
-
-    def _answered(self, peer: NodeId, message: Answer, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.answered(peer, message, now, out)
-
-    def _page_arrived(self, peer: NodeId, message: Scanned, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.page_arrived(peer, message, now, out)
-
-    def _trees_told(self, peer: NodeId, message: TreesTold, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.trees_told(peer, message, now, out)
-
-    def _leaf_told(self, peer: NodeId, message: LeafTold, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.leaf_told(peer, message, now, out)
+            ANSWERS[type(message)](operation, peer, message, now, out)

@@ -25,6 +25,7 @@ from node.wire.messages import (
     LeafTold,
     Outdated,
     Replicated,
+    RoundsTold,
     Scanned,
     TreesTold,
 )
@@ -188,6 +189,9 @@ class Operation:
 
     def buried_by(self, peer: NodeId, message: Buried, now: Instant, out: Outbox) -> None:
         """A peer dropped what a reap round is over."""
+
+    def rounds_told(self, peer: NodeId, message: RoundsTold, now: Instant, out: Outbox) -> None:
+        """The reap rounds of a peer."""
 
     def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
         """A peer's row."""

@@ -23,7 +23,8 @@ a row stamped r or later, of which the same is true. So no row with a dead value
     a former owner that returns with a row        the same: every member is asked, whatever it owns
     a crash between confirming and dropping       the round is durable; the driver keeps T until all others dropped
                                                   theirs, and begins again in a later round
-    a member whose disk was replaced meanwhile    knows nothing of r when told to drop: the driver keeps T
+    a member whose disk was replaced meanwhile    has a new life, and no round is made of old lives and new ones
+                                                  (`engine.catchup`); it takes no row before it is in r
     a put with a context from before the delete   covers dots and revives none; it draws a new birth
     a blind put after the reap                    the same; but the new row does not know what T knew, which is why an
                                                   older row is refused beside it, too, and not only where nothing is
@@ -46,7 +47,6 @@ from __future__ import annotations
 
 from node.core.ids import Instant, NodeId, partition_of
 from node.core.limits import REAP_ANSWER_S, REAP_INTERVAL_S, REAP_KEYS, REAP_PAUSE_S, REAP_TURNS
-from node.engine.events import TombstonesHere
 from node.engine.operation import NO_TICKET, Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.rounds import RepeatOperation, serve_bury
@@ -96,25 +96,7 @@ class Reaper:
         self._pass += after is None
         self._hurry(now)
 
-    # What comes of it: events and messages that go to an operation, or begin one ---------------------------------
-
-    def read(self, event: TombstonesHere, now: Instant, out: Outbox) -> None:
-        """Our disk gave a page."""
-        operation = self.shared.pending.get(event.ticket)
-        if operation is not None:
-            operation.tombstones(event.items, event.after, now, out)
-
-    def confirmed(self, peer: NodeId, message: Confirmed, now: Instant, out: Outbox) -> None:
-        """A member's word."""
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.confirmed_by(peer, message, now, out)
-
-    def buried(self, peer: NodeId, message: Buried, now: Instant, out: Outbox) -> None:
-        """A member dropped what it was told to."""
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.buried_by(peer, message, now, out)
+    # What peers ask ------------------------------------------------------------------------------------------
 
     def bury(self, peer: NodeId, message: Bury, now: Instant, out: Outbox) -> None:
         """We are told to drop."""
@@ -124,6 +106,8 @@ class Reaper:
     def outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> None:
         """A row of ours was refused: whoever sent it may know what to do, else it is read again and repeated."""
         operation = self.shared.pending.get(message.rid)
+        if self.shared.cluster.behind:  # what we hold is no knowledge of any round
+            return
         if self.shared.cluster.seated and (operation is None or not operation.outdated(peer, message, now, out)):
             RepeatOperation(self.shared, peer, message).start(out)
 
@@ -180,7 +164,9 @@ class RoundOperation(Operation):
     """One round of one partition, driven by this node: `rows` are its tombstones, without those that turned out to be
     none. `confirmed` and `buried` are members that did their part, `asked` when each was last asked to."""
 
-    __slots__ = ("asked", "buried", "confirmed", "epoch", "left", "partition", "reaped", "reaper", "round", "rows")
+    __slots__ = (
+        "asked", "buried", "confirmed", "epoch", "left", "lives", "partition", "reaped", "reaper", "round", "rows",
+    )  # fmt: skip
 
     def __init__(self, shared: Shared, reaper: Reaper, partition: int, rows: dict[bytes, bytes]) -> None:
         super().__init__(shared)
@@ -188,6 +174,7 @@ class RoundOperation(Operation):
         self.partition = partition
         self.rows = rows
         self.epoch = shared.cluster.epoch
+        self.lives = shared.cluster.lives
         self.round = shared.rounds.at(partition, shared.cluster.partitions) + 1
         self.confirmed: dict[NodeId, None] = {}
         self.buried: dict[NodeId, None] = {}
@@ -222,11 +209,11 @@ class RoundOperation(Operation):
         me, cluster = self.shared.me, self.shared.cluster
         if self.left or me not in self.confirmed:
             return  # our own disk is at it
-        if not self.rows or cluster.epoch != self.epoch:
+        if not self.rows or cluster.epoch != self.epoch or cluster.lives != self.lives:
             self._end(now, out)
             return
         others, digests = self._others(), self._digests()
-        message: Confirm | Bury = Confirm(self.ticket, self.epoch, self.partition, self.round, digests)
+        message: Confirm | Bury = Confirm(self.ticket, self.epoch, self.partition, self.round, digests, self.lives)
         awaited = [node for node in others if node not in self.confirmed]
         if not awaited:
             message = Bury(self.ticket, self.partition, self.round, digests)

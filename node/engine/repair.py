@@ -81,7 +81,7 @@ class RepairKey(Operation):
             if node == shared.me:
                 out.load(self.ticket, self.key)
             elif cluster.is_up(node):
-                out.send(node, Fetch(self.ticket, cluster.epoch, self.key, shared.rounds.of(self.key)))
+                out.send(node, Fetch(self.ticket, cluster.epoch, self.key, shared.rounds.of(self.key), repair=True))
             else:
                 self.failed[node] = "down"
                 continue

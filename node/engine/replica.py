@@ -13,6 +13,7 @@ from node.wire.errors import RemoteWireError
 from node.wire.messages import (
     UNREADABLE,
     AskLeaf,
+    AskRounds,
     AskTrees,
     Confirm,
     Confirmed,
@@ -24,6 +25,7 @@ from node.wire.messages import (
     Outdated,
     Replicate,
     Replicated,
+    RoundsTold,
     Scan,
     Scanned,
     TreesTold,
@@ -128,9 +130,13 @@ def serve_scan(shared: Shared, peer: NodeId, message: Scan, out: Outbox) -> None
     out.scan(ticket, message.partition, partitions, message.after, min(message.limit, SCAN_LIMIT_MAX))
 
 
+EpochMessage = Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf | AskRounds
+"""What is said under one ring, and means nothing under another."""
+
+
 def other_epoch(
-    message: Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf,
-) -> Replicated | Fetched | Scanned | Forwarded | Confirmed | TreesTold | LeafTold:
+    message: EpochMessage,
+) -> Replicated | Fetched | Scanned | Forwarded | Confirmed | TreesTold | LeafTold | RoundsTold:
     """The refusal of a message that was sent under another ring than ours."""
     why = Refusal.EPOCH.value
     match message:
@@ -148,3 +154,5 @@ def other_epoch(
             return TreesTold(message.rid, (), why)
         case AskLeaf():
             return LeafTold(message.rid, (), False, why)
+        case AskRounds():
+            return RoundsTold(message.rid, False, (), why)

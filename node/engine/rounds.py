@@ -13,6 +13,9 @@ from node.engine.outbox import Outbox
 from node.storage.port import Adopt, Adopted, Outcome, Reap, Reaped, Refusal, Refused
 from node.wire.messages import REBUILDING, Buried, Bury, Confirm, Confirmed, Outdated, Replicate
 
+OTHER_LIVES = "other lives"
+"""Refusal: the round counts the word of a store that is another one by now, or that we or the driver know later."""
+
 
 def adopt_for(shared: Shared, key: bytes, number: int) -> Adopt:
     """The write that brings the key's partition to a round, without a word about any row."""
@@ -105,6 +108,9 @@ def serve_confirm(shared: Shared, peer: NodeId, message: Confirm, out: Outbox) -
     partitions = shared.cluster.partitions
     if shared.cluster.rebuilding:  # it may have forgotten the rounds it was in
         out.send(peer, Confirmed(message.rid, 0, (), REBUILDING))
+        return
+    if message.lives != shared.cluster.lives:
+        out.send(peer, Confirmed(message.rid, 0, (), OTHER_LIVES))
         return
     if message.partition >= partitions:
         out.send(peer, Confirmed(message.rid, 0, (), "no such partition"))

@@ -65,7 +65,7 @@ class Seats:
         self._retry_at = now
         for address in self.config.join:
             self.candidate(address, out)
-        if not self.config.join and not self.cluster.rebuilding:  # an old seat is in a cluster that exists
+        if not self.config.join and not self.cluster.took_seat:  # an old seat is in a cluster that exists
             self._found_at = now + (FOUND_AFTER_S if self.config.discover else 0.0)
         self.tick(now, out)
 
@@ -128,7 +128,7 @@ class Seats:
         peers = list(self.cluster.links)
         if peers:
             self._turn += 1
-            out.send(peers[self._turn % len(peers)], Join(self.cluster.me, self.cluster.rebuilding))
+            out.send(peers[self._turn % len(peers)], Join(self.cluster.me, self.cluster.took_seat))
 
     def told_to_wait(self, peer: NodeId, message: Wait, now: Instant, out: Outbox) -> None:
         """No seat yet, and why; perhaps others to ask."""

@@ -32,6 +32,7 @@ WORDS: Final[dict[str, str]] = {
     "peer_down": "{node} is down ({address})",
     "peer_silent": "{node} does not answer: down for this node",
     "rebuilt": "holds again what its seat acknowledged ({rows} rows came from the other owners): its answers count",
+    "caught_up": "knows the deletions it missed ({rows} rows dropped, which may have been deleted): takes writes again",
     "seat_taken": "another store has taken the seat of this node, which stops",
     "peer_heard": "{node} answers again",
     "hints_delivered": "{node} has got what it had missed: {rows} rows",

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from node.core.ids import NodeId
-from node.engine.cluster import STATE_REBUILDING
+from node.engine.cluster import TOOK_SEAT, forgetful
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.disk import DiskThread
 from node.runtime.faulty_disk import DiskSwitch
@@ -136,7 +136,7 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
         owner = Owner(settings.name or f"n{settings.port}", settings.cluster)
         keep = [SaveState(OWNER, msgspec.msgpack.encode(owner))]
         if settings.seat is not None:  # whoever had it acknowledged what this store has never seen
-            keep.append(SaveState(STATE_REBUILDING, b"a new store under an old seat"))
+            keep += forgetful(TOOK_SEAT)
         _keep(storage, settings, keep)
         return owner
     owner = msgspec.msgpack.decode(data, type=Owner)
@@ -148,7 +148,7 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
             f"Start with --name {owner.name} --cluster {owner.cluster}, or with another --data-dir",
         )
     if storage.redrawn:  # it may have forgotten what it acknowledged
-        _keep(storage, settings, [SaveState(STATE_REBUILDING, storage.redrawn.encode())])
+        _keep(storage, settings, forgetful(storage.redrawn))
     return owner
 
 

@@ -112,7 +112,7 @@ def settled(history: History) -> Iterator[str]:
     So long as owners answer: what stand-ins took is not seen by owners until it is handed over.
     """
     n, w = history.quorums.n, history.quorums.w
-    if 2 * w <= n or history.rotten:
+    if 2 * w <= n or history.rotten or history.lost_disks:
         return
     writes = [record for record in _acknowledged(history) if (record.w or w) >= w]
     stood_in = {record.key for record in writes if _hinted(record)}

@@ -4,12 +4,13 @@
                  └ crash: gone
 
 It shares every decision with the real store (`storage.records`) and passes the same contract tests. Its faults are
-switches that the world throws: `crash`, `wipe`, `corrupt`, `full`, `fail_fetch`.
+switches that the world throws: `crash`, `wipe`, `put_back`, `corrupt`, `full`, `fail_fetch`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from random import Random
 
 from node.core.ids import NodeId, scan_position
@@ -19,6 +20,7 @@ from node.core.rounds import STATE_ROUNDS, Rounds
 from node.storage.port import (
     Adopt,
     Advance,
+    Forget,
     Handed,
     HandOver,
     HintTotals,
@@ -47,12 +49,17 @@ from node.storage.records import (
     advance_record,
     digest_of,
     is_dead,
-    may_reap,
+    is_exactly,
     merge_record,
     refuse_round,
 )
 
 NOTHING = Totals(0, 0, 0, 0)
+_FILE = (
+    "_storage_id", "_mark", "_rows", "_rotten", "_hints", "_state", "_ring_epoch", "_rounds", "_counts", "_saved",
+    "_dirty",
+)  # fmt: skip
+"""What is in the file; the rest is in memory, or a switch of the world."""
 
 
 class SimStorage:
@@ -207,8 +214,8 @@ class SimStorage:
         if isinstance(write, Adopt):
             return self._adopt(write)
         before = self._held(write.key)
-        if isinstance(write, Reap):
-            dropped = self._may_reap(write, before)
+        if isinstance(write, Reap | Forget):
+            dropped = self._may_go(write, before)
             if dropped:
                 self._pending[write.key] = None
             return Reaped(dropped)
@@ -229,8 +236,8 @@ class SimStorage:
             self._owe(write.key, after, write.owed)
         return outcome
 
-    def _may_reap(self, write: Reap, record: Record | None) -> bool:
-        return may_reap(write, record)
+    def _may_go(self, write: Reap | Forget, record: Record | None) -> bool:
+        return is_exactly(write, record)
 
     def _held(self, key: bytes) -> Record | None:
         """The key's record as the writes staged so far leave it."""
@@ -368,19 +375,23 @@ class SimStorage:
 
     def wipe(self) -> None:
         """The disk was replaced by an empty one: another store, which knows nothing of the first."""
-        self._storage_id = self._random.randbytes(16).hex()
-        self.names = Names((self._draw(),), 0, self._draw)
-        self._rows.clear()
-        self._hints.clear()
-        self._rotten.clear()
-        self._state.clear()
-        self._ring_epoch = None
-        self._rounds = Rounds()
-        self._counts = Counts(NOTHING)
-        self._saved.clear()
-        self._dirty.clear()
-        self._trees = Trees(known=True)
+        self._put(SimStorage(self._node_id, self._random.randbytes(16).hex(), self._draw()).copy())
+
+    def copy(self) -> dict[str, object]:
+        """Copy the file: all that is durable."""
+        return {name: copy(getattr(self, name)) for name in _FILE}
+
+    def put_back(self, copied: dict[str, object]) -> None:
+        """The file was replaced by an earlier copy of itself; opened, it draws a new dot epoch."""
+        self._put(copied)
+        self.names.redraw()
         self._forget()
+
+    def _put(self, copied: dict[str, object]) -> None:
+        for name in _FILE:
+            setattr(self, name, copy(copied[name]))
+        self.names = Names(*self._mark, self._draw)
+        self.crash()
 
 
 def tree_leaf(key: bytes) -> int:

@@ -52,6 +52,8 @@ class Options(NamedTuple):
     slow_disk_every_s: float
     full_disk_every_s: float
     rot_every_s: float
+    restore_every_s: float
+    wipe_every_s: float
 
     @property
     def chaos_s(self) -> float:
@@ -121,6 +123,8 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         slow_disk_every_s=0.0 if calm else rng.choice((0.0, 0.0, 2.0)),
         full_disk_every_s=0.0 if calm else rng.choice((0.0, 0.0, 0.0, 3.0)),
         rot_every_s=0.0 if calm else rng.choice((0.0, 0.0, 0.0, 1.0)),
+        restore_every_s=0.0 if calm else rng.choice((0.0, 0.0, 1.0, 4.0)),
+        wipe_every_s=0.0 if calm else rng.choice((0.0, 0.0, 0.0, 5.0)),
     )
 
 
@@ -148,6 +152,8 @@ def draw_faults(options: Options) -> list[Fault]:
         ("slow disk", options.slow_disk_every_s),
         ("full disk", options.full_disk_every_s),
         ("rot", options.rot_every_s),
+        ("restore", options.restore_every_s),
+        ("wipe", options.wipe_every_s),
     ):
         at = rng.expovariate(1 / every_s) if every_s else options.chaos_s
         while at < options.chaos_s:
@@ -166,6 +172,8 @@ def _draw_fault(kind: str, at: Instant, options: Options, rng: Random) -> list[F
         return [Fault(at, kind, (each,), rng.uniform(0.01, options.down_s_max)) for each in hosts]
     if kind == "cut":
         return _draw_cut(at, host, options, rng)
+    if kind == "restore":
+        return [Fault(at, kind, (host,), rng.choice((0.5, 5.0, 15.0)) * rng.random())]
     if kind == "pause":
         return [Fault(at, kind, (host,), rng.uniform(0.05, 4.0))]
     return [Fault(at, kind, (host,), rng.uniform(0.1, 2.0))]

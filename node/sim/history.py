@@ -14,7 +14,7 @@ from node.core.cluster import Quorums
 from node.core.ids import Instant
 from node.core.row import Clock, Dot, Row
 from node.core.version import covers, descends, join
-from node.storage.port import Advance, Advanced, Handed, HandOver, Merge, Merged, Outcome, Reap, Reaped, Write
+from node.storage.port import Advance, Advanced, Forget, Handed, HandOver, Merge, Merged, Outcome, Reap, Reaped, Write
 from node.wire.requests import Failed, Found, Result, Written
 from node.wire.rows import decode_row
 
@@ -138,6 +138,7 @@ class History:
         self.owners: dict[bytes, tuple[str, ...]] = {}
         self.roots: dict[int, dict[str, bytes]] = {}
         self.rotten: dict[bytes, None] = {}
+        self.lost_disks: dict[str, Instant] = {}
         self._held: dict[tuple[str, bytes], tuple[bytes, Row]] = {}
 
     def note(self, invariant: str, evidence: str) -> None:
@@ -153,6 +154,8 @@ class History:
         elif isinstance(write, Merge) and isinstance(outcome, Merged):
             self._kept(node, write.key, outcome.row, None)
         elif isinstance(write, HandOver) and isinstance(outcome, Handed) and outcome.dropped:
+            self._held.pop((node, write.key), None)
+        elif isinstance(write, Forget) and isinstance(outcome, Reaped) and outcome.dropped:
             self._held.pop((node, write.key), None)
         elif isinstance(write, Reap) and isinstance(outcome, Reaped) and outcome.dropped:
             self._reaped(node, write.key, at)
@@ -176,6 +179,11 @@ class History:
         """A store lost a row through a fault."""
         self._held.pop((node, key), None)
         self.rotten[key] = None
+
+    def replaced(self, node: str, durable: Mapping[bytes, bytes], at: Instant) -> None:
+        """A store lost its disk and got another one: what it acknowledged before counts as durable as it was then."""
+        self.lost_disks[node] = at
+        self.crashed(node, durable)
 
     def crashed(self, node: str, durable: Mapping[bytes, bytes]) -> None:
         """A store fell back to what is durable: it is held to that from here on."""

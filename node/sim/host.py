@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from node.core.ids import Instant, NodeId
+from node.engine.cluster import STATE_REBUILDING
 from node.engine.config import NodeConfig
 from node.engine.events import (
     Digested,
@@ -89,6 +90,15 @@ class Host:
     def up(self) -> bool:
         """Whether a process runs."""
         return self.node is not None
+
+    @property
+    def forgetful(self) -> bool:
+        """Whether its store may have forgotten something, and was not rebuilt yet."""
+        return bool(self.storage.load_state().get(STATE_REBUILDING))
+
+    def seeds(self, addresses: tuple[str, ...]) -> None:
+        """From its next start on the process looks for its cluster there."""
+        self.config = self.config._replace(join=addresses, discover=False)
 
     @property
     def paused(self) -> bool:

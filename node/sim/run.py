@@ -30,6 +30,9 @@ SETTLE_S_MAX: Final = 30.0
 SETTLED_S: Final = 3.0
 """… and then they get this long to tell each other what they missed."""
 
+REBUILT_WITHIN_S: Final = 60.0
+"""How long a store that lost its disk may then take until it was compared with all other owners."""
+
 HANDED_WITHIN_S: Final = 30.0
 """How long after that no hint may be left: a hand-over that was cut off is begun again after its patience."""
 
@@ -107,6 +110,8 @@ def _run(world: World, faults: list[Fault]) -> None:
     if not world.agenda.run(world.agenda.now + SETTLE_S_MAX, lambda: _all_see_all(world)):
         world.history.unhealed.append(f"{SETTLE_S_MAX} s after everything healed: {_who_misses_whom(world)}")
     world.agenda.run(world.agenda.now + SETTLED_S)
+    world.agenda.run(world.agenda.now + REBUILT_WITHIN_S, lambda: not any(host.forgetful for host in world.hosts))
+    world.history.unhealed += [f"{host.name} has not been rebuilt" for host in world.hosts if host.forgetful]
     _ask_everybody(world)
     world.agenda.run(world.agenda.now + HANDED_WITHIN_S, lambda: not any(map(_hints, world.hosts)))
     world.agenda.run(world.agenda.now + REAPED_WITHIN_S, lambda: not any(map(_tombstones, world.hosts)))

@@ -12,7 +12,7 @@ from typing import Final
 from node.core.limits import TREE_DIGEST_BYTES
 from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
-from node.storage.port import Adopt, Advance, Handed, HandOver, Merge, Merged, Outcome, Reap, Write
+from node.storage.port import Adopt, Advance, Forget, Handed, HandOver, Merge, Merged, Outcome, Reap, Write
 from node.storage.records import Record
 from node.wire.messages import Bury, Confirm, Confirmed, Message, Replicated
 from node.wire.requests import Failed, Result
@@ -40,6 +40,8 @@ class Safeguard(Enum):
     UNKNOWN_IS_SAID = "a write that may take effect is not called unavailable"
     HINT_UNTIL_ACK = "a hint goes, and its row with it, only when the owner has the row"
     HANDED_AS_IT_IS = "a row that changed while it was handed over is handed over again"
+    REBUILT_FIRST = "what a store that may have forgotten does not hold is no evidence, until it was rebuilt"
+    CATCH_UP_FIRST = "a store that may have forgotten learns the reap rounds before it takes or gives a row"
 
 
 class ReusingStorage(SimStorage):
@@ -62,7 +64,7 @@ class ReusingStorage(SimStorage):
 class ForgettingStorage(SimStorage):
     """A store that drops whatever it holds for a key that is reaped (REAP_COMPARES)."""
 
-    def _may_reap(self, write: Reap, record: Record | None) -> bool:
+    def _may_go(self, write: Reap | Forget, record: Record | None) -> bool:
         return record is not None
 
 

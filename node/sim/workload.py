@@ -214,6 +214,7 @@ class Workload:
         if any(covers(reaped, mint.dot) for mint in history.dots_of(record)):
             return  # a delete that all members knew, and the answer comes late
         holders = self.world.holders(record.key, history.dots_of(record))
+        holders += [node for node, at in history.lost_disks.items() if at > record.begun and node not in holders]
         if len(holders) < need and record.key not in history.rotten:
             history.note(
                 "durable", f"{record!r} was acknowledged by {len(holders)} disks ({', '.join(holders)}) of {need}"

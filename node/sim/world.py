@@ -15,7 +15,7 @@ from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
 from node.core.ring import Ring, found, join
 from node.core.row import EMPTY, Row
-from node.core.version import covers, descends, merge
+from node.core.version import covers, merge
 from node.engine.cluster import STATE_MEMBERS, STATE_RING
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Candidate, Received
@@ -30,6 +30,7 @@ from node.sim.history import History, Kind, Mint, Record
 from node.sim.host import Host
 from node.sim.links import Links
 from node.sim.marks import Marks
+from node.sim.misfortune import Misfortune
 from node.sim.network import Arrival, Network, NetworkOptions
 from node.sim.safeguards import STORES, Safeguard, blind, confirmed_by_nobody, gloss
 from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Reaped, Refusal, Refused, SaveState, Write
@@ -68,7 +69,7 @@ class World:
         self.by_id = {host.id: host for host in self.hosts}
         self.by_address = {host.address: host for host in self.hosts}
         self.healed = False
-        self._rot = self.stream("rot")
+        self.misfortune = Misfortune(self)
         self._waiting: dict[int, tuple[Host, Answered, Record]] = {}
         self._last_ticket = 0
 
@@ -211,9 +212,10 @@ class World:
                     host.give(Received(other.id, unasked))
             if self.off is Safeguard.HINT_UNTIL_ACK and isinstance(message, Replicate) and handed_over(host, message):
                 host.give(Received(target.id, Replicated(message.rid, True, None, "")))
-            self._schedule(self.network.send(host.index, target.index, self.agenda.now, link, message))
+            self.deliver(self.network.send(host.index, target.index, self.agenda.now, link, message))
 
-    def _schedule(self, arrivals: Sequence[Arrival]) -> None:
+    def deliver(self, arrivals: Sequence[Arrival]) -> None:
+        """Let messages arrive when they do."""
         for arrival in arrivals:
             self.agenda.at(arrival.at, self._arrive, arrival)
 
@@ -282,68 +284,23 @@ class World:
         marks.hit("seat given", fact.kind == "seated" and fact.fields["nodes"] != 1)
         marks.hit("ring sealed by decider", fact.kind == "sealed")
         marks.hit("yielded", fact.kind == "yielded")
+        marks.hit("store caught up", fact.kind == "caught_up")
+        marks.hit("rows behind a reap dropped", fact.kind == "caught_up" and fact.fields["rows"] != 0)
+        marks.hit("store rebuilt", fact.kind == "rebuilt")
         marks.hit("silent peer", fact.kind == "peer_silent")
         marks.hit("keys made equal", fact.kind == "repaired")
 
     # Faults ----------------------------------------------------------------------------------------------------
 
     def strike(self, fault: Fault) -> None:
-        """Let a fault begin, and see to its end."""
-        if self.healed:
-            return
-        self.trace.add(self.agenda.now, "", f"fault {fault}".encode(), fault)
-        host, end = self.hosts[fault.hosts[0]], self.agenda.now + fault.for_s
-        if fault.kind in ("kill", "power cut"):
-            self._crash(host, silently=fault.kind == "power cut")
-            self.agenda.at(end, self._restart, host)
-        elif fault.kind == "cut":
-            self._cut(host, self.hosts[fault.hosts[1]])
-            self.agenda.at(end, self._heal, *fault.hosts)
-        elif fault.kind == "pause":
-            self._pause(host, end)
-        elif fault.kind == "slow disk":
-            host.slow_until = end
-        elif fault.kind == "full disk":
-            host.full_until = end
-        elif fault.kind == "rot":
-            self._lose_row(host)
+        """Let a fault begin."""
+        self.misfortune.strike(fault)
 
-    def _pause(self, host: Host, end: Instant) -> None:
-        self.marks.hit("pause")
+    def let_wait(self, host: Host, end: Instant) -> None:
+        """A process stands still until `end`: nobody may blame its requests for that."""
         for at, _, record in self._waiting.values():
             if at is host:
                 record.paused_s += max(0.0, end - max(host.paused_until, self.agenda.now))
-        host.paused_until = max(host.paused_until, end)
-
-    def _crash(self, host: Host, *, silently: bool) -> None:
-        self.marks.hit("power cut", silently and host.up)
-        host.crash(silently=silently)
-        self.marks.hit("whole cluster down", not any(host.up for host in self.hosts))
-
-    def _restart(self, host: Host) -> None:
-        self.marks.hit("restart", not host.up)
-        host.boot()
-
-    def _cut(self, source: Host, target: Host) -> None:
-        self.network.cut(source.index, target.index)
-        self.marks.hit("one-way cut", self.network.passes(target.index, source.index))
-        self.links.cut(source, target)
-
-    def _heal(self, source: int, target: int) -> None:
-        self._schedule(self.network.heal(source, target, self.agenda.now))
-
-    def _lose_row(self, host: Host) -> None:
-        """Damage a row that the other stores together know as well: no knowledge is lost, but this store's."""
-        rows = host.storage.durable_rows()
-        if not rows or host.writing:  # what is being written may stand on the row
-            return
-        key = self._rot.choice(sorted(rows))
-        here, elsewhere = decode_row(rows[key]), self.known(key, besides=host)
-        if not descends(elsewhere.clock, here.clock):
-            return
-        self.marks.hit("row lost")
-        host.storage.corrupt(key)
-        self.history.forgot(host.name, key)
 
     def known(self, key: bytes, besides: Host | None = None) -> Row:
         """What the disks of all nodes know of a key, taken together."""
@@ -355,7 +312,7 @@ class World:
 
     def calm(self) -> None:
         """Take the faults of the beginning back, and let messages through."""
-        self._schedule(self.network.heal_all(self.agenda.now))
+        self.deliver(self.network.heal_all(self.agenda.now))
         self.network.change(NetworkOptions())
         for host in self.hosts:
             host.boot()

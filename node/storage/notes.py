@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from node.core.rounds import STATE_ROUNDS, Rounds
 from node.storage import tables
 from node.storage.hints import Hints, Mark
-from node.storage.port import Adopt, Handed, HandOver, Outcome, Owe, Reap, Reaped, Saved
-from node.storage.records import Record, adopt_round, may_reap
+from node.storage.port import Adopt, Forget, Handed, HandOver, Outcome, Owe, Reap, Reaped, Saved
+from node.storage.records import Record, adopt_round, is_exactly
 from node.storage.tombstones import Tombstones
 
 
@@ -38,7 +38,7 @@ class Notes:
         self.tombstones.reset(tombstones)
 
     def take(
-        self, write: Owe | HandOver | Adopt | Reap, records: Mapping[bytes, Record], *, any_aside: bool
+        self, write: Owe | HandOver | Adopt | Reap | Forget, records: Mapping[bytes, Record], *, any_aside: bool
     ) -> tuple[Outcome, bytes | None]:
         """Do a write that makes no new row: what came of it, and the key whose row shall go, if any."""
         if isinstance(write, Adopt):
@@ -48,8 +48,8 @@ class Notes:
             if record is not None:
                 self.hints.add(write.key, len(record.data), write.owed)
             return Saved(), None
-        if isinstance(write, Reap):
-            dropped = may_reap(write, record)
+        if isinstance(write, Reap | Forget):
+            dropped = is_exactly(write, record)
             return Reaped(dropped), write.key if dropped else None
         if record is not None and record.data != write.row:
             return Handed(done=False, dropped=False), None

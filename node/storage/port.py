@@ -95,6 +95,14 @@ class Reap(NamedTuple):
     digest: bytes
 
 
+class Forget(NamedTuple):
+    """Drop the row of `key` if it is exactly the one of this digest: it was read before a reap that this store has
+    forgotten (`engine.catchup`), so that nobody can tell what of it is dead."""
+
+    key: bytes
+    digest: bytes
+
+
 class SaveState(NamedTuple):
     """Keep the node's own state (members, ring) under `name`. Ordered with the writes before and after it.
 
@@ -112,7 +120,7 @@ class Recount(NamedTuple):
     leaf: int
 
 
-Write = Advance | Merge | Owe | HandOver | Adopt | Reap | SaveState | Recount
+Write = Advance | Merge | Owe | HandOver | Adopt | Reap | Forget | SaveState | Recount
 
 
 class Refusal(Enum):
@@ -170,7 +178,7 @@ class Adopted(NamedTuple):
 
 
 class Reaped(NamedTuple):
-    """Whether the row went (if not, there was none, or another one)."""
+    """Whether the row went (if not, there was none, or another one). Of `Reap` and `Forget`."""
 
     dropped: bool
 

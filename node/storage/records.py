@@ -29,6 +29,7 @@ from node.storage.port import (
     Adopted,
     Advance,
     Advanced,
+    Forget,
     Merge,
     Merged,
     Outcome,
@@ -240,8 +241,8 @@ def adopt_round(
     return after, Adopted(True, write.partition, write.partitions, here, tuple(differ))
 
 
-def may_reap(write: Reap, record: Record | None) -> bool:
-    """Whether the key's record is exactly the tombstone that everybody confirmed."""
+def is_exactly(write: Reap | Forget, record: Record | None) -> bool:
+    """Whether the key's record is exactly the one that shall go."""
     return record is not None and row_digest(write.key, record.data) == write.digest
 
 

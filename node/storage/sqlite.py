@@ -32,6 +32,7 @@ from node.storage.notes import Notes
 from node.storage.port import (
     Adopt,
     Advance,
+    Forget,
     HandOver,
     Identity,
     Merge,
@@ -60,7 +61,7 @@ GUESS_MAX = 8.0
 """By how much more the log may have grown than is guessed from the rows: inner pages and splits, too. Only a checkpoint
 tells how long it really was; the next guess is corrected by that."""
 
-Note = SaveState | Owe | HandOver | Recount
+Note = SaveState | Owe | HandOver | Adopt | Reap | Forget | Recount
 """Writes that make no new row."""
 
 Changed = dict[bytes, Record | None]
@@ -314,9 +315,7 @@ class SqliteStorage:
         self._watch(changed)
         return outcomes, changed
 
-    def _note(
-        self, write: SaveState | Owe | HandOver | Adopt | Reap | Recount, records: dict[bytes, Record], changed: Changed
-    ) -> Outcome:
+    def _note(self, write: Note, records: dict[bytes, Record], changed: Changed) -> Outcome:
         """Do a write that makes no new row."""
         if isinstance(write, Recount):
             self._trees.recount(write.leaf)

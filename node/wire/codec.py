@@ -20,6 +20,7 @@ from node.core.limits import (
     FRAME_BATCH_BYTES,
     FRAME_BYTES_MAX,
     KEY_BYTES_MAX,
+    LIVES_BYTES,
     MEMBERS_MAX,
     NAME_BYTES_MAX,
     PARTITIONS_MAX,
@@ -199,6 +200,7 @@ def _check_confirm(message: messages.Confirm) -> None:
     _number("partition", message.partition, 0, PARTITIONS_MAX - 1)
     _number("reap round", message.round, 1, 2**63 - 1)
     _check_digests(message.rows)
+    _number("bytes of lives", len(message.lives), LIVES_BYTES, LIVES_BYTES)
 
 
 def _check_confirmed(message: messages.Confirmed) -> None:
@@ -215,6 +217,18 @@ def _check_bury(message: messages.Bury) -> None:
 
 def _check_buried(message: messages.Buried) -> None:
     _length("reason", message.refused, WORDS_BYTES_MAX)
+
+
+def _check_ask_rounds(message: messages.AskRounds) -> None:
+    _number("dot epoch", message.life, 0, 2**64 - 1)
+
+
+def _check_rounds_told(message: messages.RoundsTold) -> None:
+    _length("rounds", message.rounds, PARTITIONS_MAX)
+    _length("reason", message.refused, WORDS_BYTES_MAX)
+    for partition, number in message.rounds:
+        _number("partition", partition, 0, PARTITIONS_MAX - 1)
+        _number("reap round", number, 1, 2**63 - 1)
 
 
 def _check_digests(rows: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -326,4 +340,6 @@ _CHECKERS: Final[dict[type, Callable[[Any], None]]] = {
     messages.Confirmed: _check_confirmed,
     messages.Bury: _check_bury,
     messages.Buried: _check_buried,
+    messages.AskRounds: _check_ask_rounds,
+    messages.RoundsTold: _check_rounds_told,
 }

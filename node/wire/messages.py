@@ -45,16 +45,23 @@ class Replicated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
 
 
 class Fetch(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
-    """What do you hold for this key? Adopt this reap round first, if it is later than yours."""
+    """What do you hold for this key? Adopt this reap round first, if it is later than yours.
+
+    `repair`: say it also while you are being rebuilt; that you hold nothing is then taken for no evidence.
+    """
 
     rid: int
     epoch: int
     key: bytes
     round: int = 0
+    repair: bool = False
 
 
 REBUILDING = "being rebuilt"
 """Why a node cannot tell, nor coordinate: its store may lack what its seat acknowledged. What it is given it keeps."""
+
+BEHIND = "does not know yet which deletions it missed"
+"""Why a node takes nothing: its store was put back, or is new, and has not learned the reap rounds yet."""
 
 UNREADABLE = "row unreadable"
 """Why a node cannot tell its row: it failed its checksum. The merged row of the others heals it."""
@@ -248,13 +255,17 @@ class Outdated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=31):
 
 
 class Confirm(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=32):
-    """Adopt this reap round of the partition; do you hold, of these keys, nothing but the row of this digest?"""
+    """Adopt this reap round of the partition; do you hold, of these keys, nothing but the row of this digest?
+
+    `lives`: whose word the round is made of (`engine.cluster.Cluster.lives`). Who knows other lives says nothing.
+    """
 
     rid: int
     epoch: int
     partition: int
     round: int
     rows: tuple[tuple[bytes, bytes], ...]
+    lives: bytes
 
 
 class Confirmed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=33):
@@ -283,8 +294,33 @@ class Buried(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=35):
     refused: str
 
 
+# Catching up: a store that may have forgotten (engine.catchup) ---------------------------------------------
+
+
+class AskRounds(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=36):
+    """In which reap rounds are you? My store may have forgotten: from here on its word is of `life`, its dot epoch;
+    whoever answers has noted that durably."""
+
+    rid: int
+    epoch: int
+    life: int
+
+
+class RoundsTold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=37):
+    """(partition, reap round), but for those in round 0. `whole`: this store has forgotten nothing itself.
+
+    `refused`: no word yet; the sender's life is not known here, or its ring is another one.
+    """
+
+    rid: int
+    whole: bool
+    rounds: tuple[tuple[int, int], ...]
+    refused: str
+
+
 Message = (
     Replicate | Replicated | Fetch | Fetched | Forward | Forwarded | Ask | Answer | Scan | Scanned
     | AskTrees | TreesTold | AskLeaf | LeafTold
     | Join | Wait | Gossip | Seal | Ping | Pong | Outdated | Confirm | Confirmed | Bury | Buried
+    | AskRounds | RoundsTold
 )  # fmt: skip

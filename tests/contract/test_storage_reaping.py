@@ -8,7 +8,21 @@ from node.core.ids import NodeId, partition_of
 from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.core.row import EMPTY
 from node.core.version import advance, merge
-from node.storage.port import Adopt, Adopted, Merge, Merged, Outcome, Owed, Page, Reap, Reaped, Refusal, Write
+from node.storage.port import (
+    Adopt,
+    Adopted,
+    Forget,
+    Merge,
+    Merged,
+    Outcome,
+    Owe,
+    Owed,
+    Page,
+    Reap,
+    Reaped,
+    Refusal,
+    Write,
+)
 from node.wire.rows import decode_row, encode_row, row_digest
 from tests.helpers.stores import EPOCH, PEER, Scribe, peer_row, refusals, write
 
@@ -120,6 +134,26 @@ def test_a_reaped_row_is_gone_and_its_key_begins_a_new_life(scribe: Scribe) -> N
     again = scribe.advance(b"k", b"v", first.clock)
     assert again.dot.birth > gone.dot.birth
     assert scribe.values(b"k") == [b"v"]
+
+
+def test_a_row_that_may_be_dead_is_forgotten_whatever_it_is(scribe: Scribe) -> None:
+    """Only if it is that very row; and the hint for it that stays behind is told to stand for nothing."""
+    empty = scribe.handle.store.digests(0, 0, 0)
+    alive = scribe.advance(b"alive", b"v")
+    scribe.apply(Owe(b"alive", Owed((N2,), 1)))
+    digest = row_digest(b"alive", alive.row)
+    assert do(scribe, Forget(b"alive", bytes(16))) == Reaped(dropped=False)
+    assert do(scribe, Forget(b"absent", digest)) == Reaped(dropped=False)
+    assert do(scribe, Forget(b"alive", digest)) == Reaped(dropped=True)
+    for _ in range(2):
+        assert scribe.handle.store.fetch(b"alive") is None
+        assert scribe.handle.store.totals().rows == 0
+        assert scribe.handle.store.owed(N2, b"", 10).items == ((b"alive", b""),)
+        assert scribe.handle.store.digests(0, 0, 0) == empty
+        scribe.handle.crash()
+        while scribe.handle.store.work_due:
+            scribe.handle.store.work()
+    assert scribe.advance(b"alive", b"v").dot.birth > alive.dot.birth
 
 
 def test_the_index_holds_exactly_the_rows_that_are_nothing_but_tombstones(scribe: Scribe) -> None:

@@ -71,3 +71,47 @@ def test_a_seat_in_use_and_one_that_nobody_has_are_refused(tmp_path: Path) -> No
         assert "founded" not in three.log
         assert {m["name"]: m["id"] for m in one.document("RING")["members"]} == seats
         assert two.send("PING")
+
+
+def test_a_data_directory_that_is_put_back_brings_back_nothing_deleted(tmp_path: Path) -> None:
+    """A copy from before a delete that is reaped by now; and the other keys of its partitions are all there again."""
+    with Cluster(3, tmp_path) as cluster:
+        one, two, three = cluster
+        for key in (*KEYS, b"gone"):
+            one.send("SET", key, b"v")
+        three.stop()
+        copied = tmp_path / "copied"
+        shutil.copytree(data(three), copied)
+        three.start().ready()
+        two.send("DEL", b"gone", *KEYS[:50])
+        eventually(lambda: not any(n["tombstones"] for n in one.document("STATUS")["nodes"]), "the reap")
+        three.stop()
+        shutil.rmtree(data(three))
+        shutil.copytree(copied, data(three))
+        three.start().ready()
+        eventually(lambda: "knows the deletions it missed" in three.log, "it to learn what was reaped")
+        eventually(lambda: one.document("STATUS")["health"] == "healthy", "the rebuild")
+        for node in cluster:
+            assert node.send("DYN.GET", b"gone", "R", b"3")[1] == []
+            assert node.send("DYN.GET", KEYS[0], "R", b"3")[1] == []
+            assert node.send("DYN.GET", KEYS[-1], "R", b"3")[1] == [b"v"]
+        assert rows(three, one) == len(KEYS) - 50
+
+
+def test_a_whole_cluster_moved_elsewhere_goes_on(tmp_path: Path) -> None:
+    """Every store is a copy of unknown age, and so nobody's word counts: they compare what they hold, and serve."""
+    with Cluster(3, tmp_path) as cluster:
+        for key in KEYS[:20]:
+            cluster[0].send("SET", key, b"v")
+        for node in cluster:
+            node.stop()
+            moved = tmp_path / f"moved-{node.name}"
+            shutil.copytree(data(node), moved)
+            shutil.rmtree(data(node))
+            shutil.copytree(moved, data(node))
+        for node in cluster:
+            node.start()
+        for node in cluster:
+            node.ready()
+        eventually(lambda: cluster[0].document("STATUS")["health"] == "healthy", "them to be whole")
+        assert all(node.send("DYN.GET", key, "STRICT")[1] == [b"v"] for node in cluster for key in KEYS[:20])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from node.engine.cluster import STATE_REBUILDING
+from node.engine.cluster import STATE_REBUILDING, TOOK_SEAT
 from node.engine.config import NodeConfig
 from node.engine.events import PeerUp, Persisted, Reached, Received
 from node.engine.node import Node
@@ -22,7 +22,7 @@ class Newcomer:
         self, name: str = "n1", *, join: tuple[str, ...] = (), discover: bool = False, rebuilding: bool = False
     ) -> None:
         config = NodeConfig(node_id(name), name, "dyn", join=join, discover=discover)
-        state = {STATE_REBUILDING: b"lost"} if rebuilding else {}
+        state = {STATE_REBUILDING: TOOK_SEAT.encode()} if rebuilding else {}
         identity = Identity(f"store-{name}", node_id(name), (int(name[1:]),))
         self.node = Node(config, identity, state, rng=Random(1), entropy=Random(2).randbytes, wall_offset_s=0.0)
         self.now = 10.0

@@ -45,13 +45,16 @@ QUIET = ("Gossip", "Ping", "Pong")
 class Owner:
     """One node: an engine upon a store."""
 
-    def __init__(self, name: str, names: Sequence[str], store: Storage, partitions: int, quorums: Quorums) -> None:
+    def __init__(
+        self, name: str, names: Sequence[str], store: Storage, partitions: int, quorums: Quorums, epoch: int
+    ) -> None:
         self.name = name
         self.id = node_id(name)
         self.store = store
         config = NodeConfig(self.id, name, "dyn", join=("127.0.0.1:1",))
-        identity = Identity(f"store-{name}", self.id, (int(name[1:]),))
-        self.node = Node(config, identity, {}, rng=Random(name), entropy=Random(2).randbytes, wall_offset_s=0.0)
+        identity = Identity(f"store-{name}", self.id, (epoch,))
+        state = {kept: data for kept, data in store.load_state().items() if kept != STATE_RING}
+        self.node = Node(config, identity, state, rng=Random(name), entropy=Random(2).randbytes, wall_offset_s=0.0)
         self.node.cluster.adopt(sealed_ring(list(names), quorums, partitions))
         for other in names:
             if other != name:
@@ -78,7 +81,10 @@ class Owners:
         self.lost: list[str] = []
         """Kinds of messages that do not arrive."""
         self.replies: dict[tuple[str, int], Result] = {}
-        self.all = [Owner(name, names, store, partitions, quorums) for name, store in zip(names, stores, strict=True)]
+        self.all = [
+            Owner(name, names, store, partitions, quorums, int(name[1:]))
+            for name, store in zip(names, stores, strict=True)
+        ]
         self.by_id = {owner.id: owner for owner in self.all}
         for owner in self.all:
             out = Outbox()
@@ -96,6 +102,23 @@ class Owners:
         """A client asks a node; `replies` has the answer once it came."""
         self.all[at].inbox.append(Asked(ticket, request))
         self.settle()
+
+    def restart(self, at: int, epoch: int) -> None:
+        """A node starts anew from what its store holds, under this dot epoch."""
+        for other in range(len(self.all)):
+            if other != at:
+                self.cut(at, other)
+        before = self.all[at]
+        while before.store.work_due:
+            before.store.work()
+        names = [owner.name for owner in self.all]
+        state = before.node.cluster.state
+        again = Owner(before.name, names, before.store, state.partitions, state.quorums, epoch)
+        self.all[at] = self.by_id[again.id] = again
+        again.node.start(self.now, Outbox())
+        for other in range(len(self.all)):
+            if other != at:
+                self.heal(at, other)
 
     def cut(self, one: int, other: int) -> None:
         """The link between two nodes breaks."""

@@ -29,6 +29,8 @@ FIRES = {
     Safeguard.UNKNOWN_IS_SAID: "9 honesty",
     Safeguard.HINT_UNTIL_ACK: "1 no loss",
     Safeguard.HANDED_AS_IT_IS: "8 durable",
+    Safeguard.REBUILT_FIRST: "7 strict sessions",
+    Safeguard.CATCH_UP_FIRST: "5 no resurrection",
 }
 
 

@@ -252,7 +252,7 @@ def test_what_others_should_have_reaped_is_ours_in_its_turn() -> None:
 )
 def test_a_member_tells_what_its_disk_said(outcome: Outcome, answer: Confirmed) -> None:
     engine = Engine()
-    engine.receive("n2", Confirm(9, EPOCH, 3, 5, ROWS))
+    engine.receive("n2", Confirm(9, EPOCH, 3, 5, ROWS, engine.node.cluster.lives))
     ((ticket, write),) = engine.out.persists
     assert write == Adopt(3, Q, 5, ROWS)
     assert not engine.sent("n2"), "not before it is durable"
@@ -262,8 +262,9 @@ def test_a_member_tells_what_its_disk_said(outcome: Outcome, answer: Confirmed) 
 
 def test_a_confirmation_is_for_one_ring_and_its_partitions() -> None:
     engine = Engine()
-    engine.receive("n2", Confirm(9, EPOCH + 1, 3, 5, ROWS))
-    engine.receive("n2", Confirm(9, EPOCH, Q, 5, ROWS))
+    lives = engine.node.cluster.lives
+    engine.receive("n2", Confirm(9, EPOCH + 1, 3, 5, ROWS, lives))
+    engine.receive("n2", Confirm(9, EPOCH, Q, 5, ROWS, lives))
     refused = [message for message in engine.sent("n2") if isinstance(message, Confirmed)]
     assert [message.refused for message in refused] == [Refusal.EPOCH.value, "no such partition"]
     assert not engine.out.persists

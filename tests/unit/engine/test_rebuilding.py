@@ -40,7 +40,7 @@ def test_what_it_holds_is_no_evidence() -> None:
     engine = rebuilding()
     engine.receive("n2", Fetch(5, EPOCH, KEY))
     engine.receive("n2", Scan(6, EPOCH, 0, b"", 10))
-    engine.receive("n2", Confirm(7, EPOCH, 0, 3, ()))
+    engine.receive("n2", Confirm(7, EPOCH, 0, 3, (), bytes(16)))
     assert engine.sent("n2") == [
         Fetched(5, None, REBUILDING), Scanned(6, (), False, REBUILDING), Confirmed(7, 0, (), REBUILDING),
     ]  # fmt: skip
