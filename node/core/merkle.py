@@ -28,6 +28,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
+from node.core.ids import scan_position
 from node.core.limits import TREE_CHUNK_BITS, TREE_DIGEST_BYTES, TREE_LEAF_BITS
 
 LEAVES: Final = 1 << TREE_LEAF_BITS
@@ -44,6 +45,11 @@ _EMPTY_CHUNK: Final = bytes(CHUNK_BYTES)
 def leaf_of(position: int) -> int:
     """Return the leaf of a 64-bit position: its first LEAF_BITS bits."""
     return position >> (64 - TREE_LEAF_BITS)
+
+
+def leaf_of_key(key: bytes) -> int:
+    """Return the leaf of a key."""
+    return leaf_of(int.from_bytes(scan_position(key), "big"))
 
 
 def chunk_of(leaf: int) -> int:

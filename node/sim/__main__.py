@@ -1,7 +1,7 @@
 """Run seeds: one in full, a range as a campaign, or as many as fit into some minutes.
 
     python -m node.sim --seed 7              one run: options, verdicts, trace hash, marks, the line that replays it
-    python -m node.sim --seeds 1-300 --jobs 2
+    python -m node.sim --seeds 1-300 --jobs 2    (--json: the sum as one line of JSON, for a program)
     python -m node.sim --minutes 5           seeds from a random place on
 
 Exit status: 0 if nothing was violated (and, in a campaign over 300 seeds or more, every mark was reached), else 1.
@@ -10,6 +10,7 @@ Exit status: 0 if nothing was violated (and, in a campaign over 300 seeds or mor
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
@@ -43,9 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         first = SystemRandom().randrange(10**6, 10**9) if options.seeds is None else options.seeds[0]
         end = time.monotonic() + 60 * options.minutes
         seeds: Iterable[int] = takewhile(lambda _: time.monotonic() < end, count(first))
-        return _campaign(seeds, None, options.ops, off, options.jobs)
+        return _campaign(seeds, None, options, off)
     first, last = options.seeds or (1, CAMPAIGN_SEEDS)
-    return _campaign(range(first, last + 1), last + 1 - first, options.ops, off, options.jobs)
+    return _campaign(range(first, last + 1), last + 1 - first, options, off)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--ops", type=int, help="requests of each run (default: drawn from the seed, 100 to 400)")
     parser.add_argument("--jobs", type=int, default=1, help="processes of a campaign (default 1)")
+    parser.add_argument("--json", action="store_true", help="tell the sum of a campaign as one line of JSON")
     parser.add_argument("--trace", type=int, default=0, metavar="LINES", help="show the last steps of the run")
     parser.add_argument("--off", choices=[safeguard.name for safeguard in Safeguard], help="leave out one safeguard")
     return parser
@@ -70,30 +72,36 @@ def _range(text: str) -> tuple[int, int]:
     return int(first), int(last or first)
 
 
-def _campaign(seeds: Iterable[int], total: int | None, ops: int | None, off: Safeguard | None, jobs: int) -> int:
+def _campaign(seeds: Iterable[int], total: int | None, options: argparse.Namespace, off: Safeguard | None) -> int:
     """Run many seeds; tell each failing one at once, and the sum at the end."""
     marks: Counter[str] = Counter()
     endings: Counter[str] = Counter()
-    done = failed = 0
+    failed: list[int] = []
+    done = 0
     begun = time.monotonic()
-    for outcome in _outcomes(seeds, ops, off, jobs):
+    for outcome in _outcomes(seeds, options.ops, off, options.jobs):
         done += 1
         marks += outcome.marks
         endings += outcome.endings
         if outcome.violated:
-            failed += 1
+            failed.append(outcome.options.seed)
             _progress("")
-            _say(*_report(outcome, ops, off))
+            _say(*_report(outcome, options.ops, off))
         of = f" of {total}" if total else ""
-        _progress(f"{done}{of} seeds, {failed} failed, {done / (time.monotonic() - begun):.1f} seeds/s")
+        _progress(f"{done}{of} seeds, {len(failed)} failed, {done / (time.monotonic() - begun):.1f} seeds/s")
     _progress("")
     missing = [mark for mark in REQUIRED if not marks[mark]]
+    seconds = time.monotonic() - begun
+    if options.json:
+        told = {"seeds": done, "failed": failed, "seconds": seconds, "requests": endings, "marks": marks}
+        _say(json.dumps(told))
+        return int(bool(failed))
     _say("requests: " + ", ".join(f"{how} {times}" for how, times in sorted(endings.items())))
     _say("marks: " + ", ".join(f"{mark} {marks[mark]}" for mark in REQUIRED))
     if missing:
         _say(f"never reached: {', '.join(missing)}")
-    _say(f"{done} seeds, {failed} failed, {endings.total()} requests, {time.monotonic() - begun:.0f} s")
-    return int(failed > 0 or (done >= CAMPAIGN_SEEDS and off is None and bool(missing)))
+    _say(f"{done} seeds, {len(failed)} failed, {endings.total()} requests, {seconds:.0f} s")
+    return int(bool(failed) or (done >= CAMPAIGN_SEEDS and off is None and bool(missing)))
 
 
 def _outcomes(seeds: Iterable[int], ops: int | None, off: Safeguard | None, jobs: int) -> Iterator[Outcome]:

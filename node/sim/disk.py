@@ -10,12 +10,11 @@ switches that the world throws: `crash`, `wipe`, `put_back`, `corrupt`, `full`, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from random import Random
 
 from node.core.ids import NodeId, scan_position
 from node.core.limits import SCAN_PAGE_BYTES
-from node.core.merkle import CHUNKS, Trees, chunk_of, leaf_of
+from node.core.merkle import CHUNKS, Trees, chunk_of, leaf_of_key
 from node.core.rounds import STATE_ROUNDS, Rounds
 from node.storage.port import (
     Adopt,
@@ -56,24 +55,24 @@ from node.storage.records import (
 
 NOTHING = Totals(0, 0, 0, 0)
 _FILE = (
-    "_storage_id", "_mark", "_rows", "_rotten", "_hints", "_state", "_ring_epoch", "_rounds", "_counts", "_saved",
+    "_storage_id", "_mark", "_rows", "_rotten", "_hints", "_state", "_ring_epoch", "_rounds", "_saved",
     "_dirty",
 )  # fmt: skip
 """What is in the file; the rest is in memory, or a switch of the world."""
 
 
 class SimStorage:
-    """One simulated store. `epoch` is its first dot epoch; later ones follow from it, so that runs repeat."""
+    """One simulated store. `epoch` is its first dot epoch; later ones follow from it, so that runs repeat.
+
+    `full` refuses every write for want of space, `fail_fetch` finds every row damaged.
+    """
 
     def __init__(self, node_id: str, storage_id: str, epoch: int) -> None:
         self._node_id = node_id
         self._storage_id = storage_id
         self._random = Random(f"{storage_id}/{epoch}")
         self.names = Names((epoch,), 0, self._draw)
-        self.full = False
-        """Every write is refused for want of space."""
-        self.fail_fetch = False
-        """Every read finds its row damaged."""
+        self.full = self.fail_fetch = False
         self._rows: dict[bytes, Record] = {}
         self._rotten: dict[bytes, None] = {}
         self._hints: dict[tuple[NodeId, bytes], tuple[int, int]] = {}
@@ -304,7 +303,7 @@ class SimStorage:
 
     def _follow(self, key: bytes, before: Record | None, after: Record | None) -> None:
         """A durable row became another one: so does its leaf, and the mark of its chunk is durable with it."""
-        leaf = tree_leaf(key)
+        leaf = leaf_of_key(key)
         self._touch(chunk_of(leaf))
         delta = (before.digest(key) if before else 0) ^ (after.digest(key) if after else 0)
         self._trees.toggle([(leaf, delta)])
@@ -317,7 +316,7 @@ class SimStorage:
         """Compute a leaf from the durable rows."""
         digest = 0
         for key, record in self._rows.items():
-            if tree_leaf(key) == leaf:
+            if leaf_of_key(key) == leaf:
                 digest ^= digest_of(key, record.data)
         return digest
 
@@ -328,7 +327,7 @@ class SimStorage:
 
     def work(self) -> None:
         """Scan up to the next row that is not counted yet."""
-        leaves = sorted(tree_leaf(key) for key in self._rows)
+        leaves = sorted(leaf_of_key(key) for key in self._rows)
         while (unknown := self._trees.unknown()) is not None:
             first, last = unknown
             leaf = next((leaf for leaf in leaves if first <= leaf <= last), None)
@@ -347,7 +346,7 @@ class SimStorage:
 
     def untrue_leaves(self) -> list[int]:
         """Leaves that claim to say what the durable rows say, and do not. None, unless something is wrong."""
-        leaves = dict.fromkeys(sorted(tree_leaf(key) for key in [*self._rows, *self._rotten]))
+        leaves = dict.fromkeys(sorted(leaf_of_key(key) for key in [*self._rows, *self._rotten]))
         return [leaf for leaf in leaves if self._trees.knows(leaf) and self._trees.leaf(leaf) != self._count(leaf)]
 
     # Faults --------------------------------------------------------------------------------------------------
@@ -379,21 +378,20 @@ class SimStorage:
 
     def copy(self) -> dict[str, object]:
         """Copy the file: all that is durable."""
-        return {name: copy(getattr(self, name)) for name in _FILE}
+        held = {name: getattr(self, name) for name in _FILE}
+        return {name: dict(value) if isinstance(value, dict) else value for name, value in held.items()}
 
     def put_back(self, copied: dict[str, object]) -> None:
-        """The file was replaced by an earlier copy of itself; opened, it draws a new dot epoch."""
+        """The file was replaced by this copy, which is used up by it; opened, it draws a new dot epoch."""
         self._put(copied)
         self.names.redraw()
         self._forget()
 
     def _put(self, copied: dict[str, object]) -> None:
-        for name in _FILE:
-            setattr(self, name, copy(copied[name]))
+        for name, value in copied.items():
+            setattr(self, name, value)
+        self._counts = Counts(NOTHING._replace(quarantined=len(self._rotten)))
+        for record in self._rows.values():
+            self._counts.replace(None, record)
         self.names = Names(*self._mark, self._draw)
         self.crash()
-
-
-def tree_leaf(key: bytes) -> int:
-    """The leaf of a key."""
-    return leaf_of(int.from_bytes(scan_position(key), "big"))

@@ -9,10 +9,9 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.core.merkle import Trees
+from node.core.merkle import Trees, leaf_of_key
 from node.core.row import Clock, Dot, Row, Version
 from node.core.version import add, join, own_clock
-from node.sim.disk import tree_leaf
 from node.storage.port import Advance, Merge, SaveState, Unreadable, Write
 from node.storage.records import Names, digest_of
 from node.wire.rows import decode_row, encode_row
@@ -139,5 +138,5 @@ def play(plans: list[object], real: SqliteHandle, sim: SimHandle) -> None:
 def root_of(sim: SimHandle) -> bytes:
     """The root of the trees, computed from the rows."""
     trees = Trees(known=True)
-    trees.toggle((tree_leaf(key), digest_of(key, row)) for key, row in sim.store.durable_rows().items())
+    trees.toggle((leaf_of_key(key), digest_of(key, row)) for key, row in sim.store.durable_rows().items())
     return trees.digests(0, 0, 0)
