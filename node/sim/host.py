@@ -72,6 +72,7 @@ class Host:
         self.wall_offset_s = 1.7e9 + rng.uniform(-1e7, 1e7)
         self.node: Node | None = None
         self.life = 0
+        self.held_down = False
         self.paused_until: Instant = 0.0
         self.slow_until: Instant = 0.0
         self.full_until: Instant = 0.0

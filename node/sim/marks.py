@@ -50,6 +50,7 @@ REQUIRED: Final = {
     "pause": "a process stood still while the world went on",
     "disk full": "a store refused writes for want of space",
     "row lost": "a store lost a row that others held",
+    "core left alone": "a majority went on while the rest stayed down",
     "store wiped": "a machine came back with an empty disk, under its old seat",
     "store put back": "a machine came back with an earlier copy of its disk",
     "store caught up": "such a store learned the reap rounds from whole owners",

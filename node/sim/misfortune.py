@@ -66,6 +66,8 @@ class Misfortune:
         marks.hit("whole cluster down", not any(host.up for host in self.world.hosts))
 
     def _restart(self, host: Host) -> None:
+        if host.held_down:
+            return
         self.world.marks.hit("restart", not host.up)
         host.boot()
 

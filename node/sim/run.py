@@ -6,10 +6,12 @@ form ── chaos: clients and faults ── heal ── ask every node ── q
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from typing import Final, NamedTuple
 
 from node.core.ids import Instant, partition_of
 from node.sim.checkers import Answer, Verdict, judge
+from node.sim.core import leave_alone
 from node.sim.faults import Fault, Options, draw_faults, draw_formation_faults, draw_options
 from node.sim.history import Ending, Kind, Record
 from node.sim.host import Host
@@ -106,13 +108,14 @@ def _run(world: World, faults: list[Fault]) -> None:
     workload.start()
     if not world.agenda.run(begun + CHAOS_S_MAX, lambda: workload.done):
         world.history.unhealed.append(f"the clients were not done after {CHAOS_S_MAX} s")
+    leave_alone(world, lambda core: _ask_each(world, core, "core"))
     world.heal_everything()
     if not world.agenda.run(world.agenda.now + SETTLE_S_MAX, lambda: _all_see_all(world)):
         world.history.unhealed.append(f"{SETTLE_S_MAX} s after everything healed: {_who_misses_whom(world)}")
     world.agenda.run(world.agenda.now + SETTLED_S)
     world.agenda.run(world.agenda.now + REBUILT_WITHIN_S, lambda: not any(host.forgetful for host in world.hosts))
     world.history.unhealed += [f"{host.name} has not been rebuilt" for host in world.hosts if host.forgetful]
-    _ask_everybody(world)
+    _ask_each(world, world.hosts, "live")
     world.agenda.run(world.agenda.now + HANDED_WITHIN_S, lambda: not any(map(_hints, world.hosts)))
     world.agenda.run(world.agenda.now + REAPED_WITHIN_S, lambda: not any(map(_tombstones, world.hosts)))
     world.agenda.run(world.agenda.now + QUIET_S)
@@ -218,19 +221,26 @@ def _tombstones(host: Host) -> int:
     return host.storage.tombstone_count()
 
 
-def _ask_everybody(world: World) -> None:
-    """Every node must now take a write and a read of its own, and be done with them."""
+def _ask_each(world: World, hosts: list[Host], when: str) -> None:
+    """Each of these nodes must now take a write and a read of its own, and be done with them."""
     records: list[Record] = []
-    for host in world.hosts:
-        tag, key = f"live.{host.name}", b"live-" + host.name.encode()
+    for host in hosts:
+        tag, key = f"{when}.{host.name}", _key_of(host, when)
         value = b"%s|%s" % (key, tag.encode())
         _ask(world, host, Kind.SET, Put(key, value, cover=True, writer=tag), tag, records)
         read = b"live-none" if world.history.rotten else b"k0"  # a lost row may still wait for its repair
+        read = key if when == "core" else read  # of others all owners may be away, and nothing is no evidence then
         _ask(world, host, Kind.GET, Get(read), f"{tag}.read", records)
     world.agenda.run(world.agenda.now + ANSWERED_WITHIN_S, lambda: all(record.ended is not None for record in records))
     for record in records:
         if record.ending is not Ending.OK:
-            world.history.unhealed.append(f"after everything healed: {record!r}")
+            world.history.unhealed.append(f"after {'everything' if when == 'live' else 'a core'} healed: {record!r}")
+
+
+def _key_of(host: Host, when: str) -> bytes:
+    """A key that this node owns, for this purpose."""
+    keys = (f"{when}-{host.name}-{number}".encode() for number in count())
+    return next(key for key in keys if host.node is None or host.id in host.node.cluster.owners(key))
 
 
 def _ask(world: World, host: Host, kind: Kind, request: Put | Get, tag: str, records: list[Record]) -> None:
