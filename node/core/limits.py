@@ -58,7 +58,12 @@ PATIENCE_MS_MAX = 500
 """Within these: a burst must not make every node ask twice, nor a slow minute make all of them wait for the dead."""
 
 OPERATIONS_MAX = 20_000
-"""Requests in flight in one node. Above it: -BUSY, cheaply."""
+"""Everything in flight in one node, answered writes that wait for their last owner included. Above it: -BUSY."""
+
+OVERLOADED_S = 0.5
+REQUESTS_MIN = 128
+"""A node takes on no more requests than it answers in this time, but so many always; the rest is -BUSY (`engine.load`).
+A sixth of the default deadline, and no more than PATIENCE_MS_MAX: a queue alone shall not make us ask a second node."""
 
 LINGERING_MAX = OPERATIONS_MAX // 2
 """With more in flight, an answered write waits for no more acks: its missing owners get hints at once."""
@@ -244,6 +249,9 @@ OUTPUT_S_MAX = 60.0
 
 PIPELINE_MAX = 1024
 """Commands of one connection in flight; the rest wait in the socket."""
+
+COMMANDS_TURN_MAX = 256
+"""Commands of all clients that one turn of the loop takes on: with all that sockets hold, peers took us for dead."""
 
 CLIENTS_MAX = 10_000
 """Client connections, as Redis' maxclients."""

@@ -15,11 +15,12 @@ TASKS = (HINTS, REPAIR)
 
 
 class Admission:
-    """The controller of one node. `rows_s` is what each task may move, in rows a second."""
+    """The controller of one node. `rows_s` is what each task may move, in rows a second, `least` what always."""
 
-    __slots__ = ("p99_ms", "rows_s")
+    __slots__ = ("least", "p99_ms", "rows_s")
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = BACKGROUND_ROWS_S_MIN) -> None:
+        self.least = least
         self.rows_s = float(BACKGROUND_ROWS_S_MAX)
         self.p99_ms: float | None = None
 
@@ -27,7 +28,7 @@ class Admission:
         """Once a second: what clients see now; None if there are none. Halve, or go up by half."""
         self.p99_ms = p99_ms
         if p99_ms is not None and p99_ms > FOREGROUND_P99_MS_MAX:
-            self.rows_s = max(self.rows_s / 2, BACKGROUND_ROWS_S_MIN)
+            self.rows_s = max(self.rows_s / 2, self.least)
         else:
             self.rows_s = min(self.rows_s * 1.5, BACKGROUND_ROWS_S_MAX)
 
@@ -41,7 +42,7 @@ class Admission:
         if self.p99_ms is None:
             return "no client asks"
         seen = f"clients' p99 is {self.p99_ms:.0f} ms, the threshold {FOREGROUND_P99_MS_MAX} ms"
-        if self.rows_s <= BACKGROUND_ROWS_S_MIN:
+        if self.rows_s <= self.least:
             return f"{seen}: at the floor"
         return f"{seen}: slowed down" if self.rows_s < BACKGROUND_ROWS_S_MAX else seen
 

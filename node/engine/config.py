@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 from node.core.cluster import Quorums
 from node.core.ids import NodeId
-from node.core.limits import PARTITIONS, VALUE_BYTES_MAX
+from node.core.limits import BACKGROUND_ROWS_S_MIN, PARTITIONS, REQUESTS_MIN, VALUE_BYTES_MAX
 
 
 class NodeConfig(NamedTuple):
     """One node's settings. `quorums` and `partitions` count only if this node founds its cluster.
 
     `join` are host:peer_port of seeds: a node with any never founds. `discover` says that candidates may still be
-    announced, so that founding waits for them.
+    announced, so that founding waits for them. `requests_min` and `background_min` are bounds of `core.limits`, less in
+    the simulator, whose disks are slow.
     """
 
     id: NodeId
@@ -31,3 +32,5 @@ class NodeConfig(NamedTuple):
     partitions: int = PARTITIONS
     durable: bool = True
     value_bytes_max: int = VALUE_BYTES_MAX
+    requests_min: int = REQUESTS_MIN
+    background_min: int = BACKGROUND_ROWS_S_MIN

@@ -13,8 +13,12 @@ from node.engine.operation import Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.write import Write
 from node.storage.port import Refusal
-from node.wire.messages import REBUILDING, Forward, Forwarded, Ping
+from node.wire.messages import BUSY, REBUILDING, Forward, Forwarded, Ping, left_ms
 from node.wire.requests import Failed, Result
+
+BUSY_MAX = 2
+"""So many coordinators may answer that they are busy: the write is refused then. One of them may be slow by itself; to
+ask all of them, and stand-ins that make hints, multiplies the work just when there is too much of it."""
 
 
 class ForwardOperation(Operation):
@@ -76,17 +80,23 @@ class ForwardOperation(Operation):
         assert self.target is not None, "a forward without a target"
         self.handed = True
         write = self.write
-        remaining_ms = max(1, int((write.deadline - now) * 1000))
         out.send(
             self.target,
             Forward(
                 self.ticket, self.shared.cluster.epoch, 1, write.key, write.value, write.context, write.cover, write.w,
-                write.strict, remaining_ms, write.writer,
+                write.strict, left_ms(write.deadline, now), write.writer,
             ),
         )  # fmt: skip
 
+    def _all_busy(self) -> Failed:
+        name = self.shared.cluster.name
+        busy = ", ".join(name(node) for node, why in self.refused.items() if why == BUSY)
+        return Failed("BUSY", f"{busy}: as many requests as can be done in time; nothing was stored, retry in a moment")
+
     def _nobody(self) -> Failed:
         name = self.shared.cluster.name
+        if BUSY in self.refused.values():
+            return self._all_busy()
         if Refusal.DISK_FULL.value in self.refused.values():
             full = [name(node) for node, why in self.refused.items() if why == Refusal.DISK_FULL.value]
             return Failed(
@@ -102,7 +112,10 @@ class ForwardOperation(Operation):
             return
         if message.refused:
             self.refused[peer] = message.refused
-            self._ask_next(now, out)
+            if sum(why == BUSY for why in self.refused.values()) >= BUSY_MAX:
+                self._finish(self._all_busy(), out)
+            else:
+                self._ask_next(now, out)
             return
         result = message.result
         self._finish(result if result is not None else unknown(f"{self._target_name} gave no result"), out)

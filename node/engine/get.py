@@ -26,7 +26,7 @@ from node.engine.patience import SAMPLED
 from node.engine.rounds import adopt_for
 from node.storage.port import Adopted, Merge, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import BEHIND, REBUILDING, UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated
+from node.wire.messages import BEHIND, REBUILDING, UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated, left_ms
 from node.wire.requests import Failed, Found
 from node.wire.rows import decode_row, encode_row
 
@@ -91,7 +91,7 @@ class GetOperation(Operation):
         if shared.me in tally.nodes and shared.me not in tally.failed:
             out.load(ticket, self.key)
             wanted -= 1
-        fetch = Fetch(ticket, self.epoch, self.key, self.least_round)
+        fetch = Fetch(ticket, self.epoch, self.key, self.least_round, left_ms(self.deadline, now))
         for node in others[:wanted]:
             out.send(node, fetch)
         self._unasked = others[wanted:]
@@ -130,13 +130,14 @@ class GetOperation(Operation):
                 return node
         return None
 
-    def _ask_next(self, out: Outbox) -> None:
+    def _ask_next(self, now: Instant, out: Outbox) -> None:
         """One more node, in the place of one that cannot say."""
         node = self._unasked.pop(0) if self._unasked else self._another()
         if node == self.shared.me:
             out.load(self.ticket, self.key)
         elif node is not None:
-            out.send(node, Fetch(self.ticket, self.epoch, self.key, self.least_round))
+            left = left_ms(self.deadline, now)
+            out.send(node, Fetch(self.ticket, self.epoch, self.key, self.least_round, left))
 
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """Our own row."""
@@ -182,15 +183,15 @@ class GetOperation(Operation):
                 if node not in self.rows and node not in self._unasked:
                     self.shared.missed(node, now, out)
             while self._unasked:
-                self._ask_next(out)
+                self._ask_next(now, out)
             if not self.ended and len(self.rows) < self.tally.need:
-                self._ask_next(out)
+                self._ask_next(now, out)
 
     def _lost(self, node: NodeId, why: str, now: Instant, out: Outbox) -> None:
         if self.written_back is not None:
             return
         self.tally.no(node, why)
-        self._ask_next(out)
+        self._ask_next(now, out)
         self._judge(now, out)
 
     def _heard(self, node: NodeId, row: bytes | None, number: int, now: Instant, out: Outbox) -> None:
@@ -214,14 +215,14 @@ class GetOperation(Operation):
         except RemoteWireError:
             self._lost_malformed(now, out)
             return
-        if not self.merged.clock and tally.failed and not self._may_be_absent(out, late=late):
+        if not self.merged.clock and tally.failed and not self._may_be_absent(now, out, late=late):
             return
         if self.strict and self.merged.clock and not self._is_safe():
-            self._write_back(out)
+            self._write_back(now, out)
         else:
             self._found(out)
 
-    def _may_be_absent(self, out: Outbox, *, late: bool) -> bool:
+    def _may_be_absent(self, now: Instant, out: Outbox, *, late: bool) -> bool:
         """An owner is missing and nobody holds anything: wait for all who were asked, and believe only owners."""
         tally = self.tally
         answered = [node for node in tally.nodes if node in self.rows or node in tally.failed or node in self._unasked]
@@ -231,7 +232,7 @@ class GetOperation(Operation):
             return True
         nodes = len(tally.nodes)
         if not late:
-            self._ask_next(out)
+            self._ask_next(now, out)
         if len(tally.nodes) == nodes:
             self._fail(out)
         return False
@@ -300,7 +301,7 @@ class GetOperation(Operation):
         row = encode_row(self.merged)
         return sum(held == row for held in self.rows.values()) >= self._safe_count()
 
-    def _write_back(self, out: Outbox) -> None:
+    def _write_back(self, now: Instant, out: Outbox) -> None:
         owners = self.tally.nodes
         row, number = encode_row(self.merged), self._round()
         self.written_back = Tally(self._safe_count(), owners)
@@ -310,9 +311,10 @@ class GetOperation(Operation):
             elif owner == self.shared.me and self.shared.cluster.behind:
                 self.written_back.no(owner, BEHIND)
             elif owner == self.shared.me:
-                out.persist(self.ticket, Merge(self.key, row, self.epoch, round=number))
+                out.persist(self.ticket, Merge(self.key, row, self.epoch, round=number, until=self.deadline))
             elif self.shared.cluster.is_up(owner):
-                out.send(owner, Replicate(self.ticket, self.epoch, self.key, row, (), number))
+                left = left_ms(self.deadline, now)
+                out.send(owner, Replicate(self.ticket, self.epoch, self.key, row, (), number, left))
             else:
                 self.written_back.no(owner, "down")
         self._decide_written_back(out)

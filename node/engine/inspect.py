@@ -52,7 +52,7 @@ class Inspector:
 
     def document(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
         """Answer with one JSON document, or say that there is none of that name."""
-        failed = self.intake.not_now()
+        failed = self.intake.not_at_all()
         answer = self._documents.get(request.what)
         empty = EMPTY_DOCUMENTS.get(request.what)
         if failed is not None:

@@ -14,8 +14,10 @@ from node.engine.put import PutOperation
 from node.engine.seats import Parked, Seats
 from node.engine.unsealed import UnsealedRead
 from node.engine.write import Write
-from node.wire.messages import REBUILDING, Forward, Forwarded
+from node.wire.messages import BUSY, REBUILDING, Forward, Forwarded
 from node.wire.requests import Failed, Found, Get, Put, Result, Written
+
+BUSY_WORDS = "as many requests as can be done in time are in flight here; nothing was done, retry in a moment"
 
 
 class Intake:
@@ -36,13 +38,26 @@ class Intake:
             return Failed("ERR", f"TIMEOUT must be 1 to {TIMEOUT_MS_MAX} ms")
         return self.not_now()
 
-    def not_now(self) -> Failed | None:
-        """Why this node takes no request at all at present, or None."""
+    def not_at_all(self) -> Failed | None:
+        """Why this node takes no request whatever, not even how it is, or None."""
         if not self.shared.cluster.seated:
             return unavailable(f"this node has no seat in a cluster yet: {self.shared.cluster.waiting_because}")
         if len(self.shared.pending) >= OPERATIONS_MAX:
-            return Failed("BUSY", f"{OPERATIONS_MAX} requests are in flight here; retry in a moment")
+            return self._busy()
         return None
+
+    def not_now(self) -> Failed | None:
+        """Why this node takes no request for a key, or a page of them, at present, or None."""
+        return self.not_at_all() or (self._busy() if self.shared.load.full else None)
+
+    def _busy(self) -> Failed:
+        self.shared.load.refused += 1
+        return Failed("BUSY", BUSY_WORDS)
+
+    def _take_on(self, asker: Asker, timeout_ms: int) -> None:
+        """A request passes the door; one that another operation asks for is part of that one's."""
+        if asker.then is None:
+            asker.taken_on(self.shared.load, timeout_ms)
 
     def get(self, request: Get, asker: Asker, now: Instant, out: Outbox) -> None:
         """Coordinate a read: any node may."""
@@ -50,6 +65,7 @@ class Intake:
         if failed is not None:
             asker.answer(failed, out)
             return
+        self._take_on(asker, request.timeout_ms)
         deadline = now + request.timeout_ms / 1000
         if self.shared.cluster.state.sealed:
             self._read(request, asker, deadline, now, out)
@@ -85,6 +101,7 @@ class Intake:
         if isinstance(opened, Failed):
             asker.answer(opened, out)
             return
+        self._take_on(asker, request.timeout_ms)
         if request.cover and request.value is None:
             self._delete_what_is_there(request, asker, now, out)
             return
@@ -174,7 +191,7 @@ class Intake:
         elif self.shared.cluster.rebuilding:
             refused = REBUILDING
         elif busy is not None:
-            refused = "busy"
+            refused = BUSY
         if refused:
             out.send(peer, Forwarded(message.rid, refused, None))
             return
@@ -185,10 +202,12 @@ class Intake:
             cover=message.cover,
             w=message.w,
             strict=message.strict,
-            deadline=now + message.deadline_ms / 1000,
+            deadline=now + message.left_ms / 1000,
             writer=message.writer,
         )
-        self._take(write, Asker(message.rid, peer), now, out)
+        asker = Asker(message.rid, peer)
+        self._take_on(asker, max(1, message.left_ms))
+        self._take(write, asker, now, out)
 
 
 def writer_label(label: str) -> str:

@@ -15,7 +15,7 @@ from node.core.version import merge
 from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Scan, Scanned
+from node.wire.messages import Scan, Scanned, left_ms
 from node.wire.requests import Failed, KeyPage, Keys
 from node.wire.rows import decode_row
 
@@ -48,9 +48,9 @@ class KeysOperation(Operation):
             return
         self.partition, self.after = at
         self.shared.timers.set(self.deadline, self.ticket)
-        self._ask(out)
+        self._ask(now, out)
 
-    def _ask(self, out: Outbox) -> None:
+    def _ask(self, now: Instant, out: Outbox) -> None:
         cluster = self.shared.cluster
         owners = cluster.owners_of(self.partition)
         up = [o for o in owners if cluster.is_up(o) and not (o == self.shared.me and cluster.rebuilding)]
@@ -64,29 +64,31 @@ class KeysOperation(Operation):
         self.awaited = set(chosen)
         self.pages = []
         limit = min(max(self.request.limit, 1), SCAN_LIMIT_MAX)
+        left = left_ms(self.deadline, now)
+        scan = Scan(self.ticket, cluster.epoch, self.partition, self.after, limit, left)
         for owner in chosen:
             if owner == self.shared.me:
                 out.scan(self.ticket, self.partition, cluster.partitions, self.after, limit)
             else:
-                out.send(owner, Scan(self.ticket, cluster.epoch, self.partition, self.after, limit))
+                out.send(owner, scan)
 
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """Our own page."""
-        self._take(self.shared.me, items, more, out)
+        self._take(self.shared.me, items, more, now, out)
 
     def page_arrived(self, peer: NodeId, message: Scanned, now: Instant, out: Outbox) -> None:
         """A peer's page."""
         if message.refused and peer in self.awaited:
             self._finish(unavailable(f"{self.shared.cluster.name(peer)} refused ({message.refused})"), out)
         else:
-            self._take(peer, message.items, message.more, out)
+            self._take(peer, message.items, message.more, now, out)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """Ask this partition's other owners instead."""
         if peer in self.awaited:
             self.renew()
             self.shared.timers.set(self.deadline, self.ticket)
-            self._ask(out)
+            self._ask(now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """The deadline: what was found so far is a page, too."""
@@ -97,7 +99,9 @@ class KeysOperation(Operation):
         else:
             self._finish(unavailable(f"no answer for partition {self.partition} in time"), out)
 
-    def _take(self, node: NodeId, items: tuple[tuple[bytes, bytes], ...], more: bool, out: Outbox) -> None:
+    def _take(
+        self, node: NodeId, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox
+    ) -> None:
         if node not in self.awaited:
             return
         self.awaited.discard(node)
@@ -123,7 +127,7 @@ class KeysOperation(Operation):
         else:
             self.renew()
             self.shared.timers.set(self.deadline, self.ticket)
-            self._ask(out)
+            self._ask(now, out)
 
     def _page(self, out: Outbox) -> None:
         done = self.partition >= self.shared.cluster.partitions

@@ -73,7 +73,6 @@ from node.wire.requests import Get, Inspect, Keys, Put
 TICKET_BITS = 48
 """Of the first ticket: two lives of one node do not meet by chance, and a ticket still fits a 64-bit integer."""
 
-
 ARRIVED = frozenset((Replicated, Fetched, Forwarded, Scanned, Answer, Pong))
 """Messages that show that what we sent arrived."""
 
@@ -106,11 +105,9 @@ class Node:
         self.cluster = Cluster(config, identity, state)
         self.timers = Timers()
         self.shared = Shared(
-            config.id,
+            config,
             self.cluster,
             self.timers,
-            durable=config.durable,
-            value_bytes_max=config.value_bytes_max,
             wall_offset_s=wall_offset_s,
             first_ticket=rng.getrandbits(TICKET_BITS),
         )
@@ -169,6 +166,7 @@ class Node:
 
     def step(self, event: Event, now: Instant, out: Outbox) -> None:
         """Take one event at `now` and write what shall be done into `out`."""
+        self.shared.load.now = now
         self._events[type(event)](event, now, out)
 
     def next_deadline(self) -> Instant:
@@ -195,9 +193,8 @@ class Node:
     # Events ------------------------------------------------------------------------------------------------
 
     def _asked(self, event: Asked, now: Instant, out: Outbox) -> None:
-        request = event.request
         asker = Asker(event.ticket)
-        match request:
+        match request := event.request:
             case Get():
                 self.intake.get(request, asker, now, out)
             case Put():
@@ -282,7 +279,7 @@ class Node:
         if self.cluster.behind or (self.cluster.rebuilding and not message.repair):
             out.send(peer, Fetched(message.rid, None, REBUILDING))
         elif self._same_ring(peer, message, out):
-            serve_fetch(self.shared, peer, message, out)
+            serve_fetch(self.shared, peer, message, now, out)
 
     def _scan(self, peer: NodeId, message: Scan, now: Instant, out: Outbox) -> None:
         if self.cluster.rebuilding:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from node.core.ids import Instant, NodeId
 from node.core.rounds import Rounds
 from node.engine.admission import Admission
+from node.engine.config import NodeConfig
+from node.engine.load import Load, fair
 from node.engine.outbox import Outbox
 from node.engine.patience import Patience
 from node.engine.write import Write
@@ -43,17 +45,31 @@ Then = Callable[[Result, Outbox], None]
 
 
 class Asker:
-    """Who wants the result: a client's ticket, a peer's forward (`peer` and its rid), or another operation (`then`)."""
+    """Who wants the result: a client's ticket, a peer's forward (`peer` and its rid), or another operation (`then`).
 
-    __slots__ = ("peer", "then", "ticket")
+    `load`: its request was taken on, at `begun`, and counts until it is answered, which should take `fair_s` at most.
+    """
+
+    __slots__ = ("begun", "fair_s", "load", "peer", "then", "ticket")
 
     def __init__(self, ticket: int, peer: NodeId | None = None, then: Then | None = None) -> None:
         self.ticket = ticket
         self.peer = peer
         self.then = then
+        self.load: Load | None = None
+        self.begun: Instant = 0.0
+        self.fair_s = 0.0
+
+    def taken_on(self, load: Load, timeout_ms: int) -> None:
+        """The request passed the door. Its client waits so long."""
+        self.load = load
+        self.begun = load.begin()
+        self.fair_s = fair(timeout_ms / 1000)
 
     def answer(self, result: Result, out: Outbox) -> None:
-        """Hand over the result: called exactly once."""
+        """Hand over the result: called exactly once, unless it is refused."""
+        if self.load is not None:
+            self.load.done(self.begun, self.fair_s, failed=isinstance(result, Failed))
         if self.then is not None:
             self.then(result, out)
         elif self.peer is None:
@@ -64,6 +80,8 @@ class Asker:
     def refuse(self, why: str, out: Outbox) -> None:
         """Tell a forwarding peer that nothing was committed, so that it may ask somebody else."""
         assert self.peer is not None, "only a forward can be refused"
+        if self.load is not None:
+            self.load.done(self.begun, self.fair_s, failed=True)
         out.send(self.peer, Forwarded(self.ticket, why, None))
 
 
@@ -77,32 +95,25 @@ class Shared:
     """
 
     __slots__ = (
-        "admission", "cluster", "coordinate", "durable", "me", "owing", "pending", "read_patience", "repair", "rounds",
-        "timers",
+        "admission", "cluster", "coordinate", "durable", "load", "me", "owing", "pending", "read_patience", "repair",
+        "rounds", "timers",
         "value_bytes_max", "waits_because", "wall_offset_s", "write_patience", "_last_ticket",
     )  # fmt: skip
 
     def __init__(
-        self,
-        me: NodeId,
-        cluster: Cluster,
-        timers: Timers,
-        *,
-        durable: bool,
-        value_bytes_max: int,
-        wall_offset_s: float,
-        first_ticket: int,
+        self, config: NodeConfig, cluster: Cluster, timers: Timers, *, wall_offset_s: float, first_ticket: int
     ) -> None:
-        self.me = me
+        self.me = config.id
         self.cluster = cluster
         self.timers = timers
-        self.durable = durable
-        self.value_bytes_max = value_bytes_max
+        self.durable = config.durable
+        self.value_bytes_max = config.value_bytes_max
         self.wall_offset_s = wall_offset_s
         self.pending: dict[int, Operation] = {}
         self.coordinate: Callable[[Write, Asker, Instant, Outbox], None]
         self.waits_because: Callable[[NodeId], str]
-        self.admission = Admission()
+        self.admission = Admission(config.background_min)
+        self.load = Load(config.requests_min)
         self.read_patience = Patience()
         self.write_patience = Patience()
         self.owing: dict[NodeId, None] = {}

@@ -30,9 +30,13 @@ from node.engine.patience import SAMPLED
 from node.engine.write import Write
 from node.storage.port import Advance, Advanced, Outcome, Owe, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Replicate, Replicated
+from node.wire.messages import Replicate, Replicated, left_ms
 from node.wire.requests import Ack, Failed, Written
 from node.wire.rows import decode_row
+
+COMMIT_SHARE = 0.75
+"""Of a write's time: if our own disk has not come to it by then, nothing is stored, and the client is told so (BUSY).
+What is left is for the others: a commit whose copies come too late is work in vain, and ends as UNKNOWN."""
 
 
 class PutOperation(Operation):
@@ -115,9 +119,10 @@ class PutOperation(Operation):
         write, at_ms = self.write, self.shared.wall_ms(now)
         self.shared.note_owed(owed)
         hints = Owed(owed, at_ms) if owed else None
+        until = now + (write.deadline - now) * COMMIT_SHARE
         out.persist(
             self.ticket,
-            Advance(write.key, write.value, covered, write.cover, self.epoch, at_ms, write.writer, hints),
+            Advance(write.key, write.value, covered, write.cover, self.epoch, at_ms, write.writer, hints, until),
         )
 
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
@@ -133,19 +138,25 @@ class PutOperation(Operation):
         self.sent_at = now
         me = self.shared.me
         self._fill(me, self.stand_ins.get(me, me), self.shared.durable)
-        message = Replicate(self.ticket, self.epoch, self.write.key, outcome.row, (), self.round)
+        if now >= self.write.deadline:  # nobody waits: the others get it by hints, when there is time for them
+            self._decide(now, out)
+            if not self.ended:
+                self.reached(now, out)
+            return
+        left = left_ms(self.write.deadline, now)
+        message = Replicate(self.ticket, self.epoch, self.write.key, outcome.row, (), self.round, left)
         for owner in self.tally.nodes:
             if owner != me and owner not in self.gone:
                 out.send(owner, message)
         for node, owner in self.stand_ins.items():
             if node != me:
-                self._ask_stand_in(node, owner, out)
+                self._ask_stand_in(node, owner, now, out)
         self._decide(now, out)
 
-    def _ask_stand_in(self, node: NodeId, owner: NodeId, out: Outbox) -> None:
+    def _ask_stand_in(self, node: NodeId, owner: NodeId, now: Instant, out: Outbox) -> None:
         assert self.advanced is not None, "a stand-in asked before our own commit"
-        row = self.advanced.row
-        out.send(node, Replicate(self.ticket, self.epoch, self.write.key, row, (owner,), self.round))
+        row, left = self.advanced.row, left_ms(self.write.deadline, now)
+        out.send(node, Replicate(self.ticket, self.epoch, self.write.key, row, (owner,), self.round, left))
 
     def _fill(self, node: NodeId, place: NodeId, durable: bool) -> None:
         if place not in self.durable:
@@ -203,7 +214,7 @@ class PutOperation(Operation):
             self.tally.no(place, self.gone[place])
             self._owe((place,), now, out)
         elif self.advanced is not None:
-            self._ask_stand_in(other, place, out)
+            self._ask_stand_in(other, place, now, out)
 
     def _owe(self, places: tuple[NodeId, ...], now: Instant, out: Outbox) -> None:
         """Keep hints for owners that nobody stands in for, with the row that this node holds."""
@@ -239,7 +250,7 @@ class PutOperation(Operation):
             if not self.told and place not in self.stand_ins.values():
                 other = self._find_stand_in(place)
                 if other is not None:
-                    self._ask_stand_in(other, place, out)
+                    self._ask_stand_in(other, place, now, out)
 
     # Endings ---------------------------------------------------------------------------------------------
 
@@ -304,12 +315,13 @@ class PutOperation(Operation):
     def _refused(self, outcome: Refused, now: Instant, out: Outbox) -> None:
         """Our own store took nothing. Before the first commit that is a clean end; after it, what is stored stays."""
         if self.advanced is not None:
+            self._owe(self._unfilled(), now, out)
             if self.told:  # while the second commit was under way too many others were lost
                 self.end()
             else:
                 self._finish(unknown(f"stored, but not over what others hold: {outcome.why.value}"), out)
             return
-        code = _CLIENT_FAULT.get(outcome.why)
+        code = _FINAL.get(outcome.why)
         if code is not None:
             self._finish(Failed(code, outcome.detail or outcome.why.value), out)
             return
@@ -328,8 +340,9 @@ class PutOperation(Operation):
         self._answer(result, out)
 
 
-_CLIENT_FAULT = {
+_FINAL = {
     Refusal.TOO_MANY_SIBLINGS: "TOOMANYSIBLINGS",
     Refusal.ROW_TOO_BIG: "TOOBIG",
+    Refusal.LATE: "BUSY",
 }
-"""Refusals that every owner would repeat: asking another one is of no use."""
+"""Refusals after which no other owner is asked: it would repeat them, or have no time left to do better."""

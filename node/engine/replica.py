@@ -8,7 +8,7 @@ from node.core.row import Row
 from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.rounds import adopt_for
-from node.storage.port import Adopted, Merge, Merged, Outcome, Owed, Refusal, Refused
+from node.storage.port import FOREVER, Adopted, Merge, Merged, Outcome, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import (
     UNREADABLE,
@@ -34,7 +34,10 @@ from node.wire.rows import decode_row, encode_row, trusted_row
 
 
 class Serving(Operation):
-    """One peer's request, waiting for our disk. `key` and `hint_for` are those of the message, if it has any."""
+    """One peer's request, waiting for our disk. `key` and `hint_for` are those of the message, if it has any.
+
+    What came too late has no answer: whoever asked has given up.
+    """
 
     __slots__ = ("hint_for", "key", "peer", "rid")
 
@@ -54,7 +57,7 @@ class Serving(Operation):
         if isinstance(outcome, Refused):
             if outcome.why is Refusal.ROUND:
                 out.send(self.peer, Outdated(self.rid, self.key, self.hint_for, shared.rounds.of(self.key)))
-            else:
+            elif outcome.why is not Refusal.LATE:
                 out.send(self.peer, Replicated(self.rid, False, None, outcome.why.value))
             return
         assert isinstance(outcome, Merged), f"a replicate was persisted as {outcome!r}"
@@ -78,11 +81,17 @@ class Serving(Operation):
 class ServingLater(Serving):
     """A read by a coordinator that knows of a later reap round than we: we adopt it before we look."""
 
-    __slots__ = ()
+    __slots__ = ("until",)
+
+    def __init__(self, shared: Shared, peer: NodeId, message: Fetch, until: Instant) -> None:
+        super().__init__(shared, peer, message.rid, message.key)
+        self.until = until
 
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
         """The round is ours."""
-        if isinstance(outcome, Adopted):
+        if self.until <= now:
+            self.end()
+        elif isinstance(outcome, Adopted):
             out.load(self.ticket, self.key)
         else:
             self.end()
@@ -108,13 +117,15 @@ def serve_replicate(shared: Shared, peer: NodeId, message: Replicate, now: Insta
         owed = Owed(message.hint_for, shared.wall_ms(now))
         shared.note_owed(message.hint_for)
     ticket = Serving(shared, peer, message.rid, message.key, message.hint_for).ticket
-    out.persist(ticket, Merge(message.key, message.row, message.epoch, decoded, owed, message.round))
+    until = now + message.left_ms / 1000 if message.left_ms else FOREVER
+    out.persist(ticket, Merge(message.key, message.row, message.epoch, decoded, owed, message.round, until))
 
 
-def serve_fetch(shared: Shared, peer: NodeId, message: Fetch, out: Outbox) -> None:
+def serve_fetch(shared: Shared, peer: NodeId, message: Fetch, now: Instant, out: Outbox) -> None:
     """Read our row for a coordinator."""
     if message.round > shared.rounds.of(message.key):
-        ticket = ServingLater(shared, peer, message.rid, message.key).ticket
+        until = now + message.left_ms / 1000 if message.left_ms else FOREVER
+        ticket = ServingLater(shared, peer, message, until).ticket
         out.persist(ticket, adopt_for(shared, message.key, message.round))
     else:
         out.load(Serving(shared, peer, message.rid, message.key).ticket, message.key)

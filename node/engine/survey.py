@@ -105,13 +105,14 @@ class RowSurvey(Operation):
     def start(self, key: bytes, nodes: tuple[NodeId, ...], timeout_ms: int, now: Instant, out: Outbox) -> None:
         """Ask all of `nodes` that are up. A str in `rows` says why a node could not tell."""
         cluster = self.shared.cluster
-        self.shared.timers.set(now + min(timeout_ms, SURVEY_MS_MAX) / 1000, self.ticket)
+        timeout_ms = min(timeout_ms, SURVEY_MS_MAX)
+        self.shared.timers.set(now + timeout_ms / 1000, self.ticket)
         self.awaited = {node for node in nodes if cluster.is_up(node)}
         for node in nodes:
             if node == self.shared.me:
                 out.load(self.ticket, key)
             elif node in self.awaited:
-                out.send(node, Fetch(self.ticket, cluster.epoch, key))
+                out.send(node, Fetch(self.ticket, cluster.epoch, key, 0, timeout_ms))
         if not self.awaited:
             self.reached(now, out)
 

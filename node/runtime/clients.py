@@ -11,7 +11,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 
-from node.core.limits import CLIENTS_MAX, COMMAND_S_MAX, INPUT_BYTES_MAX, OUTPUT_S_MAX, PREAUTH_S_MAX
+from node.core.limits import CLIENTS_MAX, COMMAND_S_MAX, COMMANDS_TURN_MAX, INPUT_BYTES_MAX, OUTPUT_S_MAX, PREAUTH_S_MAX
 from node.runtime.auth import Password, is_loopback
 from node.runtime.facts import ServerFacts
 from node.runtime.housekeeping import REDIS_VERSION
@@ -38,8 +38,10 @@ class ClientListener:
         output_s: float = OUTPUT_S_MAX,
         command_s: float = COMMAND_S_MAX,
         input_bytes_max: int = INPUT_BYTES_MAX,
+        full: Callable[[], bool] = lambda: False,
     ) -> None:
         self.submit = submit
+        self.full = full  # whether requests for a key are refused, without asking the engine
         self.flush = flush
         self.facts = facts
         self.password = password
@@ -58,6 +60,8 @@ class ClientListener:
         self.loop: asyncio.AbstractEventLoop
         self._commands_of_gone = 0
         self._marked: list[Session] = []
+        self._left = COMMANDS_TURN_MAX
+        self._behind: dict[Session, None] = {}
         self._server: asyncio.Server | None = None
         self._started_at = 0.0
 
@@ -127,6 +131,26 @@ class ClientListener:
         self.held_bytes += more
         session.held_bytes = held_bytes
         return more <= 0 or self.held_bytes <= self.input_bytes_max
+
+    def may_go_on(self, session: Session) -> bool:
+        """Take one command from what is left of this turn of the loop; if nothing is, the session's turn comes later.
+
+        So what peers say is heard soon, however many commands wait: what was begun comes before what is new.
+        """
+        left = self._left
+        if left == COMMANDS_TURN_MAX:
+            self.loop.call_soon(self._next_turn)
+        elif not left:
+            self._behind[session] = None
+            return False
+        self._left = left - 1
+        return True
+
+    def _next_turn(self) -> None:
+        self._left = COMMANDS_TURN_MAX
+        behind, self._behind = self._behind, {}
+        for session in behind:
+            session.pump()  # those for whom nothing is left this time keep their order
 
     def mark(self, session: Session) -> None:
         """A session has something to write: all that have write at the end of this turn of the loop."""

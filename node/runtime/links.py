@@ -16,6 +16,7 @@ from typing import Literal, Protocol, cast
 from node.core.ids import NodeId
 from node.core.limits import DOWN_AFTER_S, HANDSHAKE_S_MAX, LINGER_S_MAX, PEER_QUEUE_BYTES_MAX
 from node.engine.events import Event, Received
+from node.runtime.backlog import Backlog
 from node.wire.codec import PROTOCOL, decode_batch, encode_batch
 from node.wire.errors import LocalWireError, RemoteWireError
 from node.wire.framing import NEED_DATA, FrameReader, Need, frame
@@ -96,6 +97,8 @@ class Link(asyncio.Protocol):
         self._reader: Reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._backlog = Backlog()
+        self._stuck = False  # the connection takes no more for now
         self._giant_bytes = 0  # size of the largest frame waiting that is longer than the queue may be
 
     @property
@@ -107,7 +110,8 @@ class Link(asyncio.Protocol):
     @property
     def queued_bytes(self) -> int:
         """Bytes that the peer has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+        written = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return written + self._backlog.bytes
 
     # What the loop calls ---------------------------------------------------------------------------------
 
@@ -147,11 +151,24 @@ class Link(asyncio.Protocol):
         self._finish(str(exc) if exc is not None else "")
         self._hub.flush()
 
+    def pause_writing(self) -> None:
+        """The peer does not read: what is said from now on waits as messages, which may become late."""
+        self._stuck = True
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._stuck = False
+        while self._backlog and not self._stuck:
+            self._catch_up()
+
     # What the owner calls --------------------------------------------------------------------------------
 
     def send(self, messages: Sequence[Message]) -> bool:
         """Queue `messages` in as few frames as possible; False if the peer takes so little that the queue is full."""
         try:
+            if self._stuck or self._backlog:
+                self._note_giant(self._backlog.put(messages, self._now()))
+                return self.queued_bytes <= PEER_QUEUE_BYTES_MAX + self._giant_bytes
             frames = encode_batch(messages)
         except LocalWireError as error:
             self._hub.fact("message-not-sent", peer=self.peer_id, code=error.code, detail=error.detail)
@@ -161,8 +178,7 @@ class Link(asyncio.Protocol):
         if not waiting:
             self._giant_bytes = 0
         for data in frames:
-            if len(data) > PEER_QUEUE_BYTES_MAX:
-                self._giant_bytes = max(self._giant_bytes, len(data))
+            self._note_giant(len(data))
             waiting += len(data)
         if waiting > PEER_QUEUE_BYTES_MAX + self._giant_bytes:
             return False
@@ -173,8 +189,10 @@ class Link(asyncio.Protocol):
         return True
 
     def say(self, word: Moved | Goodbye) -> None:
-        """Tell the peer something about this link."""
+        """Tell the peer something about this link, after all that was said before."""
         assert self._transport is not None
+        while self._backlog:
+            self._catch_up()
         self._transport.write(frame(encode_link(word)))
         if isinstance(word, Moved):
             self.told = word.cluster_id
@@ -194,6 +212,8 @@ class Link(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection once what is queued has been taken, or after LINGER_S_MAX."""
+        while self._backlog:
+            self._catch_up()
         self.state = State.CLOSED
         if self._transport is not None:
             self.deadline(LINGER_S_MAX)
@@ -204,6 +224,19 @@ class Link(asyncio.Protocol):
         self.state = State.CLOSED
         if self._transport is not None:
             self._transport.abort()
+
+    def _note_giant(self, size: int) -> None:
+        if size > PEER_QUEUE_BYTES_MAX:
+            self._giant_bytes = max(self._giant_bytes, size)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _catch_up(self) -> None:
+        """Write what waited longest, as far as somebody still waits for it."""
+        messages = self._backlog.take(self._now())
+        if messages and self._transport is not None:
+            self._transport.writelines(encode_batch(messages))
 
     # The rest --------------------------------------------------------------------------------------------
 
@@ -254,6 +287,7 @@ class Link(asyncio.Protocol):
         """The connection is gone: tell everybody once."""
         self.state = State.CLOSED
         self.forever()
+        self._backlog.clear()
         self._transport = None
         self._resolve(Rejected(Reason.MALFORMED, why or "it hung up"))
         if not self.gone.done():

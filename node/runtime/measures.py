@@ -114,6 +114,7 @@ def operation_of(request: Request) -> str:
 
 
 OK: Final = "ok"
+BUSY: Final = "BUSY"
 OPERATIONS: Final = ("get", "put", "del")
 """The ones that DYN.STATS names; latencies are kept for these."""
 
@@ -161,7 +162,7 @@ class Measures:
         except KeyError:
             self.outcomes[key] = 1
         histogram = self.latency.get(operation)
-        if histogram is not None:
+        if histogram is not None and key[1] != BUSY:  # being turned away is quick, and nobody is served by it
             histogram.add(seconds)
 
     def tick(self) -> None:

@@ -180,7 +180,9 @@ class Server:
             self.switches = Switches(self.node, self.transport, network, self.store, self.loop, fact)
         self.driver = Driver(self.node, self.store, self.transport, self.measures, fact, self._changed)
         self.about = About(self)
-        self.clients = ClientListener(self.driver.submit, self.driver.nudge, self.about, password=self._password)
+        self.clients = ClientListener(
+            self.driver.submit, self.driver.nudge, self.about, password=self._password, full=self.driver.full
+        )
         self.clients.faults = self.switches.obey if self.switches else None
         self.http = HttpListener(self.driver.submit, self.about.metrics)
         self.discovery = Discovery(self._announcement, self.driver.happened, fact)
@@ -284,6 +286,8 @@ class Server:
         return {
             "disk_writes": self.store.queued,
             "requests": self.driver.in_flight,
+            "requests_max": self.node.shared.load.bound,
+            "requests_refused": self.node.shared.load.refused,
             "peer_bytes": sum(peers.values()),
             "clients": len(self.clients.sessions),
         }

@@ -5,9 +5,10 @@
     transport.write ◄── flush: the complete head ── slots (one a command) ◄┘
 
 No coroutine and no future: a command costs a slot. What bounds it: a command waits in the batch, and the socket is not
-read, while PIPELINE_MAX commands are unanswered, while replies (those to come are estimated) exceed half of
-OUTPUT_BYTES_MAX, while the client does not read, or while an earlier command of this connection works on the same key
-and one of the two writes (so a pipeline means what its order says).
+read, while the commands of this turn of the loop are used up (COMMANDS_TURN_MAX), while PIPELINE_MAX commands are
+unanswered, while replies (those to come are estimated) exceed half of OUTPUT_BYTES_MAX, while the client does not read,
+or while an earlier command of this connection works on the same key and one of the two writes (so a pipeline means what
+its order says).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from node.core.limits import (
     PREAUTH_OUTPUT_BYTES_MAX,
     VALUE_BYTES_MAX,
 )
+from node.engine.intake import BUSY_WORDS
 from node.runtime import housekeeping
 from node.runtime.slots import ManySlot, Slot
 from node.wire.commands import ENTRIES, Call, Calls, find, parse
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from node.runtime.clients import ClientListener
 
 _UNREAD_MAX: Final = OUTPUT_BYTES_MAX // 2
+
+REFUSED: Final = encode_error("BUSY", BUSY_WORDS)
+"""What a client hears that the node has no room for: the same from here as from the engine."""
 
 
 class Session(asyncio.Protocol):
@@ -191,6 +196,7 @@ class Session(asyncio.Protocol):
                 or self.waits
                 or len(slots) >= PIPELINE_MAX
                 or self._ready + self._reads * self._expected > bound
+                or not self.listener.may_go_on(self)
                 or not self._dispatch(self._batch[self._at])
             ):
                 return True
@@ -243,6 +249,9 @@ class Session(asyncio.Protocol):
             reply = housekeeping.answer(self, entry, item)
             if reply is not housekeeping.LATER:
                 self.reply(reply)
+            return True
+        if entry.command.keys[0] and self.listener.full():  # before anything is done for it
+            self._answer(REFUSED)
             return True
         parsed = parse(entry, item, self.name)
         if type(parsed) is Call:
@@ -311,7 +320,9 @@ class Session(asyncio.Protocol):
 
     def reply(self, value: Value) -> None:
         """The reply of a command that asks nothing of the store: the next in order."""
-        reply = encode(value, resp3=self.resp3)
+        self._answer(encode(value, resp3=self.resp3))
+
+    def _answer(self, reply: bytes) -> None:
         self._ready += len(reply)
         self.slots.append(reply)
 

@@ -13,11 +13,8 @@ from typing import Final, NamedTuple
 
 from node.core.row import EMPTY, Clock, Row
 from node.core.version import add, covers, descends, join, merge
-from node.sim.history import Ending, History, Kind, Mint, Record
+from node.sim.history import SLACK_S, Ending, History, Kind, Mint, Record
 from node.wire.requests import Found, Written
-
-SLACK_S: Final = 0.1
-"""How much later than its deadline a request may end."""
 
 END: Final = float("inf")
 """After everything that happened."""
@@ -214,6 +211,13 @@ def liveness(history: History) -> Iterator[str]:
             yield f"{node} still keeps {count} tombstones"
 
 
+def recovers(history: History) -> Iterator[str]:
+    """Invariant 10 under overload: ten seconds after it as much is done as comes, and no queue is left. At all times no
+    store works for a client that has given up.
+    """
+    yield from history.evidence.get("recovers", [])
+
+
 def one_cluster(history: History) -> Iterator[str]:
     """All nodes are in one cluster, under one ring; two clusters know nothing of each other's members."""
     yield from history.evidence.get("clusters", [])
@@ -255,6 +259,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "8 durable": durable,
     "9 honesty": honesty,
     "10 liveness": liveness,
+    "10 recovers": recovers,
 }
 """By name, with the number of the invariant."""
 

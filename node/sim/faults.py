@@ -18,7 +18,8 @@ class Options(NamedTuple):
     """The options of one run. Times are seconds of virtual time; `…_every_s` is 0 for never.
 
     `early`: clients of a cluster that forms by seeds do not wait until it has formed; at first nearly all of them read,
-    so that the ring is not sealed at once.
+    so that the ring is not sealed at once. `surge`: how many times what the disks take is asked for a while, once
+    everything has healed; 0 for never.
     """
 
     seed: int
@@ -54,6 +55,7 @@ class Options(NamedTuple):
     rot_every_s: float
     restore_every_s: float
     wipe_every_s: float
+    surge: float
 
     @property
     def chaos_s(self) -> float:
@@ -125,6 +127,7 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         rot_every_s=0.0 if calm else rng.choice((0.0, 0.0, 0.0, 1.0)),
         restore_every_s=0.0 if calm else rng.choice((0.0, 0.0, 1.0, 4.0)),
         wipe_every_s=0.0 if calm else rng.choice((0.0, 0.0, 0.0, 5.0)),
+        surge=Random(f"{seed}/surge options").choice((0.0,) * 19 + (5.0,)),
     )
 
 

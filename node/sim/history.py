@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from node.core.cluster import Quorums
 from node.core.ids import Instant
@@ -17,6 +17,9 @@ from node.core.version import covers, descends, join
 from node.storage.port import Advance, Advanced, Forget, Handed, HandOver, Merge, Merged, Outcome, Reap, Reaped, Write
 from node.wire.requests import Failed, Found, Result, Written
 from node.wire.rows import decode_row
+
+SLACK_S: Final = 0.1
+"""How much later than its deadline a request may end, or be begun."""
 
 
 class Ending(Enum):
@@ -140,10 +143,28 @@ class History:
         self.rotten: dict[bytes, None] = {}
         self.lost_disks: dict[str, Instant] = {}
         self._held: dict[tuple[str, bytes], tuple[bytes, Row]] = {}
+        self._asked: dict[str, Record] = {}
 
     def note(self, invariant: str, evidence: str) -> None:
         """Remember a violation that shows only in the moment it happens."""
         self.evidence.setdefault(invariant, []).append(evidence)
+
+    def took(self, node: str, write: Advance, at: Instant) -> None:
+        """A store took a write on. It should not, for a client of its own node that has its answer by then.
+
+        (A forward counts from when it was read: who held it up, and how long, is not known to whoever reads it.)
+        """
+        record = self._asked.get(write.writer)
+        if record is None or record.node != node:
+            return
+        late_s = at - record.deadline - record.paused_s
+        if late_s > SLACK_S:
+            self.note("recovers", f"{node} begins to store {record!r} {late_s:.3f} s after its deadline")
+
+    def asked(self, record: Record) -> None:
+        """A client asks."""
+        self.requests.append(record)
+        self._asked[record.tag] = record
 
     def stored(self, node: str, write: Write, outcome: Outcome, at: Instant) -> None:
         """A store said, or made durable, that `write` had this outcome."""

@@ -33,7 +33,7 @@ from node.engine.events import (
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.sim.safeguards import Safeguard, skip, weaken
-from node.storage.port import Advance, Merge, Outcome, Refusal, Refused, Unreadable, Write
+from node.storage.port import Advance, Merge, Outcome, Refusal, Refused, Unreadable, Write, is_late
 from node.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Host:
         self.slow_until: Instant = 0.0
         self.full_until: Instant = 0.0
         self.wishes: dict[str, None] = {}
+        self.took_s: list[float] = []
+        self._look_at: Instant = 0.0
         self._inbox: list[Event] = []
         self._awake = False
         self._wake_at: Instant | None = None
@@ -200,7 +202,15 @@ class Host:
         self._spins = self._spins + 1 if self._woken_at == now else 0
         self._woken_at = now
         assert self._spins < SPINS_MAX, f"{self.name} wants to be woken at {at} again and again"
-        self.give(Reached())
+        self.give(self._looked(now))
+
+    def _looked(self, now: Instant) -> Reached:
+        """The event; once a second, while the world wants it, with what clients see, as the runtime's driver does."""
+        if not self.world.looks or now < self._look_at:
+            return Reached()
+        self._look_at = now + 1.0
+        took_s, self.took_s = sorted(self.took_s), []
+        return Reached(True, took_s[len(took_s) * 99 // 100] * 1000 if took_s else None)
 
     # Effects -------------------------------------------------------------------------------------------------
 
@@ -274,17 +284,18 @@ class Host:
         """Begin a group commit with what waits."""
         self.writing = True
         waiting, self._queue = self._queue[:GROUP_MAX], self._queue[GROUP_MAX:]
-        off = self.world.off
+        off, dear = self.world.off, 0
         self._group = []
         for ticket, write in waiting:
             write = weaken(write, off)
             outcome = self._refusal(write) or skip(write, off)
+            dear += outcome is None
             if outcome is None:
                 outcome = self.storage.stage([write])[0]
             self._group.append((ticket, write, outcome))
             self.world.decided(self, write, outcome)
         options = self.world.options
-        sync_s = self.rng.uniform(0, options.sync_s_max)
+        sync_s = self.rng.uniform(0, options.sync_s_max) + dear * self.world.write_s
         if self.world.agenda.now < self.slow_until:
             sync_s += self.rng.uniform(0, 0.5)
         if off is Safeguard.ACK_AFTER_SYNC:
@@ -295,6 +306,8 @@ class Host:
     def _refusal(self, write: Write) -> Outcome | None:
         if self.world.agenda.now < self.full_until and isinstance(write, Advance | Merge):
             return Refused(Refusal.DISK_FULL, f"disk full on {self.name}")
+        if is_late(write, self.world.agenda.now):
+            return Refused(Refusal.LATE, "too late")
         return None
 
     def _synced(self, life: int) -> None:

@@ -1,6 +1,6 @@
 """One run, in two phases: chaos, in which nothing may ever be wrong; then everything heals, and everything must work.
 
-form ── chaos: clients and faults ── heal ── ask every node ── quiet ── judge
+form ── chaos: clients and faults ── heal ── (surge) ── ask every node ── quiet ── judge
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from node.sim.faults import Fault, Options, draw_faults, draw_formation_faults, 
 from node.sim.history import Ending, Kind, Record
 from node.sim.host import Host
 from node.sim.safeguards import Safeguard
+from node.sim.surge import Surge
 from node.sim.workload import Workload
 from node.sim.world import World
 from node.wire.requests import Get, Put, Request, Result
@@ -115,6 +116,9 @@ def _run(world: World, faults: list[Fault]) -> None:
     world.agenda.run(world.agenda.now + SETTLED_S)
     world.agenda.run(world.agenda.now + REBUILT_WITHIN_S, lambda: not any(host.forgetful for host in world.hosts))
     world.history.unhealed += [f"{host.name} has not been rebuilt" for host in world.hosts if host.forgetful]
+    if world.options.surge:
+        Surge(world, workload).run()
+        world.agenda.run(world.agenda.now + SETTLED_S)
     _ask_each(world, world.hosts, "live")
     world.agenda.run(world.agenda.now + HANDED_WITHIN_S, lambda: not any(map(_hints, world.hosts)))
     world.agenda.run(world.agenda.now + REAPED_WITHIN_S, lambda: not any(map(_tombstones, world.hosts)))
@@ -249,7 +253,7 @@ def _ask(world: World, host: Host, kind: Kind, request: Put | Get, tag: str, rec
         tag, kind, host.name, request.key, value, begun=now, deadline=now + request.timeout_ms / 1000, seen=None
     )
     records.append(record)
-    world.history.requests.append(record)
+    world.history.asked(record)
 
     def answered(result: Result | None) -> None:
         record.end(result, world.agenda.now)

@@ -12,7 +12,7 @@ from typing import Final
 from node.core.limits import TREE_DIGEST_BYTES
 from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
-from node.storage.port import Adopt, Advance, Forget, Handed, HandOver, Merge, Merged, Outcome, Reap, Write
+from node.storage.port import FOREVER, Adopt, Advance, Forget, Handed, HandOver, Merge, Merged, Outcome, Reap, Write
 from node.storage.records import Record
 from node.wire.messages import Bury, Confirm, Confirmed, Message, Replicated
 from node.wire.requests import Failed, Result
@@ -42,6 +42,8 @@ class Safeguard(Enum):
     HANDED_AS_IT_IS = "a row that changed while it was handed over is handed over again"
     REBUILT_FIRST = "what a store that may have forgotten does not hold is no evidence, until it was rebuilt"
     CATCH_UP_FIRST = "a store that may have forgotten learns the reap rounds before it takes or gives a row"
+    LATE_IS_DROPPED = "a store does nothing for a client that has given up"
+    ROOM_FOLLOWS_TIME = "a node takes on no more requests than it can do in time"
 
 
 class ReusingStorage(SimStorage):
@@ -138,6 +140,8 @@ def weaken(write: Write, off: Safeguard | None) -> Write:
         return write._replace(cover=True)
     if off is Safeguard.CONTEXT_APPLIES and isinstance(write, Advance):
         return write._replace(context=())
+    if off is Safeguard.LATE_IS_DROPPED and isinstance(write, Advance | Merge):
+        return write._replace(until=FOREVER)
     return write
 
 

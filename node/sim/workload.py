@@ -165,14 +165,14 @@ class Workload:
         """Send it, and note how it ends; now and then with a context that is not the key's own."""
         if isinstance(request, Put) and request.context and self._forger.random() < 0.03:
             request, record = self._forge(request, record)
-        self.world.history.requests.append(record)
+        self.world.history.asked(record)
 
         def answered(result: Result | None) -> None:
             first = record.ended is None
             record.end(result, self.world.agenda.now)
             if first:
                 self._mark(record)
-                self._look_at_the_disks(record)
+                self.look_at_the_disks(record)
                 client.answered(record, result)
 
         self.world.ask(host, request, answered, record)
@@ -203,7 +203,7 @@ class Workload:
         marks.hit("unknown outcome", code == "UNKNOWN")
         marks.hit("second commit", record.seen is None and len(self.world.history.dots_of(record)) > 1)
 
-    def _look_at_the_disks(self, record: Record) -> None:
+    def look_at_the_disks(self, record: Record) -> None:
         """Acknowledged means durable on W nodes now, not soon."""
         result, history = record.result, self.world.history
         if not isinstance(result, Written) or (record.kind is Kind.DEL and not result.acks):

@@ -13,6 +13,7 @@ import msgspec
 
 from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
+from node.core.limits import OPERATIONS_MAX
 from node.core.ring import Ring, found, join
 from node.core.row import EMPTY, Row
 from node.core.version import covers, merge
@@ -33,17 +34,22 @@ from node.sim.marks import Marks
 from node.sim.misfortune import Misfortune
 from node.sim.network import Arrival, Network, NetworkOptions
 from node.sim.safeguards import STORES, Safeguard, blind, confirmed_by_nobody, gloss
-from node.storage.port import Advance, Advanced, Handed, Outcome, Owe, Reaped, Refusal, Refused, SaveState, Write
+from node.storage.port import Advance, Advanced, Handed, Merge, Outcome, Owe, Reaped, Refusal, Refused, SaveState, Write
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
 from node.wire.messages import AskLeaf, Confirmed, Forward, Forwarded, Message, Replicate, Replicated, Seal
-from node.wire.requests import Inspect, Request, Result
+from node.wire.requests import Failed, Inspect, Request, Result
 from node.wire.rows import decode_row
 
 Answered = Callable[[Result | None], None]
 """What to do with the answer to a request; None: the connection broke."""
 
 CLUSTER = "sim"
+REQUESTS_MIN = 4
+BACKGROUND_MIN = 2
+"""Requests that a node always takes on, and rows a second of hints and repair that it always moves: as few as the
+simulated disks of a surge can bear."""
+
 ANNOUNCE_S = 5.0
 ANNOUNCED_S = 60.0
 """Discovery repeats itself this often, for so long."""
@@ -70,6 +76,8 @@ class World:
         self.by_address = {host.address: host for host in self.hosts}
         self.healed = False
         self.misfortune = Misfortune(self)
+        self.write_s = 0.0  # what each write of a group costs a disk, beside the sync
+        self.looks = False  # whether nodes look at what their clients see
         self._waiting: dict[int, tuple[Host, Answered, Record]] = {}
         self._last_ticket = 0
 
@@ -91,6 +99,8 @@ class World:
             discover=options.formation == "discover",
             quorums=options.quorums,
             partitions=options.partitions,
+            requests_min=OPERATIONS_MAX if self.off is Safeguard.ROOM_FOLLOWS_TIME else REQUESTS_MIN,
+            background_min=BACKGROUND_MIN,
         )
         return Host(self, index, config, self._storage(config, rng), self.stream(f"{name}/disk"))
 
@@ -174,7 +184,10 @@ class World:
         """A node answered."""
         result = gloss(result, self.off)
         self.trace.add(self.agenda.now, host.name, b"reply" + _encode((ticket, result)), (ticket, result))
-        self._waiting[ticket][1](result)
+        at, answered, record = self._waiting[ticket]
+        if self.looks and not (isinstance(result, Failed) and result.code == "BUSY"):
+            at.took_s.append(self.agenda.now - record.begun)
+        answered(result)
 
     def hang_up(self, host: Host) -> None:
         """A process died: the connections of its clients break."""
@@ -253,6 +266,8 @@ class World:
     def decided(self, host: Host, write: Write, outcome: Outcome) -> None:
         """A store took a write, or refused it."""
         marks = self.marks
+        if isinstance(write, Advance) and isinstance(outcome, Advanced):
+            self.history.took(host.name, write, self.agenda.now)
         marks.hit("hint kept by an owner", isinstance(write, Owe))
         if isinstance(write, Advance) and isinstance(outcome, Advanced):
             marks.hit("stand-in coordinates", not self._owns(host, write.key))
@@ -273,6 +288,8 @@ class World:
             marks.hit("disk full", outcome.why is Refusal.DISK_FULL)
             marks.hit("epoch refused", outcome.why is Refusal.EPOCH)
             marks.hit("older round refused", outcome.why is Refusal.ROUND)
+            marks.hit("write dropped as late", outcome.why is Refusal.LATE and isinstance(write, Advance))
+            marks.hit("copy dropped as late", outcome.why is Refusal.LATE and isinstance(write, Merge))
 
     def _owns(self, host: Host, key: bytes) -> bool:
         return host.node is not None and host.id in host.node.cluster.owners(key)

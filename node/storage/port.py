@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from node.core.ids import NodeId
+from node.core.ids import Instant, NodeId
 from node.core.row import Clock, Dot, Row
+
+FOREVER: Final[Instant] = float("inf")
+"""Until when to do what nobody waits for."""
 
 
 class Owed(NamedTuple):
@@ -27,7 +30,7 @@ class Advance(NamedTuple):
     """Write a new version of `key` as this store, over `context`; with `cover`, over all that the row holds too.
 
     `epoch` is the ring epoch the coordinator decided under; the store refuses another one at commit. `owed` are hints
-    to keep in the same transaction.
+    to keep in the same transaction. `until`: see `is_late`.
     """
 
     key: bytes
@@ -38,6 +41,7 @@ class Advance(NamedTuple):
     written_at_ms: int
     writer: str
     owed: Owed | None = None
+    until: Instant = FOREVER
 
 
 class Merge(NamedTuple):
@@ -45,7 +49,7 @@ class Merge(NamedTuple):
 
     `decoded` is the same row: whoever checked the bytes has it, and a store need not decode them once more. `owed` are
     hints to keep in the same transaction. `round` is the reap round of the key's partition under which the row was read
-    (`engine.reaping`); a store that is in a later one refuses.
+    (`engine.reaping`); a store that is in a later one refuses. `until`: see `is_late`.
     """
 
     key: bytes
@@ -54,6 +58,7 @@ class Merge(NamedTuple):
     decoded: Row | None = None
     owed: Owed | None = None
     round: int = 0
+    until: Instant = FOREVER
 
 
 class Owe(NamedTuple):
@@ -132,6 +137,15 @@ class Refusal(Enum):
     ROW_TOO_BIG = "row too big"
     DISK_FULL = "disk full"
     STOPPED = "storage stopped"
+    LATE = "its time had passed"
+
+
+def is_late(write: Write, now: Instant) -> bool:
+    """Return whether nobody waits for `write` any more, on the clock of its node.
+
+    Whoever keeps the store's queue asks, before the transaction; a write that is late is refused and never stored.
+    """
+    return isinstance(write, Advance | Merge) and write.until <= now
 
 
 class Advanced(NamedTuple):

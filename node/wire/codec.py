@@ -178,6 +178,8 @@ def _check_keyed(message: messages.Replicate | messages.Fetch) -> None:
         raise ValueError(f"key of {len(message.key)} bytes")
     if not 0 <= message.round < 2**63:
         raise ValueError(f"reap round of {message.round}")
+    if not 0 <= message.left_ms <= TIMEOUT_MS_MAX:
+        raise ValueError(f"time left of {message.left_ms}")
 
 
 def _check_replicate(message: messages.Replicate) -> None:
@@ -245,7 +247,7 @@ def _check_forward(message: messages.Forward) -> None:
     check_clock(message.context)
     _number("hops", message.hops, 0, 255)
     _number("W", message.w, 1, REPLICAS_MAX)
-    _number("deadline", message.deadline_ms, 0, TIMEOUT_MS_MAX)
+    _number("time left", message.left_ms, 0, TIMEOUT_MS_MAX)
     _length("writer", message.writer.encode(), WRITER_BYTES_MAX)
 
 
@@ -263,6 +265,7 @@ def _check_scan(message: messages.Scan) -> None:
     _number("partition", message.partition, 0, PARTITIONS_MAX - 1)
     _length("cursor", message.after, 16 + KEY_BYTES_MAX)
     _number("limit", message.limit, 1, SCAN_LIMIT_MAX)
+    _number("time left", message.left_ms, 0, TIMEOUT_MS_MAX)
 
 
 def _check_scanned(message: messages.Scanned) -> None:

@@ -2,6 +2,13 @@
 
 A frame carries many of them (`wire.codec`). `rid` is the asker's number for the conversation; the answer repeats it.
 `epoch` is the ring epoch the sender decided under: a receiver with another one refuses, and the two compare rings.
+
+What a peer is to do for a waiting client carries how long that client still waits: `left_ms`, a duration, because the
+clocks of two nodes are never compared. The receiver counts from when it reads the message, and drops the work once the
+time has passed; the sender takes off what the message waited in its own queue. What the network took is not known to
+either, so a receiver may work in vain for that long, and never drops what somebody still waits for. 0: no client waits
+(hints, repair), and nothing is dropped. Who is dropped gets no answer: its coordinator has given up before, so that is
+a lost message, for which there are hints and anti-entropy.
 """
 
 from __future__ import annotations
@@ -9,7 +16,7 @@ from __future__ import annotations
 import msgspec
 
 from node.core.cluster import Member, RingState
-from node.core.ids import NodeId
+from node.core.ids import Instant, NodeId
 from node.core.row import Clock
 from node.wire.requests import Result
 
@@ -29,6 +36,7 @@ class Replicate(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
     row: bytes
     hint_for: tuple[NodeId, ...] = ()
     round: int = 0
+    left_ms: int = 0
 
 
 class Replicated(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
@@ -54,6 +62,7 @@ class Fetch(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     epoch: int
     key: bytes
     round: int = 0
+    left_ms: int = 0
     repair: bool = False
 
 
@@ -62,6 +71,9 @@ REBUILDING = "being rebuilt"
 
 BEHIND = "does not know yet which deletions it missed"
 """Why a node takes nothing: its store was put back, or is new, and has not learned the reap rounds yet."""
+
+BUSY = "busy"
+"""Why a node will not coordinate: it has as many requests as it can do in time."""
 
 UNREADABLE = "row unreadable"
 """Why a node cannot tell its row: it failed its checksum. The merged row of the others heals it."""
@@ -83,7 +95,7 @@ class Fetched(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
 
 
 class Forward(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
-    """Coordinate this write for me: `deadline_ms` from now. Fields as in `requests.Put`, the context opened."""
+    """Coordinate this write for me within `left_ms`. Fields as in `requests.Put`, the context opened."""
 
     rid: int
     epoch: int
@@ -94,7 +106,7 @@ class Forward(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
     cover: bool
     w: int
     strict: bool
-    deadline_ms: int
+    left_ms: int
     writer: str
 
 
@@ -138,6 +150,7 @@ class Scan(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     partition: int
     after: bytes
     limit: int
+    left_ms: int = 0
 
 
 class Scanned(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
@@ -324,3 +337,8 @@ Message = (
     | Join | Wait | Gossip | Seal | Ping | Pong | Outdated | Confirm | Confirmed | Bury | Buried
     | AskRounds | RoundsTold
 )  # fmt: skip
+
+
+def left_ms(deadline: Instant, now: Instant) -> int:
+    """Return how long there is until `deadline`, as messages say it: at least one millisecond."""
+    return max(1, int((deadline - now) * 1000))

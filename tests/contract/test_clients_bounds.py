@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from itertools import pairwise
 
-from node.core.limits import MIB, OUTPUT_PAUSE_BYTES, PIPELINE_MAX
+from node.core.limits import COMMANDS_TURN_MAX, MIB, OUTPUT_PAUSE_BYTES, PIPELINE_MAX
 from node.core.row import Dot, Row, Version
 from node.runtime.clients import ClientListener
 from tests.helpers.fake_store import FakeStore, Port, pack, serving
@@ -24,6 +25,56 @@ def test_commands_in_flight_are_bounded(run: Run) -> None:
                 for _ in range(step):
                     port.store.release()
             await client.expect(b"+OK\r\n" * 3 * PIPELINE_MAX)
+
+    run(main())
+
+
+def test_one_turn_of_the_loop_takes_on_so_many_commands_and_no_more(run: Run) -> None:
+    """However much the sockets hold: what peers say is heard in between. All connections get their share."""
+
+    async def main() -> None:
+        async with serving() as port:
+            port.store.hold = True
+            clients = [await port.connect() for _ in range(4)]
+            seen: list[int] = []
+            loop = asyncio.get_running_loop()
+
+            def look() -> None:
+                seen.append(len(port.store.held))
+                if seen[-1] < len(clients) * PIPELINE_MAX:
+                    loop.call_soon(look)
+
+            look()
+            for number, client in enumerate(clients):
+                await client.send(b"".join(pack("SET", f"{number}-{n}", "v") for n in range(PIPELINE_MAX)))
+            await until(lambda: len(port.store.held) == len(clients) * PIPELINE_MAX)
+            assert max(after - before for before, after in pairwise(seen)) <= 2 * COMMANDS_TURN_MAX
+            while port.store.held:
+                port.store.release()
+            for client in clients:
+                await client.expect(b"+OK\r\n" * PIPELINE_MAX)
+
+    run(main())
+
+
+def test_a_full_node_refuses_what_names_a_key_before_it_is_parsed(run: Run) -> None:
+    """In its place in the order of replies; and what asks how the node is still gets its answer."""
+
+    async def main() -> None:
+        async with serving() as port:
+            client = await port.connect()
+            await client.send(pack("SET", "k", "v"))
+            await client.expect(b"+OK\r\n")
+            asked = len(port.store.requests)
+            port.listener.full = lambda: True
+            for words in ("GET", "k"), ("SET", "k", "w"), ("MGET", "k", "j"), ("DYN.PUT", "k", "", "v"), ("DEL", "k"):
+                await client.send(pack(*words))
+                assert (await client.line()).startswith(b"-BUSY "), words
+            assert len(port.store.requests) == asked
+            await client.send(pack("PING"))
+            await client.expect(b"+PONG\r\n")
+            await client.send(pack("DYN.STATUS"))
+            assert (await client.line()).startswith(b"$")
 
     run(main())
 

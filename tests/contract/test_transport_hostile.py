@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import ExitStack
 
 import pytest
 
 from node.core.limits import FRAME_BATCH_BYTES
+from node.engine.events import Received
 from node.runtime import links, transport
 from node.wire.framing import frame
 from node.wire.messages import Replicate
@@ -33,6 +35,39 @@ def test_a_reader_that_does_not_read_is_dropped(run: Run, monkeypatch: pytest.Mo
             assert FRAME_BATCH_BYTES < most <= 4 * FRAME_BATCH_BYTES
             assert a.fact("peer-queue-full")
             await until(lambda: a.ups(b)[:2] == ["PeerUp", "PeerDown"])
+
+    run(main())
+
+
+def test_what_a_peer_took_too_late_is_never_sent(run: Run) -> None:
+    """It took nothing for a while: requests of clients that have given up meanwhile are left out, the rest comes, and
+    says how long somebody still waits."""
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2)) as (a, b):
+            a.transport.dial(b.address)
+            await until(lambda: a.linked(b) and b.linked(a))
+            stuck = b.transport._peers[a.id].links[0]._transport
+            assert stuck is not None
+            stuck.pause_reading()
+            link = a.transport._peers[b.id].links[0]
+            filled = 0
+            while not link._backlog:
+                a.transport.send(b.id, [Replicate(1, 1, b"k", bytes(FRAME_BATCH_BYTES // 2))])
+                filled += 1
+                await asyncio.sleep(0)
+            sent_at = time.monotonic()
+            a.transport.send(b.id, [Replicate(2, 1, b"k", b"", (), 0, 50), Replicate(3, 1, b"k", b"", (), 0, 60_000)])
+            a.transport.send(b.id, [Replicate(4, 1, b"k", b"")])
+            ping(a, b, 1)
+            await until(lambda: time.monotonic() > sent_at + 0.06)
+            stuck.resume_reading()
+            await until(lambda: b.pings(a) == [1])
+            came = [e.message for e in b.events if isinstance(e, Received) and isinstance(e.message, Replicate)]
+            assert [message.rid for message in came] == [1] * filled + [3, 4]
+            assert 0 < came[-2].left_ms < 60_000 - 50
+            assert came[-1].left_ms == 0
+            assert link.queued_bytes == 0
 
     run(main())
 

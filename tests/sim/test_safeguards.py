@@ -31,6 +31,8 @@ FIRES = {
     Safeguard.HANDED_AS_IT_IS: "8 durable",
     Safeguard.REBUILT_FIRST: "7 strict sessions",
     Safeguard.CATCH_UP_FIRST: "5 no resurrection",
+    Safeguard.LATE_IS_DROPPED: "10 recovers",
+    Safeguard.ROOM_FOLLOWS_TIME: "10 recovers",
 }
 
 

@@ -36,6 +36,9 @@ def test_defaults_are_within_their_limits() -> None:
     assert limits.VALUE_BYTES_CEILING + limits.MIB < limits.FRAME_BYTES_MAX
     assert limits.TIMEOUT_MS <= limits.TIMEOUT_MS_MAX
     assert limits.PATIENCE_MS_MAX < limits.TIMEOUT_MS
+    assert limits.OVERLOADED_S * 1000 <= min(limits.PATIENCE_MS_MAX, limits.TIMEOUT_MS / 4)
+    assert limits.REQUESTS_MIN < limits.PIPELINE_MAX < limits.OPERATIONS_MAX
+    assert limits.COMMANDS_TURN_MAX <= limits.PIPELINE_MAX
     assert limits.SCAN_LIMIT <= limits.SCAN_LIMIT_MAX
     assert limits.OUTPUT_PAUSE_BYTES < limits.OUTPUT_BYTES_MAX
     assert limits.PREAUTH_OUTPUT_BYTES_MAX < limits.OUTPUT_BYTES_MAX

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node.core.limits import HOPS_MAX, MISSED_S, PATIENCE_MS_FIRST
 from node.storage.port import Advance, Refusal, Refused
-from node.wire.messages import Forward, Forwarded, Ping, Pong, Replicate, Replicated
+from node.wire.messages import BUSY, Forward, Forwarded, Ping, Pong, Replicate, Replicated
 from node.wire.requests import Failed, Put, Written
 from tests.helpers.engine import EPOCH, KEY, Engine, node_id
 
@@ -69,23 +69,35 @@ def test_an_unclear_fate_is_unknown_and_never_repeated() -> None:
 def test_no_owner_at_all_is_not_done_when_strict() -> None:
     """Only owners count, and all refused: nothing was stored anywhere, and the answer names each."""
     engine, ticket, _, _ = start(strict=True)
-    asked = refuse_all(engine, ticket, "busy")
+    asked = refuse_all(engine, ticket, Refusal.STOPPED.value)
     result = engine.replies[ticket]
     assert isinstance(result, Failed)
     assert result.code == "UNAVAILABLE"
-    assert all(f"{name} busy" in result.text for name in asked)
+    assert all(f"{name} storage stopped" in result.text for name in asked)
     assert len(asked) == 3
 
 
 def test_if_no_owner_takes_it_a_stand_in_does() -> None:
     """A write is never refused because owners are; n1 is in every preference list of five, and takes it in its turn."""
     engine, ticket, _, _ = start()
-    asked = refuse_all(engine, ticket, "busy")
+    asked = refuse_all(engine, ticket, Refusal.STOPPED.value)
     assert len(asked) in (3, 4)
     _, write = engine.take_persist()
     assert isinstance(write, Advance)
     assert write.owed is not None, "it is not its own: there is an owner to hand it to"
     assert write.owed.targets == engine.owners(write.key)[:1]
+
+
+def test_two_busy_coordinators_are_enough() -> None:
+    """To ask all of them, and stand-ins that make hints, multiplies the work just when there is too much of it."""
+    engine, ticket, _, _ = start()
+    asked = refuse_all(engine, ticket, BUSY)
+    result = engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "BUSY"
+    assert len(asked) == 2
+    assert all(name in result.text for name in asked)
+    assert not engine.out.persists
 
 
 def test_full_disks_everywhere_are_told_as_such() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.core.cluster import Quorums
-from node.core.limits import PATIENCE_MS_FIRST
+from node.core.limits import PATIENCE_MS_FIRST, TIMEOUT_MS
 from node.core.row import EMPTY, Actor
 from node.core.version import advance, merge
 from node.storage.port import Merge
@@ -193,7 +193,7 @@ def test_strict_read_answers_once_the_merge_is_durable() -> None:
     answer(engine, first, new)
     assert ticket not in engine.replies, "told before it was durable on two owners"
     persist = engine.take_persist()
-    assert persist[1] == Merge(KEY, encode_row(new), EPOCH)
+    assert persist[1] == Merge(KEY, encode_row(new), EPOCH, until=engine.now + TIMEOUT_MS / 1000)
     replicate = [m for m in engine.sent("n3" if first == "n2" else "n2") if isinstance(m, Replicate)]
     assert [m.row for m in replicate] == [encode_row(merge(old, new))]
     engine.receive("n3" if first == "n2" else "n2", Replicated(replicate[0].rid, True, None, ""))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from node.core.limits import GROUP_BYTES_MAX, GROUP_WRITES_MAX
 from node.core.merkle import Trees
-from node.runtime.disk import DiskThread
+from node.runtime.disk import TOO_LATE, DiskThread
 from node.storage.port import (
     Advanced,
     Outcome,
@@ -82,6 +84,46 @@ def test_every_write_is_answered_once_in_order_and_only_when_durable(storage: Sq
         assert figures["writes"] == 1001
         assert figures["queued"] == 0
         assert figures["groups"] == len(desk.groups)
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
+
+
+def test_what_waited_too_long_is_refused_and_the_rest_is_done(storage: SqliteStorage) -> None:
+    """A disk that stood still has no time for those who have given up: it does what somebody still waits for."""
+
+    async def main() -> None:
+        desk = Desk(storage)
+        desk.disk.submit([(0, SaveState("ring", b"", EPOCH))])
+        now = time.monotonic()
+        for ticket, until in (1, now), (2, now + 60.0), (3, now), (4, math.inf):
+            desk.disk.submit([(ticket, write(b"k%d" % ticket, b"v")._replace(until=until))])
+        desk.disk.start()  # so late: the disk stalled
+        await desk.until(lambda: len(desk.told) == 5)
+        assert [ticket for ticket, _ in desk.told] == [0, 1, 2, 3, 4], "each is answered, in order"
+        late = {ticket for ticket, outcome in desk.told if isinstance(outcome, Refused)}
+        assert late == {1, 3}
+        assert all(outcome.why is Refusal.LATE for _, outcome in desk.told if isinstance(outcome, Refused))
+        assert [storage.fetch(b"k%d" % ticket) is None for ticket in range(1, 5)] == [True, False, True, False]
+        assert desk.disk.figures()["late"] == 2
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
+
+
+def test_a_group_in_which_all_is_late_costs_no_transaction(
+    storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def applied(writes: Sequence[Write]) -> list[Outcome]:
+        raise AssertionError(f"{writes} were given to the store")
+
+    async def main() -> None:
+        desk = Desk(storage)
+        monkeypatch.setattr(storage, "apply", applied)
+        desk.disk.submit([(1, write(b"k", b"v")._replace(until=time.monotonic()))])
+        desk.disk.start()
+        await desk.until(lambda: len(desk.told) == 1)
+        assert desk.told == [(1, Refused(Refusal.LATE, TOO_LATE))]
         await asyncio.to_thread(desk.disk.stop)
 
     asyncio.run(main())
