@@ -43,21 +43,15 @@ class Intake:
         if not self.shared.cluster.seated:
             return unavailable(f"this node has no seat in a cluster yet: {self.shared.cluster.waiting_because}")
         if len(self.shared.pending) >= OPERATIONS_MAX:
-            return self._busy()
+            self.shared.load.refused += 1
+            return Failed("BUSY", BUSY_WORDS)
         return None
 
     def not_now(self) -> Failed | None:
         """Why this node takes no request for a key, or a page of them, at present, or None."""
-        return self.not_at_all() or (self._busy() if self.shared.load.full else None)
-
-    def _busy(self) -> Failed:
-        self.shared.load.refused += 1
-        return Failed("BUSY", BUSY_WORDS)
-
-    def _take_on(self, asker: Asker, timeout_ms: int) -> None:
-        """A request passes the door; one that another operation asks for is part of that one's."""
-        if asker.then is None:
-            asker.taken_on(self.shared.load, timeout_ms)
+        if self.shared.load.turns_away():
+            return Failed("BUSY", BUSY_WORDS)
+        return self.not_at_all()
 
     def get(self, request: Get, asker: Asker, now: Instant, out: Outbox) -> None:
         """Coordinate a read: any node may."""
@@ -65,7 +59,8 @@ class Intake:
         if failed is not None:
             asker.answer(failed, out)
             return
-        self._take_on(asker, request.timeout_ms)
+        if asker.then is None:  # what another operation asks for is part of that one
+            asker.taken_on(self.shared.load, request.timeout_ms)
         deadline = now + request.timeout_ms / 1000
         if self.shared.cluster.state.sealed:
             self._read(request, asker, deadline, now, out)
@@ -101,7 +96,7 @@ class Intake:
         if isinstance(opened, Failed):
             asker.answer(opened, out)
             return
-        self._take_on(asker, request.timeout_ms)
+        asker.taken_on(self.shared.load, request.timeout_ms)
         if request.cover and request.value is None:
             self._delete_what_is_there(request, asker, now, out)
             return
@@ -206,7 +201,7 @@ class Intake:
             writer=message.writer,
         )
         asker = Asker(message.rid, peer)
-        self._take_on(asker, max(1, message.left_ms))
+        asker.taken_on(self.shared.load, max(1, message.left_ms))
         self._take(write, asker, now, out)
 
 

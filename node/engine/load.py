@@ -55,35 +55,37 @@ class Load:
         self._fair_s = 0.0
         self._reached = False
 
-    @property
-    def full(self) -> bool:
-        """Whether a further request is one too many."""
-        return self.waiting >= self.bound
+    def turns_away(self) -> bool:
+        """Whether a request that comes now is one too many. It is counted as refused then."""
+        if self.waiting < self.bound:
+            return False
+        self.refused += 1
+        return True
 
     def begin(self) -> Instant:
         """One more was taken on. Returns when: give it to `done`."""
-        self._pass_time()
+        now = self.now
+        self._area += self.waiting * (now - self._at)
+        self._at = now
         self.waiting += 1
         if self.waiting >= self.bound:
             self._reached = True
-        return self.now
+        return now
 
     def done(self, begun: Instant, fair_s: float, *, failed: bool) -> None:
         """One was answered. `fair_s`: see `fair`. One that failed when its time was over was not served."""
-        self._pass_time()
+        now = self.now
+        self._area += self.waiting * (now - self._at)
+        self._at = now
         self.waiting -= 1
         self._answered += 1
         self._fair_s += fair_s
-        if not failed or self.now - begun <= fair_s:
+        if not failed or now - begun <= fair_s:
             self._served += 1
-        period_s = self.now - self._began
+        period_s = now - self._began
         if period_s >= LOOK_S and (self._served >= ENOUGH or period_s >= LOOK_S_MAX):
             self._look(period_s)
             self._begin_period()
-
-    def _pass_time(self) -> None:
-        self._area += self.waiting * (self.now - self._at)
-        self._at = self.now
 
     def _look(self, period_s: float) -> None:
         fair_s = self._fair_s / self._answered
@@ -95,6 +97,7 @@ class Load:
             self.bound = min(self.bound + self.bound // 8 + 1, OPERATIONS_MAX)
 
 
-def fair(timeout_s: float) -> float:
-    """Return how long, on average, a request may take whose client waits for so long."""
-    return min(timeout_s / 4, OVERLOADED_S)
+def fair(timeout_ms: int) -> float:
+    """Return how many seconds, on average, a request may take whose client waits for so long."""
+    seconds = timeout_ms / 4000
+    return seconds if seconds < OVERLOADED_S else OVERLOADED_S

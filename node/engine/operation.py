@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from node.core.ids import Instant, NodeId
+from node.core.limits import TIMEOUT_MS
 from node.core.rounds import Rounds
 from node.engine.admission import Admission
 from node.engine.config import NodeConfig
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 NO_TICKET = 0
 """The ticket, or rid, of what nobody waits for."""
 
+USUAL_S = fair(TIMEOUT_MS)
+
 Then = Callable[[Result, Outbox], None]
 """What to do with the result of an operation that another operation asked for."""
 
@@ -58,13 +61,14 @@ class Asker:
         self.then = then
         self.load: Load | None = None
         self.begun: Instant = 0.0
-        self.fair_s = 0.0
+        self.fair_s = USUAL_S
 
     def taken_on(self, load: Load, timeout_ms: int) -> None:
         """The request passed the door. Its client waits so long."""
         self.load = load
         self.begun = load.begin()
-        self.fair_s = fair(timeout_ms / 1000)
+        if timeout_ms != TIMEOUT_MS:
+            self.fair_s = fair(timeout_ms)
 
     def answer(self, result: Result, out: Outbox) -> None:
         """Hand over the result: called exactly once, unless it is refused."""

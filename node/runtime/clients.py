@@ -41,7 +41,7 @@ class ClientListener:
         full: Callable[[], bool] = lambda: False,
     ) -> None:
         self.submit = submit
-        self.full = full  # whether requests for a key are refused, without asking the engine
+        self.full = full  # whether a request for a key is refused: asked before it is even parsed
         self.flush = flush
         self.facts = facts
         self.password = password
@@ -60,8 +60,9 @@ class ClientListener:
         self.loop: asyncio.AbstractEventLoop
         self._commands_of_gone = 0
         self._marked: list[Session] = []
-        self._left = COMMANDS_TURN_MAX
-        self._behind: dict[Session, None] = {}
+        self.left = COMMANDS_TURN_MAX  # commands that this turn of the loop still takes on
+        self.behind: dict[Session, None] = {}  # whose turn comes later
+        self._turning = False
         self._server: asyncio.Server | None = None
         self._started_at = 0.0
 
@@ -132,23 +133,16 @@ class ClientListener:
         session.held_bytes = held_bytes
         return more <= 0 or self.held_bytes <= self.input_bytes_max
 
-    def may_go_on(self, session: Session) -> bool:
-        """Take one command from what is left of this turn of the loop; if nothing is, the session's turn comes later.
-
-        So what peers say is heard soon, however many commands wait: what was begun comes before what is new.
-        """
-        left = self._left
-        if left == COMMANDS_TURN_MAX:
+    def begin_turn(self) -> None:
+        """Commands came: some now, the others in turns, between which peers are heard. What was begun comes first."""
+        if not self._turning:
+            self._turning = True
             self.loop.call_soon(self._next_turn)
-        elif not left:
-            self._behind[session] = None
-            return False
-        self._left = left - 1
-        return True
 
     def _next_turn(self) -> None:
-        self._left = COMMANDS_TURN_MAX
-        behind, self._behind = self._behind, {}
+        self._turning = False
+        self.left = COMMANDS_TURN_MAX
+        behind, self.behind = self.behind, {}
         for session in behind:
             session.pump()  # those for whom nothing is left this time keep their order
 

@@ -124,14 +124,6 @@ class Driver:
         """Clients' requests without an answer."""
         return len(self._asked)
 
-    def full(self) -> bool:
-        """Whether a client's request for a key would be refused: asked before it is even parsed."""
-        load = self.node.shared.load
-        if load.full:
-            load.refused += 1
-            return True
-        return False
-
     # Events in -------------------------------------------------------------------------------------------
 
     def submit(self, request: Request, deliver: Deliver) -> None:

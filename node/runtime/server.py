@@ -181,7 +181,11 @@ class Server:
         self.driver = Driver(self.node, self.store, self.transport, self.measures, fact, self._changed)
         self.about = About(self)
         self.clients = ClientListener(
-            self.driver.submit, self.driver.nudge, self.about, password=self._password, full=self.driver.full
+            self.driver.submit,
+            self.driver.nudge,
+            self.about,
+            password=self._password,
+            full=self.node.shared.load.turns_away,
         )
         self.clients.faults = self.switches.obey if self.switches else None
         self.http = HttpListener(self.driver.submit, self.about.metrics)

@@ -180,7 +180,8 @@ class Session(asyncio.Protocol):
 
     def _dispatch_all(self) -> bool:
         """Start all commands that may start; True if there is one that must wait."""
-        slots = self.slots
+        slots, listener = self.slots, self.listener
+        listener.begin_turn()
         bound = _UNREAD_MAX if self.authenticated else PREAUTH_OUTPUT_BYTES_MAX
         while not self._closing:
             if self._at == len(self._batch):
@@ -196,10 +197,14 @@ class Session(asyncio.Protocol):
                 or self.waits
                 or len(slots) >= PIPELINE_MAX
                 or self._ready + self._reads * self._expected > bound
-                or not self.listener.may_go_on(self)
-                or not self._dispatch(self._batch[self._at])
             ):
                 return True
+            if not listener.left:
+                listener.behind[self] = None
+                return True
+            if not self._dispatch(self._batch[self._at]):
+                return True
+            listener.left -= 1
             self._at += 1
         return False
 

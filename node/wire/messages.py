@@ -341,4 +341,5 @@ Message = (
 
 def left_ms(deadline: Instant, now: Instant) -> int:
     """Return how long there is until `deadline`, as messages say it: at least one millisecond."""
-    return max(1, int((deadline - now) * 1000))
+    left = int((deadline - now) * 1000)
+    return left if left > 0 else 1

@@ -81,7 +81,7 @@ class Story:
         self.world.network.cut(source.index, target.index)
 
     def heal(self, source: Host, target: Host) -> None:
-        self.world._schedule(self.world.network.heal(source.index, target.index, self.world.agenda.now))
+        self.world.deliver(self.world.network.heal(source.index, target.index, self.world.agenda.now))
 
     def all_gone(self) -> bool:
         return not self.held()

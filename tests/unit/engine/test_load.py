@@ -31,17 +31,17 @@ class Queue:
             self._debt += offered * STEP_S
             while self._debt >= 1:
                 self._debt -= 1
-                if self.load.full:
+                if self.load.turns_away():
                     self.refused += 1
                 else:
                     self._waiting.append(self.load.begin())
             self._due = min(self._due + self.rate * STEP_S, 1 + self.rate * STEP_S)
             while self._waiting and self.load.now - self._waiting[0] >= self.timeout_s:
-                self.load.done(self._waiting.popleft(), fair(self.timeout_s), failed=True)
+                self.load.done(self._waiting.popleft(), fair(round(self.timeout_s * 1000)), failed=True)
             while self._waiting and self._due >= 1:
                 self._due -= 1
                 begun = self._waiting.popleft()
-                self.load.done(begun, fair(self.timeout_s), failed=False)
+                self.load.done(begun, fair(round(self.timeout_s * 1000)), failed=False)
                 self.done += 1
                 self.slowest_s = max(self.slowest_s, self.load.now - begun)
 
