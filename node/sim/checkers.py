@@ -212,7 +212,7 @@ def liveness(history: History) -> Iterator[str]:
 
 
 def recovers(history: History) -> Iterator[str]:
-    """Invariant 10 under overload: ten seconds after it as much is done as comes, and no queue is left. At all times no
+    """Invariant 10 under overload: ten seconds after it whoever comes is served, and no queue is left. At all times no
     store works for a client that has given up.
     """
     yield from history.evidence.get("recovers", [])

@@ -33,7 +33,7 @@ from node.engine.events import (
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.sim.safeguards import Safeguard, skip, weaken
-from node.storage.port import Advance, Merge, Outcome, Refusal, Refused, Unreadable, Write, is_late
+from node.storage.port import FOREVER, Advance, Merge, Outcome, Refusal, Refused, Unreadable, Write, is_late
 from node.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -287,9 +287,10 @@ class Host:
         off, dear = self.world.off, 0
         self._group = []
         for ticket, write in waiting:
+            awaited = isinstance(write, Advance | Merge) and write.until < FOREVER
             write = weaken(write, off)
             outcome = self._refusal(write) or skip(write, off)
-            dear += outcome is None
+            dear += awaited and outcome is None
             if outcome is None:
                 outcome = self.storage.stage([write])[0]
             self._group.append((ticket, write, outcome))

@@ -1,10 +1,11 @@
 """More than the disks can take, for a while, and then what they can: does everything work again soon (scenario S8)?
 
-    everything healed ── SURGE_S of `surge` times what the disks take ── RECOVERED_WITHIN_S of half of it ── judge
+    everything healed ── SURGE_S of `surge` times what the disks take ── RECOVERED_WITHIN_S of a part of it ── judge
 
 The clients are naive: whoever is refused, or hears nothing in time, asks again after a moment, whatever that does to
 the nodes. That is what keeps an overload going when its cause has gone: each request takes the place of one that could
-have been done, until it is given up itself. Each write has a price meanwhile, so that the disks are what is short.
+have been done, until it is given up itself. Each write that a client waits for has a price meanwhile, so that the disks
+are what is short. (Hints and repair have none: a batch is one sync to a disk, and would be seconds at this price.)
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ AFTERWARDS: Final = 0.3
 """Of what the disks take: the load from then on. Copies that were missed come beside it."""
 
 LAST_S: Final = 2.0
-"""The last part of that time: as much is done in it as comes …"""
+GRACE_S: Final = 1.0
+"""Who comes in the last part of that time is served, and soon: when so long has passed after it …"""
 
-BACK: Final = 0.9
-"""… but for what is under way at its ends."""
+BACK: Final = 0.95
+"""… so many are."""
 
 FULL_S: Final = 0.5
 """More requests than are done in this time, waiting, are a queue."""
@@ -45,7 +47,7 @@ READS: Final = 0.2
 
 
 class Surge:
-    """One surge. `came` counts the requests of the last seconds, `done` those that succeeded then."""
+    """One surge. `came` counts the clients of the last seconds, `done` those of them that were served."""
 
     def __init__(self, world: World, workload: Workload) -> None:
         self.world = world
@@ -62,7 +64,7 @@ class Surge:
         self.world.write_s = options.nodes / min(options.quorums.n, options.nodes) / CAPACITY
         self.world.looks = True
         self._arrive()
-        agenda.run(self.ends_at)
+        agenda.run(self.ends_at + GRACE_S)
         self._look()
         self.world.write_s = 0.0
 
@@ -70,12 +72,13 @@ class Surge:
         """A client comes; the next one after a while."""
         now = self.world.agenda.now
         if now < self.ends_at:
-            self.came += now >= self.ends_at - LAST_S
-            self._ask(ATTEMPTS)
+            late = now >= self.ends_at - LAST_S
+            self.came += late
+            self._ask(ATTEMPTS, late)
             rate = CAPACITY * (self.world.options.surge if now < self.drops_at else AFTERWARDS)
             self.world.agenda.after(self.rng.expovariate(rate), self._arrive)
 
-    def _ask(self, attempts: int) -> None:
+    def _ask(self, attempts: int, late: bool) -> None:
         world, rng, now = self.world, self.rng, self.world.agenda.now
         self.asked += 1
         tag, key = f"surge.{self.asked}", b"s%d" % rng.randrange(KEYS)
@@ -98,18 +101,18 @@ class Surge:
             self.workload.look_at_the_disks(record)
             world.marks.hit("refused as one too many", isinstance(result, Failed) and result.code == "BUSY")
             if record.ending is Ending.OK:
-                self.done += self.ends_at - LAST_S <= world.agenda.now < self.ends_at
-            elif attempts > 1 and world.agenda.now < self.ends_at:
-                world.agenda.after(AGAIN_S, self._ask, attempts - 1)
+                self.done += late
+            elif attempts > 1:
+                world.agenda.after(AGAIN_S, self._ask, attempts - 1, late)
 
         world.ask(host, request, answered, record)
 
     def _look(self) -> None:
-        """As much is done as comes, and nobody stands in a queue."""
+        """Whoever comes is served, and nobody stands in a queue."""
         history = self.world.history
         when = f"{RECOVERED_WITHIN_S:g} s after a surge"
         if self.done < BACK * self.came:
-            history.note("recovers", f"{when} {self.done} requests of {self.came} succeed")
+            history.note("recovers", f"{when} {self.done} clients of {self.came} are served")
         waiting = {host.name: host.node.shared.load.waiting for host in self.world.hosts if host.node is not None}
         if sum(waiting.values()) > CAPACITY * FULL_S:
             history.note("recovers", f"{when} requests wait: {waiting}")

@@ -76,7 +76,7 @@ class World:
         self.by_address = {host.address: host for host in self.hosts}
         self.healed = False
         self.misfortune = Misfortune(self)
-        self.write_s = 0.0  # what each write of a group costs a disk, beside the sync
+        self.write_s = 0.0  # what each write that a client waits for costs a disk, beside the sync
         self.looks = False  # whether nodes look at what their clients see
         self._waiting: dict[int, tuple[Host, Answered, Record]] = {}
         self._last_ticket = 0
