@@ -33,7 +33,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.cluster import ROOT, Cluster, Connection, eventually, free_ports, is_free
+from tests.helpers.cluster import ROOT, Cluster, Connection, dying_with_us, eventually, free_ports, is_free
 from tests.helpers.wheel import compiled_tree
 
 Endpoints = str
@@ -96,6 +96,7 @@ def leader_first(clients: list[str]) -> list[str] | None:
 @contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process for as long as the context lasts."""
+    command = [*dying_with_us(), *command]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield process

@@ -6,8 +6,9 @@
         network.heal()
 
 The bridge lies in a namespace too, which the calling thread enters (threads it starts are there as well), so packets
-go to these addresses and to loopback only. Whatever ends the process, the next one removes what it left: the names
-tell whose they were. Needs root, iproute2 and iptables; `why_not` says in a sentence what is missing.
+go to these addresses and to loopback only. Whatever ends the process, its nodes end with it, and the next one removes
+the namespaces that it left: their names tell whose they were. Needs root, iproute2 and iptables; `why_not` says in a
+sentence what is missing.
 """
 
 from __future__ import annotations

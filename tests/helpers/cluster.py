@@ -12,6 +12,7 @@ every node's output in `Node.log`, and in the error of whatever was waited for.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,6 +66,15 @@ def free_ports(count: int, ports: Sequence[int] = PORTS) -> list[int]:
             if len(found) == count:
                 return found
     raise AssertionError(f"no {count} free ports in {ports}")
+
+
+def dying_with_us() -> tuple[str, ...]:
+    """The command under which a process gets SIGKILL when this thread ends, however it ends; nothing where it is not.
+
+    A test run that is killed must not leave nodes behind. A thread that starts nodes has to outlive them.
+    """
+    setpriv = shutil.which("setpriv")
+    return () if setpriv is None else (setpriv, "--pdeathsig", "KILL")
 
 
 class ReplyError(Exception):
@@ -141,7 +151,17 @@ class Node:
     def start(self, *more: str) -> Node:
         """Start the process; `ready` waits for it."""
         assert self.process is None or self.process.poll() is not None, f"{self.name} runs already"
-        command = [*self.under, sys.executable, "-m", "dynamo_cli", "node", "start", "--port", str(self.port)]
+        command = [
+            *dying_with_us(),
+            *self.under,
+            sys.executable,
+            "-m",
+            "dynamo_cli",
+            "node",
+            "start",
+            "--port",
+            str(self.port),
+        ]
         if self.name:
             command += ["--name", self.name]
         out: IO[bytes]
