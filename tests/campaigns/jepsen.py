@@ -46,16 +46,20 @@ Told = Callable[[str], object]
 
 
 class Writer(threading.Thread):
-    """One client. `ops` is what it was told."""
+    """One client. `ops` is what it was told. Other campaigns have clients that `aim` otherwise."""
 
-    def __init__(self, number: int, nodes: Sequence[HostedNode], seed: int, pause_s: float, *, sabotage: bool) -> None:
+    def __init__(
+        self, number: int, nodes: Sequence[HostedNode], seed: int, pause_s: float, *, sabotage: bool = False
+    ) -> None:
         super().__init__(name=f"client {number}", daemon=True)
+        self.number = number
+        self.nodes = nodes
+        self.rng = Random(f"{seed}/{number}")
         self.ops: list[Op] = []
         self.unsent = 0
         self.stopping = threading.Event()
+        self.answer_s = ANSWER_S
         self._next = number * ELEMENTS_OF_ONE
-        self._nodes = nodes
-        self._rng = Random(f"{seed}/{number}")
         self._pause_s = pause_s
         self._sabotage = sabotage
         self._open: dict[int, Connection] = {}
@@ -63,16 +67,27 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """Write until told to stop."""
-        while not self.stopping.wait(self._rng.uniform(0, 2 * self._pause_s)):
-            now = time.monotonic()
-            hosts = [h for h in range(1, len(self._nodes) + 1) if self._shunned.get(h, 0) <= now]
+        while not self.pauses():
+            hosts = [host for host in self.aim() if not self.shuns(host)]
             if hosts:
-                self._write(self._rng.choice(hosts), self._rng.choice(KEYS))
+                self.write(self.rng.choice(hosts), self.rng.choice(KEYS))
         for connection in self._open.values():
             connection.close()
 
-    def _write(self, host: int, key: bytes) -> None:
-        """One read and one write through one node."""
+    def aim(self) -> Sequence[int]:
+        """The hosts that it may speak to now."""
+        return range(1, len(self.nodes) + 1)
+
+    def pauses(self) -> bool:
+        """Wait a little; whether it was told to stop."""
+        return self.stopping.wait(self.rng.uniform(0, 2 * self._pause_s))
+
+    def shuns(self, host: int) -> bool:
+        """Whether a host did not answer just now."""
+        return self._shunned.get(host, 0) > time.monotonic()
+
+    def write(self, host: int, key: bytes) -> str:
+        """One read and one write through one node; how it ended, "" if the write was not sent."""
         began = time.monotonic()
         try:
             connection = self._connection(host)
@@ -80,9 +95,10 @@ class Writer(threading.Thread):
         except (OSError, hiredis.HiredisError):
             self.unsent += 1
             self._leave(host)
-            return
+            return ""
         element, self._next = self._next, self._next + 1
         value = packed(known | {element})
+        sent = time.monotonic()
         try:
             if self._sabotage:
                 connection("SET", key, value)
@@ -94,7 +110,8 @@ class Writer(threading.Thread):
         except (OSError, hiredis.HiredisError):
             outcome = UNKNOWN
             self._leave(host)
-        self.ops.append(Op(key, element, host, began, time.monotonic(), outcome, blind))
+        self.ops.append(Op(key, element, host, began, time.monotonic(), outcome, blind, sent))
+        return outcome
 
     def _read(self, connection: Connection, key: bytes) -> tuple[set[int], bytes, bool]:
         """What is known of a set, the context to write over it, and whether nothing could be read."""
@@ -106,8 +123,8 @@ class Writer(threading.Thread):
 
     def _connection(self, host: int) -> Connection:
         if host not in self._open:
-            connection = self._nodes[host - 1].connect(CONNECT_S)
-            connection.timeout(ANSWER_S)
+            connection = self.nodes[host - 1].connect(CONNECT_S)
+            connection.timeout(self.answer_s)
             self._open[host] = connection
         return self._open[host]
 
@@ -120,9 +137,11 @@ class Writer(threading.Thread):
 
 
 class Campaign:
-    """One nemesis against one cluster."""
+    """One nemesis against one cluster. Other campaigns `torment` it otherwise, and have other clients."""
 
-    def __init__(self, nemesis: Nemesis, options: argparse.Namespace, network: Network, folder: Path) -> None:
+    def __init__(
+        self, options: argparse.Namespace, network: Network, folder: Path, nemesis: Nemesis = NEMESES["kill"]
+    ) -> None:
         self.nemesis = nemesis
         self.options = options
         self.network = network
@@ -132,10 +151,11 @@ class Campaign:
             HostedNode(network, host, folder / f"n{host}", seeds=() if host == 1 else (1,)) for host in network.hosts
         ]
         pause_s = options.clients / options.rate
-        self.writers = [
-            Writer(number, self.nodes, options.seed, pause_s, sabotage=options.sabotage)
-            for number in range(1, options.clients + 1)
-        ]
+        self.writers = [self.client(number, pause_s) for number in range(1, options.clients + 1)]
+
+    def client(self, number: int, pause_s: float) -> Writer:
+        """A client of this campaign."""
+        return Writer(number, self.nodes, self.options.seed, pause_s, sabotage=self.options.sabotage)
 
     def run(self, say: Told) -> Report:
         """Start, torment, heal, and look."""
@@ -144,45 +164,47 @@ class Campaign:
                 node.start()
             for node in self.nodes:
                 node.ready()
-            self._settle()
+            self.settle()
             self.nodes[0].send("SET", "sealed", "yes")
             for writer in self.writers:
                 writer.start()
-            self._torment(say)
+            self.torment(say)
             for writer in self.writers:
                 writer.stopping.set()
             for writer in self.writers:
-                writer.join(2 * ANSWER_S + CONNECT_S)
-            self._settle()
+                writer.join(2 * writer.answer_s + CONNECT_S)
+            self.settle()
             return self._look(say)
         finally:
             self._end()
 
-    def _torment(self, say: Told) -> None:
+    def torment(self, say: Told) -> None:
         """Calm and nemesis in turn, until enough writes were acknowledged; two strikes at least."""
         options = self.options
         hosts = list(self.network.hosts)
-        while len(self.cuts) < 2 or self._acknowledged() < options.writes:
-            self._wait(options.calm, say)
+        while len(self.cuts) < 2 or self.acknowledged() < options.writes:
+            self.wait(options.calm, say)
             self.rng.shuffle(hosts)
             strike(self.nemesis, hosts, self.network, self.nodes)
             began = time.monotonic()
-            self._wait(options.cut, say)
+            self.wait(options.cut, say)
             self.cuts.append(Cut(began, time.monotonic(), self.nemesis.able(hosts, W)))
             relent(self.nemesis, hosts, self.network, self.nodes)
-        self._wait(options.calm, say)
+        self.wait(options.calm, say)
 
-    def _wait(self, seconds: float, say: Told) -> None:
+    def wait(self, seconds: float, say: Told) -> None:
+        """Let the clients write for so long."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(0.1)
             assert all(writer.is_alive() for writer in self.writers), "a client came to an end of its own"
-            say(f"{self._acknowledged()} of {self.options.writes} acknowledged, {len(self.cuts)} strikes")
+            say(f"{self.acknowledged()} acknowledged, {len(self.cuts)} strikes")
 
-    def _acknowledged(self) -> int:
+    def acknowledged(self) -> int:
+        """How many writes were acknowledged so far."""
         return sum(op.outcome == OK for writer in self.writers for op in list(writer.ops))
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Wait until every node sees every other up, in one epoch."""
 
         def agreed() -> bool:
@@ -199,9 +221,10 @@ class Campaign:
     def _look(self, say: Told) -> Report:
         """Read every key from all its owners until everything is there, or time is up."""
         ops = [op for writer in self.writers for op in writer.ops]
+        keys = sorted({op.key for op in ops})
         until = time.monotonic() + self.options.patience
         while True:
-            report = judge(ops, self.cuts, {key: self._find(key) for key in KEYS})
+            report = judge(ops, self.cuts, {key: self._find(key) for key in keys})
             say(f"{len(report.lost)} not found yet")
             if not report.lost or time.monotonic() > until:
                 return report
@@ -226,7 +249,7 @@ class Campaign:
 def campaign(nemesis: str, options: argparse.Namespace, say: Told = lambda text: None) -> Report:
     """Run one nemesis on a cluster of its own."""
     with tempfile.TemporaryDirectory(prefix="dyn-jepsen-") as folder, Network(NODES) as network:
-        return Campaign(NEMESES[nemesis], options, network, Path(folder)).run(say)
+        return Campaign(options, network, Path(folder), NEMESES[nemesis]).run(say)
 
 
 def counted(codes: Mapping[str, int]) -> str:
@@ -256,15 +279,20 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--nemesis", choices=[*NEMESES, "all"], default="all")
     parser.add_argument("--writes", type=int, default=10_000, help="how many must be acknowledged")
-    parser.add_argument("--clients", type=int, default=10)
-    parser.add_argument("--rate", type=float, default=250.0, help="writes a second that all clients try together")
     parser.add_argument("--cut", type=float, default=10.0, help="seconds that the nemesis is at work at a time")
     parser.add_argument("--calm", type=float, default=4.0, help="seconds of peace before and after")
     parser.add_argument("--ack-rate", type=float, default=0.0, help="per cent that must be acknowledged while cut")
+    client_options(parser)
+    return parser.parse_args(argv)
+
+
+def client_options(parser: argparse.ArgumentParser, *, rate: float = 250.0) -> None:
+    """The options that every campaign of these clients has."""
+    parser.add_argument("--clients", type=int, default=10)
+    parser.add_argument("--rate", type=float, default=rate, help="writes a second that all clients try together")
     parser.add_argument("--patience", type=float, default=HEALED_S, help="seconds until all must be found again")
     parser.add_argument("--seed", type=int, default=1, help="of the clients' choices and of who suffers")
     parser.add_argument("--sabotage", action="store_true", help="clients that lose siblings: losses must be found")
-    return parser.parse_args(argv)
 
 
 def tell(text: str) -> None:

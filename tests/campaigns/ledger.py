@@ -15,7 +15,10 @@ UNKNOWN = "UNKNOWN"
 
 
 class Op(NamedTuple):
-    """One write. `outcome` is OK, UNKNOWN, or the code of a refusal; times in seconds."""
+    """One read and one write. `outcome` is that of the write: OK, UNKNOWN, or the code of a refusal.
+
+    Times in seconds: when the read was sent, the write was answered, the write was sent.
+    """
 
     key: bytes
     element: int
@@ -24,6 +27,7 @@ class Op(NamedTuple):
     ended: float
     outcome: str
     blind: bool
+    sent: float = 0.0
 
 
 class Cut(NamedTuple):
