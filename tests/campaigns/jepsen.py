@@ -71,8 +71,7 @@ class Writer(threading.Thread):
             hosts = [host for host in self.aim() if not self.shuns(host)]
             if hosts:
                 self.write(self.rng.choice(hosts), self.rng.choice(KEYS))
-        for connection in self._open.values():
-            connection.close()
+        self.hang_up()
 
     def aim(self) -> Sequence[int]:
         """The hosts that it may speak to now."""
@@ -127,6 +126,11 @@ class Writer(threading.Thread):
             connection.timeout(self.answer_s)
             self._open[host] = connection
         return self._open[host]
+
+    def hang_up(self) -> None:
+        """Leave every node."""
+        for connection in self._open.values():
+            connection.close()
 
     def _leave(self, host: int) -> None:
         """The node does not answer: try again later, over a new connection."""

@@ -184,5 +184,9 @@ class HostedNode(Node):
     def connect(self, timeout_s: float = 10.0) -> Connection:
         """A new client connection, from the bridge."""
         connection = Connection(self.port, timeout_s=timeout_s, host=self.host)
-        connection("AUTH", self.password)
+        try:
+            connection("AUTH", self.password)
+        except BaseException:
+            connection.close()
+            raise
         return connection
