@@ -70,8 +70,12 @@ class Writer(threading.Thread):
         while not self.pauses():
             hosts = [host for host in self.aim() if not self.shuns(host)]
             if hosts:
-                self.write(self.rng.choice(hosts), self.rng.choice(KEYS))
+                self.write(self.rng.choice(hosts), self.key())
         self.hang_up()
+
+    def key(self) -> bytes:
+        """The set that the next write is for."""
+        return self.rng.choice(KEYS)
 
     def aim(self) -> Sequence[int]:
         """The hosts that it may speak to now."""
@@ -89,12 +93,19 @@ class Writer(threading.Thread):
         """One read and one write through one node; how it ended, "" if the write was not sent."""
         began = time.monotonic()
         try:
-            connection = self._connection(host)
-            known, context, blind = self._read(connection, key)
+            connection = self.connection(host)
+            known, context, blind = self.read(connection, key)
         except (OSError, hiredis.HiredisError):
             self.unsent += 1
             self._leave(host)
             return ""
+        return self.put(host, connection, key, known, context, blind=blind, began=began)
+
+    def put(
+        self, host: int, connection: Connection, key: bytes, known: set[int], context: bytes, *more: str | int,
+        blind: bool, began: float,
+    ) -> str:  # fmt: skip
+        """Write what was read with one more element over it; how it ended."""
         element, self._next = self._next, self._next + 1
         value = packed(known | {element})
         sent = time.monotonic()
@@ -102,7 +113,7 @@ class Writer(threading.Thread):
             if self._sabotage:
                 connection("SET", key, value)
             else:
-                connection("DYN.PUT", key, context, value)
+                connection("DYN.PUT", key, context, value, *more)
             outcome = OK
         except ReplyError as error:
             outcome = str(error).split(" ", 1)[0]
@@ -112,7 +123,7 @@ class Writer(threading.Thread):
         self.ops.append(Op(key, element, host, began, time.monotonic(), outcome, blind, sent))
         return outcome
 
-    def _read(self, connection: Connection, key: bytes) -> tuple[set[int], bytes, bool]:
+    def read(self, connection: Connection, key: bytes) -> tuple[set[int], bytes, bool]:
         """What is known of a set, the context to write over it, and whether nothing could be read."""
         try:
             context, values = connection("DYN.GET", key)
@@ -120,7 +131,8 @@ class Writer(threading.Thread):
             return set(), b"", True
         return union(values[:1] if self._sabotage else values), context, False
 
-    def _connection(self, host: int) -> Connection:
+    def connection(self, host: int) -> Connection:
+        """The connection to a node."""
         if host not in self._open:
             connection = self.nodes[host - 1].connect(CONNECT_S)
             connection.timeout(self.answer_s)
@@ -196,7 +208,7 @@ class Campaign:
             relent(self.nemesis, hosts, self.network, self.nodes)
         self.wait(options.calm, say)
 
-    def wait(self, seconds: float, say: Told) -> None:
+    def wait(self, seconds: float, say: Told = lambda text: None) -> None:
         """Let the clients write for so long."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -53,7 +53,22 @@ class Kill(NamedTuple):
     serves: float
 
 
-class Mover(Writer):
+class Fresh(Writer):
+    """A client that turns to new sets every now and then, as all of them do at about the same time."""
+
+    _born = 0.0
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._born = time.monotonic()
+        super().start()
+
+    def key(self) -> bytes:
+        """A set of the present ones."""
+        return b"set-%d-%d" % ((time.monotonic() - self._born) // SETS_LAST_S, self.rng.randrange(SETS))
+
+
+class Mover(Fresh):
     """A client that stays with a node as long as it takes its writes."""
 
     spans: list[Span]
@@ -61,10 +76,9 @@ class Mover(Writer):
     def run(self) -> None:
         """Write until told to stop."""
         self.spans = []
-        host, born = 1 + self.number % len(self.nodes), time.monotonic()
+        host = 1 + self.number % len(self.nodes)
         while not self.pauses():
-            began, tries = time.monotonic(), 1
-            key = b"set-%d-%d" % ((began - born) // SETS_LAST_S, self.rng.randrange(SETS))
+            began, tries, key = time.monotonic(), 1, self.key()
             while self.write(host, key) != OK:
                 host = host % len(self.nodes) + 1
                 if tries % len(self.nodes) == 0:
