@@ -15,6 +15,8 @@ FUNCTION_LINES_MAX = 60
 SOURCES = sorted(path for top in ("node", "dynamo_cli") for path in (ROOT / top).rglob("*.py"))
 DECIDING = [path for path in SOURCES if path.parts[len(ROOT.parts) + 1] in ("core", "wire", "engine", "storage", "sim")]
 """Where an order may reach another node, a file or a trace. (Elsewhere sets of tasks and sockets are closed in any.)"""
+LOOPED = [path for path in SOURCES if path.parts[len(ROOT.parts)] == "node" and path.name != "switches.py"]
+"""What runs in a node. (Its switches stop the loop on purpose, as a fault that a person asked for.)"""
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 ORDERLESS_CONSUMERS = {"sorted", "any", "all", "sum", "len", "min", "max", "set", "frozenset"}
@@ -117,12 +119,27 @@ def fixed_sleep(source: str) -> Iterator[str]:
             yield f"{item.lineno}: sleep outside a loop that polls"
 
 
+def blocking_sleep(source: str) -> Iterator[str]:
+    """A node sleeps by its loop alone: time.sleep holds up everybody, and fails where a wall clock is set meanwhile.
+
+    (CPython 3.11 computes its end by a clock that libfaketime may fake, and raises EINVAL.)
+    """
+    tree = ast.parse(source)
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Attribute) and item.attr == "sleep" and name_of(item.value) == "time":
+            yield f"{item.lineno}: time.sleep"
+        elif isinstance(item, ast.ImportFrom) and item.module == "time":
+            yield from (f"{item.lineno}: time.sleep" for alias in item.names if alias.name == "sleep")
+
+
 RULES: list[tuple[Callable[[str], Iterator[str]], list[Path], str]] = [
     (long_file, SOURCES + TESTS, "x = 1\n" * (FILE_LINES_MAX + 1)),
     (long_function, SOURCES + TESTS, "def f():\n" + "    x = 1\n" * FUNCTION_LINES_MAX),
     (hash_order, DECIDING, "def f(down: set[str]):\n    return [name for name in down]\n"),
     (builtin_hash, SOURCES, "def f(key):\n    return hash(key) % 8\n"),
     (absent_header, SOURCES + TESTS, "x = 1\n"),
+    (blocking_sleep, LOOPED, "import time\ndef f():\n    time.sleep(1)\n"),
+    (blocking_sleep, LOOPED, "from time import monotonic, sleep\n"),
     (fixed_sleep, TESTS, "import time\ndef f():\n    time.sleep(1)\n"),
 ]
 

@@ -190,7 +190,7 @@ class Campaign:
             for writer in self.writers:
                 writer.join(2 * writer.answer_s + CONNECT_S)
             self.settle()
-            return self._look(say)
+            return self.look(say)
         finally:
             self._end()
 
@@ -234,7 +234,7 @@ class Campaign:
 
         eventually(agreed, "the nodes to agree", seconds=HEALED_S)
 
-    def _look(self, say: Told) -> Report:
+    def look(self, say: Told) -> Report:
         """Read every key from all its owners until everything is there, or time is up."""
         ops = [op for writer in self.writers for op in writer.ops]
         keys = sorted({op.key for op in ops})
