@@ -40,8 +40,8 @@ def test_a_clock_is_as_wrong_as_it_is_told(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_wrong_clocks_change_nothing() -> None:
     need("faketime", package="faketime")
-    words = scale(["--rounds", "2", "--skew", "strobe", "-10 y"], ["--rounds", "5"])
+    words = scale(["--rounds", "1", "--skew", "strobe"], ["--rounds", "5"])
     found = campaign(parsed([*words, "--calm", "3", "--cut", "4"]))
     assert found.as_it_should_be, table(found)
-    assert found.deleted >= 10, "nothing was deleted while somebody was away"
+    assert found.deleted >= 5, "nothing was deleted while somebody was away"
     assert found.report.cut_acknowledged > 50

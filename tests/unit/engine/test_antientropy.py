@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
 
 import pytest
 
 from node.core.cluster import Quorums
 from node.core.ids import scan_position
 from node.core.limits import EXCHANGE_INTERVAL_S, EXCHANGES_SERVED_MAX, LEAF_PAGE_BYTES
-from node.core.merkle import LEAVES, leaf_of
+from node.core.merkle import leaf_of
 from node.engine.events import Received
 from node.engine.exchange import compare_pages, page_of
-from node.storage.port import Page
-from node.storage.sqlite import SqliteStorage
 from node.wire.messages import AskLeaf, AskTrees
 from node.wire.requests import Document, Inspect
 from node.wire.rows import encode_row
-from tests.helpers.campaign import scale
 from tests.helpers.engine import EPOCH, node_id, row_of
 from tests.helpers.owners import OTHER, ROW, Owners, equal, fill, keys, repair, sims
-from tests.helpers.stores import MEMORY
 
 
 def test_owners_that_hold_the_same_compare_roots_and_nothing_else() -> None:
@@ -64,56 +57,6 @@ def test_rounds_come_by_themselves_and_cost_little() -> None:
     passes = [owner.node.antientropy.figures(owners.now) for owner in owners.all]
     assert all(figures["divergent"] == 0 for figures in passes)
     assert all(isinstance(ago := figures["last_pass_s_ago"], float) and ago < 10 for figures in passes)
-
-
-@pytest.fixture
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[SqliteStorage]]:
-    base = Path(MEMORY or tmp_path_factory.getbasetemp()) / tmp_path_factory.mktemp("owners").name
-    stores = [SqliteStorage.open(base / str(at), durability="memory") for at in range(2)]
-    yield stores
-    for store in stores:
-        store.close()
-        for file in sorted(store.path.parent.iterdir()):
-            file.unlink()
-        store.path.parent.rmdir()
-    base.rmdir()
-
-
-def counted(scan: Callable[..., Page], read: list[int], partition: int, partitions: int, *more: object) -> Page:
-    """A scan that tells how many rows it read; nothing wider than a leaf is ever scanned."""
-    assert partitions == LEAVES
-    page = scan(partition, partitions, *more)
-    read.append(len(page.items))
-    return page
-
-
-@pytest.mark.timeout(scale(120, 900))
-def test_one_differing_key_costs_the_same_whatever_the_stores_hold(
-    real: list[SqliteStorage], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Real stores, 1,000 rows and then 50,000 (a million with DYN_LONG=1): at most 64 KiB, and no partition is read."""
-    owners = Owners(real, partitions=256, quorums=Quorums(2, 1, 1))
-    costs = []
-    held = 0
-    for rows in (1000, scale(50_000, 1_000_000)):
-        for begin in range(held, rows, 5000):
-            fill([*real], [b"key:%d" % i for i in range(begin, min(begin + 5000, rows))])
-        held = rows
-        repair(owners)
-        fill([real[1]], [b"key:%d" % (rows // 2)], OTHER)
-        owners.forget()
-        read: list[int] = []
-        for store in real:
-            monkeypatch.setattr(store, "scan", partial(counted, store.scan, read))
-        document = repair(owners)
-        monkeypatch.undo()
-        assert (document["differing"], document["repaired"]) == (1, 1)
-        costs.append(owners.wire_bytes)
-        assert sum(read) < 60, "two leaves' rows"
-        print(f"{rows} rows: {owners.wire_bytes} bytes, {dict(owners.wire)}, {sum(read)} rows read")
-    assert max(costs) < 64 * 1024
-    assert costs[1] < costs[0] + 2048
-    assert real[0].fetch(b"key:%d" % (held // 2)) == real[1].fetch(b"key:%d" % (held // 2))
 
 
 def test_many_keys_are_repaired_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
