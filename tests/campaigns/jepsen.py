@@ -56,6 +56,7 @@ class Writer(threading.Thread):
         self.nodes = nodes
         self.rng = Random(f"{seed}/{number}")
         self.ops: list[Op] = []
+        self.acknowledged = 0
         self.unsent = 0
         self.stopping = threading.Event()
         self.answer_s = ANSWER_S
@@ -121,6 +122,7 @@ class Writer(threading.Thread):
             outcome = UNKNOWN
             self._leave(host)
         self.ops.append(Op(key, element, host, began, time.monotonic(), outcome, blind, sent))
+        self.acknowledged += outcome == OK
         return outcome
 
     def read(self, connection: Connection, key: bytes) -> tuple[set[int], bytes, bool]:
@@ -218,7 +220,7 @@ class Campaign:
 
     def acknowledged(self) -> int:
         """How many writes were acknowledged so far."""
-        return sum(op.outcome == OK for writer in self.writers for op in list(writer.ops))
+        return sum(writer.acknowledged for writer in self.writers)
 
     def settle(self) -> None:
         """Wait until every node sees every other up, in one epoch."""

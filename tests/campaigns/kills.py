@@ -1,8 +1,8 @@
 """kill -9 of real nodes, one every two seconds and then all at the same time: what clients lose and what they feel.
 
-    python -m tests.campaigns.kills --kills 300 --all-at-once 20
+    python -m tests.campaigns.kills --kills 300 --all-at-once 20 [--nodes 3]
 
-Five nodes as in `jepsen`, and clients that stay with one node: when it does not take a write they repeat it at the next
+Nodes as in `jepsen`, and clients that stay with one node: when it does not take a write they repeat it at the next
 one, until it is acknowledged. A killed node is started again at once, on the same data. Measured is
 
 * what was acknowledged and is gone, which must be nothing (exit 1 if not);
@@ -189,7 +189,7 @@ class Found(NamedTuple):
 
 def campaign(options: argparse.Namespace, say: Told = lambda text: None) -> Found:
     """Run it on a cluster of its own."""
-    with tempfile.TemporaryDirectory(prefix="dyn-kills-") as folder, Network(NODES) as network:
+    with tempfile.TemporaryDirectory(prefix="dyn-kills-") as folder, Network(options.nodes) as network:
         kills = Kills(options, network, Path(folder))
         report = kills.run(say)
     single, together = kills.single, kills.together
@@ -235,6 +235,7 @@ def table(found: Found) -> str:
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
     """The options of a command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--nodes", type=int, default=NODES)
     parser.add_argument("--kills", type=int, default=300, help="of one node")
     parser.add_argument("--all-at-once", type=int, default=20, help="rounds in which all are killed")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between kills")
