@@ -1,6 +1,6 @@
 """Real nodes with wrong clocks (libfaketime): nothing is lost, nobody is thought dead, nothing deleted comes back.
 
-    python -m tests.campaigns.clocks --rounds 12
+    python -m tests.campaigns.clocks --rounds 15
 
 Five nodes as in `jepsen`; the wall clock of each obeys a file. In each round one or two nodes' clocks jump by an hour
 or ten years, back or forth, or *strobe*: jump every 2 ms between all of these. Meanwhile clients write, and then nodes
@@ -11,7 +11,7 @@ are cut off or killed (and started with the wrong clock) as well; some keys are 
 * that no deleted key comes back, no other one goes, and all tombstones go in the end;
 * that members and epoch stay what they were;
 * that the views stay: how often somebody saw another node that was not up, while nothing but clocks was wrong. The
-  same is counted while clocks are right: a loaded machine may be slow. Exit 1 if wrong clocks make it more.
+  same is counted while clocks are right: a loaded machine may be slow. Exit 1 if it is more by two or more.
 
 FAKETIME_FORCE_MONOTONIC_FIX=0 is for CPython: libfaketime's workaround for some libcs makes waits for the interpreter's
 lock, which are by the monotonic clock, end at once; the threads of a node then spin, and it answers nobody for seconds.
@@ -253,7 +253,7 @@ class Found(NamedTuple):
 
     @property
     def as_it_should_be(self) -> bool:
-        """Whether everything is as it would be with right clocks."""
+        """Whether everything is as with right clocks."""
         views = self.wrong.not_up * self.right.taken <= (self.right.not_up + 1) * self.wrong.taken
         nothing = not (self.risen or self.gone or self.tombstones_left or self.refused or self.overdue)
         return self.report.right and views and nothing and self.same_ring

@@ -8,7 +8,8 @@ one, until it is acknowledged. A killed node is started again at once, on the sa
 * what was acknowledged and is gone, which must be nothing (exit 1 if not);
 * for each kill and client, the longest that one write took between the kill and the victim's return, tries at other
   nodes included: the unavailability that clients see;
-* from kill to service: how long until the victim itself acknowledges a write.
+* from kill to service: how long until the victim itself acknowledges a write, and its CPU, which a busy machine does
+  not make longer.
 
 The next node is killed two seconds after the last one, and not before that one serves again.
 """
@@ -16,6 +17,7 @@ The next node is killed two seconds after the last one, and not before that one 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -47,10 +49,11 @@ class Span(NamedTuple):
 
 
 class Kill(NamedTuple):
-    """When a node was killed, and when it served again."""
+    """When a node was killed, when it served again, and what CPU it had used until then."""
 
     at: float
     serves: float
+    cpu_s: float = 0.0
 
 
 class Fresh(Writer):
@@ -129,12 +132,18 @@ class Kills(Campaign):
         for victim in victims:
             victim.ready()
             eventually(partial(serves, victim), f"{victim.name} to serve", seconds=SERVES_S)
-            found.append(Kill(at, time.monotonic()))
+            found.append(Kill(at, time.monotonic(), cpu_s(victim.pid)))
         return found
 
     def spans(self) -> list[list[Span]]:
         """What each client wrote."""
         return [writer.spans for writer in self.writers if isinstance(writer, Mover)]
+
+
+def cpu_s(pid: int) -> float:
+    """The seconds that a process has computed."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def serves(node: HostedNode) -> bool:
@@ -184,6 +193,7 @@ class Found(NamedTuple):
     outages: list[float]
     outages_together: list[float]
     back: list[float]
+    back_cpu: list[float]
     back_together: list[float]
 
 
@@ -199,6 +209,7 @@ def campaign(options: argparse.Namespace, say: Told = lambda text: None) -> Foun
         outages(kills.spans(), single),
         outages(kills.spans(), whole(together)),
         [kill.serves - kill.at for kill in single],
+        [kill.cpu_s for kill in single],
         [kill.serves - kill.at for kill in together],
     )
 
@@ -228,7 +239,9 @@ def table(found: Found) -> str:
         f"| the same, longest per client and kill of all | {len(found.outages_together)} |"
         f" {percentiles(found.outages_together)} | - |",
         f"| from kill to service | {len(found.back)} | {percentiles(found.back)} | 3,000 |",
-        f"| the same, all killed at once | {len(found.back_together)} | {percentiles(found.back_together)} | - |",
+        f"| CPU that the node used meanwhile | {len(found.back_cpu)} | {percentiles(found.back_cpu)} | - |",
+        f"| from kill to service, all killed at once | {len(found.back_together)} |"
+        f" {percentiles(found.back_together)} | - |",
     ])  # fmt: skip
 
 
