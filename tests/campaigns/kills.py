@@ -113,6 +113,7 @@ class Kills(Campaign):
         for number in range(options.kills):
             self.single += self._kill([self.rng.choice(self.nodes)])
             self._until(self.single[-1].at + options.every, f"kill {number + 1} of {options.kills}", say)
+        self.wait(options.every, say)  # what is under way now shall not end after all were killed
         for number in range(options.all_at_once):
             self.together += self._kill(self.nodes)
             self._until(time.monotonic() + options.every, f"{number + 1} of {options.all_at_once}, all at once", say)
