@@ -18,4 +18,4 @@ def test_a_killed_process_loses_nothing(durability: str, rounds: int) -> None:
 
 def test_the_campaign_sees_what_is_lost() -> None:
     with pytest.raises(AssertionError, match=r"acknowledged|half of a batch|names"):
-        campaign(6, sabotage=True)
+        campaign(40, sabotage=True)  # it ends with the first loss; on a busy machine six lives wrote too little for one
