@@ -53,7 +53,9 @@ class FaultyNetwork:
 
 
 class FaultyLink(Link):
-    """A link as the faults in force make it look."""
+    """A link as the faults in force make it look; without copies as datagrams, which would get around them."""
+
+    copied = False
 
     def __init__(
         self, network: FaultyNetwork, hub: Hub, opening: Dialer | Acceptor, own: Hello, address: str | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Sequence
 from enum import Enum
 from typing import Literal, Protocol, cast
@@ -17,7 +18,9 @@ from node.core.ids import NodeId
 from node.core.limits import DOWN_AFTER_S, HANDSHAKE_S_MAX, LINGER_S_MAX, PEER_QUEUE_BYTES_MAX
 from node.engine.events import Event, Received
 from node.runtime.backlog import Backlog
+from node.runtime.copier import Copier
 from node.wire.codec import PROTOCOL, decode_batch, encode_batch
+from node.wire.copies import Seal
 from node.wire.errors import LocalWireError, RemoteWireError
 from node.wire.framing import NEED_DATA, FrameReader, Need, frame
 from node.wire.handshake import Acceptor, Dialer, Hello, Outcome, Reason, Rejected
@@ -26,6 +29,10 @@ from node.wire.messages import Message
 
 KEEPALIVE_S = 15
 """A connection nobody uses is probed after this long: the table of a router in between forgets it sooner than we do."""
+
+
+TCP_THIN_LINEAR_TIMEOUTS = 16
+"""Of Linux (netinet/tcp.h): a connection with little to say tries again every 200 ms, not after pauses that double."""
 
 
 class State(Enum):
@@ -63,6 +70,9 @@ class Hub(Protocol):
     def lost(self, link: Link, why: str) -> None:
         """The connection is gone. `why` is empty when it was closed in the ordinary way."""
 
+    def copier(self, link: Link, seal: Seal, transport: asyncio.Transport) -> Copier | None:
+        """The second way for the frames of a link that has just been proven; None if there is none."""
+
     def fact(self, kind: str, **fields: object) -> None:
         """Something that people should know happened."""
 
@@ -81,7 +91,12 @@ class Reader(Protocol):
 
 
 class Link(asyncio.Protocol):
-    """A connection, dialled (`address`) or accepted (`address` is None)."""
+    """A connection, dialled (`address`) or accepted (`address` is None).
+
+    `copied`: its frames may go as datagrams, too.
+    """
+
+    copied = True
 
     def __init__(self, hub: Hub, opening: Dialer | Acceptor, own: Hello, address: str | None) -> None:
         self.state = State.OPENING
@@ -99,6 +114,7 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._backlog = Backlog()
         self._stuck = False  # the connection takes no more for now
+        self._copier: Copier | None = None
         self._giant_bytes = 0  # size of the largest frame waiting that is longer than the queue may be
 
     @property
@@ -108,10 +124,16 @@ class Link(asyncio.Protocol):
         return NodeId(self.peer.node_id)
 
     @property
+    def seal(self) -> Seal | None:
+        """The seal of this link's datagrams, once the other side is proven."""
+        return self._opening.seal
+
+    @property
     def queued_bytes(self) -> int:
         """Bytes that the peer has not taken yet."""
         written = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return written + self._backlog.bytes
+        held = self._copier.held_bytes if self._copier is not None else 0
+        return written + self._backlog.bytes + held
 
     # What the loop calls ---------------------------------------------------------------------------------
 
@@ -136,6 +158,8 @@ class Link(asyncio.Protocol):
                 if self.state is State.OPENING:
                     self._open(payload)
                 elif len(payload) and payload[0] == PROTOCOL:
+                    if self._copier is not None and not self._copier.came():
+                        continue  # it was heard as a copy
                     peer = self.peer_id
                     pending += [Received(peer, message) for message in decode_batch(payload)]
                 else:
@@ -145,6 +169,21 @@ class Link(asyncio.Protocol):
         except RemoteWireError as error:
             self._broken(error)
         self._hub.flush()
+
+    def copy_came(self, payload: bytes) -> None:
+        """A frame came, as a copy: TCP is late with it."""
+        if self.state in (State.UP, State.LEAVING):
+            try:
+                peer = self.peer_id
+                self._hub.pending += [Received(peer, message) for message in decode_batch(payload)]
+            except RemoteWireError as error:
+                self._broken(error)
+            self._hub.flush()
+
+    def datagram_came(self, datagram: bytes) -> None:
+        """A datagram for this link came."""
+        if self._copier is not None:
+            self._copier.hear(datagram)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended, by whomever."""
@@ -166,7 +205,10 @@ class Link(asyncio.Protocol):
     def send(self, messages: Sequence[Message]) -> bool:
         """Queue `messages` in as few frames as possible; False if the peer takes so little that the queue is full."""
         try:
-            if self._stuck or self._backlog:
+            if self._copier is not None and self._copier.late:
+                while self._backlog:
+                    self._catch_up()  # what TCP does not take goes as copies
+            elif self._stuck or self._backlog:
                 self._note_giant(self._backlog.put(messages, self._now()))
                 return self.queued_bytes <= PEER_QUEUE_BYTES_MAX + self._giant_bytes
             frames = encode_batch(messages)
@@ -174,7 +216,7 @@ class Link(asyncio.Protocol):
             self._hub.fact("message-not-sent", peer=self.peer_id, code=error.code, detail=error.detail)
             return True
         assert self._transport is not None
-        waiting = self._transport.get_write_buffer_size()
+        waiting = self.queued_bytes
         if not waiting:
             self._giant_bytes = 0
         for data in frames:
@@ -182,10 +224,7 @@ class Link(asyncio.Protocol):
             waiting += len(data)
         if waiting > PEER_QUEUE_BYTES_MAX + self._giant_bytes:
             return False
-        if len(frames) == 1:
-            self._transport.write(frames[0])
-        else:
-            self._transport.writelines(frames)
+        self._write(frames)
         return True
 
     def say(self, word: Moved | Goodbye) -> None:
@@ -193,6 +232,8 @@ class Link(asyncio.Protocol):
         assert self._transport is not None
         while self._backlog:
             self._catch_up()
+        if self._copier is not None:
+            self._copier.pour_all()
         self._transport.write(frame(encode_link(word)))
         if isinstance(word, Moved):
             self.told = word.cluster_id
@@ -215,6 +256,8 @@ class Link(asyncio.Protocol):
         while self._backlog:
             self._catch_up()
         self.state = State.CLOSED
+        if self._copier is not None:
+            self._copier.pour_all()
         if self._transport is not None:
             self.deadline(LINGER_S_MAX)
             self._transport.close()
@@ -235,8 +278,14 @@ class Link(asyncio.Protocol):
     def _catch_up(self) -> None:
         """Write what waited longest, as far as somebody still waits for it."""
         messages = self._backlog.take(self._now())
-        if messages and self._transport is not None:
-            self._transport.writelines(encode_batch(messages))
+        if messages:
+            self._write(encode_batch(messages))
+
+    def _write(self, frames: list[bytes]) -> None:
+        if self._copier is not None:
+            self._copier.send(frames)
+        elif self._transport is not None:
+            self._transport.writelines(frames)
 
     # The rest --------------------------------------------------------------------------------------------
 
@@ -258,6 +307,8 @@ class Link(asyncio.Protocol):
             self.state = State.UP
             self.forever()
             self._reader.raise_limit()
+            assert self.seal is not None, "a proven opening gives a seal"
+            self._copier = self._hub.copier(self, self.seal, self._transport)
             self._hub.opened(self)
         self._resolve(outcome)
 
@@ -289,6 +340,9 @@ class Link(asyncio.Protocol):
         self.forever()
         self._backlog.clear()
         self._transport = None
+        if self._copier is not None:
+            self._copier.close()
+            self._copier = None
         self._resolve(Rejected(Reason.MALFORMED, why or "it hung up"))
         if not self.gone.done():
             self.gone.set_result(None)
@@ -309,6 +363,8 @@ def tune(sock: socket.socket | None) -> None:
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1)
     times = {
         "TCP_KEEPIDLE": KEEPALIVE_S, "TCP_KEEPINTVL": KEEPALIVE_S // 3, "TCP_KEEPCNT": 3,
         "TCP_USER_TIMEOUT": round(DOWN_AFTER_S * 1000),

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from secrets import token_bytes
 
@@ -24,8 +25,11 @@ import msgspec
 from node.core.ids import NodeId
 from node.core.limits import DIAL_S_MAX, HALF_OPEN_MAX, LINGER_S_MAX, PEERS_MAX
 from node.engine.events import Event, PeerDown, PeerUp, Stranger
+from node.runtime.copier import Copier
+from node.runtime.datagrams import Datagrams
 from node.runtime.dialer import Redialer
 from node.runtime.links import Hub, Link, State, join_address, split_address
+from node.wire.copies import Seal
 from node.wire.handshake import NONCE_BYTES, Acceptor, Dialer, Foreign, Hello, Outcome, Rejected, derive_keys, judge
 from node.wire.link import Goodbye, Moved
 from node.wire.messages import Message, Wait
@@ -79,6 +83,7 @@ class PeerTransport:
         self._half_open: dict[Link, None] = {}
         self._all: dict[Link, None] = {}
         self._server: asyncio.Server | None = None
+        self._datagrams = Datagrams()
         self._flushing = False
         self._closed = False
         self._dialer = Redialer(self._attempt, self.is_linked, on_fact, rng)
@@ -89,7 +94,11 @@ class PeerTransport:
         """Accept peers at host:port (0: any free one), return the port. OSError, of errno EADDRINUSE if it is taken."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._accepted, host, port, backlog=HALF_OPEN_MAX)
-        return int(self._server.sockets[0].getsockname()[1])
+        port = int(self._server.sockets[0].getsockname()[1])
+        why = await self._datagrams.listen(host, port)
+        if why:
+            self.fact("no-datagrams", port=port, why=why)
+        return port
 
     def dial(self, address: str, *, keep: bool = True) -> None:
         """Keep a link to host:port open, from now on; with `keep=False` stop dialling it."""
@@ -152,6 +161,7 @@ class PeerTransport:
                 await asyncio.gather(*(link.gone for link in self._all))
         for link in list(self._all):
             link.abort()
+        self._datagrams.close()
 
     # What links call -------------------------------------------------------------------------------------
 
@@ -233,8 +243,20 @@ class PeerTransport:
         dead.abort()
         self._remove(link.peer_id, entry, dead)
 
+    def copier(self, link: Link, seal: Seal, transport: asyncio.Transport) -> Copier | None:
+        """Datagrams for a link; none if it may be given faults, which they would get around."""
+        assert link.peer is not None
+        way = self._datagrams.way_to(split_address(link.remote)[0], link.peer.peer_port) if link.copied else None
+        if way is None:
+            return None
+        self._datagrams.listen_for(seal.link, link.datagram_came)
+        begun = partial(self.fact, "peer-late", peer=link.peer_id, address=link.remote)
+        return Copier(seal, transport, way, link.copy_came, begun)
+
     def lost(self, link: Link, why: str) -> None:
         """A connection ended."""
+        if link.seal is not None:
+            self._datagrams.ignore(link.seal.link)
         self._all.pop(link, None)
         self._half_open.pop(link, None)
         if link.peer is None:

@@ -30,6 +30,7 @@ import msgspec
 from node.core.ids import NodeId
 from node.core.limits import MEMBERS_MAX
 from node.wire.codec import PROTOCOL, check_label, check_node_id
+from node.wire.copies import LINK_BYTES, Seal
 from node.wire.errors import RemoteWireError
 
 NONCE_BYTES: Final = 32
@@ -125,6 +126,7 @@ class Keys(NamedTuple):
     open: bytes
     acceptor: bytes
     dialer: bytes
+    copies: bytes
 
 
 def hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
@@ -142,7 +144,13 @@ def hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
 
 def derive_keys(cluster_key: bytes) -> Keys:
     """Return the subkeys of `cluster_key`, the shared secret of the cluster."""
-    return Keys(*(hkdf(cluster_key, b"dyn peer 1", role, 32) for role in (b"open", b"acceptor", b"dialer")))
+    return Keys(*(hkdf(cluster_key, b"dyn peer 1", role, 32) for role in (b"open", b"acceptor", b"dialer", b"copies")))
+
+
+def seal_of(keys: Keys, opened: bytes, replied: bytes, *, dialled: bool) -> Seal:
+    """The seal for the datagrams of one link: both ends know what was said in its opening, and nobody else the key."""
+    link = _mac(keys.copies, b"link", opened, replied)[:LINK_BYTES]
+    return Seal(link, _mac(keys.copies, b"key", opened, replied), dialled=dialled)
 
 
 def judge(own: Hello, peer: Hello) -> Accepted | Foreign:
@@ -153,9 +161,12 @@ def judge(own: Hello, peer: Hello) -> Accepted | Foreign:
 
 
 class Dialer:
-    """The side that opened the connection. Send `first`; give every frame to `receive` until it returns an outcome."""
+    """The side that opened the connection. Send `first`; give every frame to `receive` until it returns an outcome.
 
-    __slots__ = ("_done", "_keys", "_own", "_said", "first")
+    `seal` is for the datagrams of the link, once the other side is proven.
+    """
+
+    __slots__ = ("_done", "_keys", "_own", "_said", "first", "seal")
 
     def __init__(self, keys: Keys, cluster: str, own: Hello, nonce: bytes) -> None:
         assert len(nonce) == NONCE_BYTES, f"nonce of {len(nonce)} bytes"
@@ -165,6 +176,7 @@ class Dialer:
         tag = _mac(keys.open, b"open", cluster.encode(), own.node_id.encode(), nonce)
         self.first = _VERSION + _encoder.encode(_Open(cluster, own.node_id, nonce, tag))
         self._said = self.first
+        self.seal: Seal | None = None
 
     def receive(self, payload: bytes | memoryview) -> tuple[bytes | None, Outcome]:
         """Return what to send, if anything, and how it ended: one frame decides."""
@@ -184,13 +196,14 @@ class Dialer:
             return None, _same_id(self._own, peer)
         hello = _encoder.encode(self._own)
         proof = _mac(self._keys.dialer, b"dialer", self._said, bytes(payload), hello)
+        self.seal = seal_of(self._keys, self._said, bytes(payload), dialled=True)
         return _VERSION + _encoder.encode(_Finish(hello, proof)), judge(self._own, peer)
 
 
 class Acceptor:
-    """The side that was dialled. Give every frame to `receive` until it returns an outcome."""
+    """The side that was dialled. Give every frame to `receive` until it returns an outcome. `seal` as for a dialer."""
 
-    __slots__ = ("_cluster", "_done", "_keys", "_nonce", "_own", "_said")
+    __slots__ = ("_cluster", "_done", "_keys", "_nonce", "_own", "_said", "seal")
 
     def __init__(self, keys: Keys, cluster: str, own: Hello, nonce: bytes) -> None:
         assert len(nonce) == NONCE_BYTES, f"nonce of {len(nonce)} bytes"
@@ -199,6 +212,7 @@ class Acceptor:
         self._own = own
         self._nonce = nonce
         self._said: tuple[bytes, bytes, str] | None = None  # Open, our Reply, the dialer's node id
+        self.seal: Seal | None = None
         self._done = False
 
     def receive(self, payload: bytes | memoryview) -> tuple[bytes | None, Outcome | None]:
@@ -239,6 +253,7 @@ class Acceptor:
             return Rejected(Reason.MALFORMED, "its node id changed")
         if peer.node_id == self._own.node_id:
             return _same_id(self._own, peer)
+        self.seal = seal_of(self._keys, opened, replied, dialled=False)
         return judge(self._own, peer)
 
 
