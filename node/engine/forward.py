@@ -9,6 +9,7 @@ resort where it is the first stand-in that is left.
 from __future__ import annotations
 
 from node.core.ids import Instant, NodeId
+from node.core.limits import PATIENCE_MS_MAX
 from node.engine.operation import Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.write import Write
@@ -19,6 +20,9 @@ from node.wire.requests import Failed, Result
 BUSY_MAX = 2
 """So many coordinators may answer that they are busy: the write is refused then. One of them may be slow by itself; to
 ask all of them, and stand-ins that make hints, multiplies the work just when there is too much of it."""
+
+DOWN, NO_ANSWER = SILENT = "down", "does not answer"
+"""Reasons that are guesses: who says yet that it is there is handed the write all the same."""
 
 
 class ForwardOperation(Operation):
@@ -55,7 +59,7 @@ class ForwardOperation(Operation):
                 self.shared.coordinate(write, self.asker, now, out)
                 return
             if not cluster.is_up(node):
-                self.refused[node] = "down"
+                self.refused[node] = DOWN
                 continue
             self.target = node
             self.handed = False
@@ -65,15 +69,36 @@ class ForwardOperation(Operation):
             else:
                 out.send(node, Ping(self.ticket))
             return
-        self._finish(self._nobody(), out)
+        if not self._wait_for_the_silent(now, out):
+            self._finish(self._nobody(), out)
+
+    def _wait_for_the_silent(self, now: Instant, out: Outbox) -> bool:
+        """Nobody is left, but some whose link stands may answer yet: ask them, and wait while there is time."""
+        peers = self.shared.cluster.peers
+        silent = [
+            node for node, why in self.refused.items()
+            if why in SILENT and (peers.is_up(node) or peers.may_answer(node, now))
+        ]  # fmt: skip
+        until = self.write.deadline - PATIENCE_MS_MAX / 1000
+        if not silent or now >= until:
+            return False
+        self.target = None
+        self.handed = False
+        self._wait_until(until)
+        for node in silent:
+            out.send(node, Ping(self.ticket))
+        return True
 
     def _wait_until(self, at: Instant) -> None:
         self.wake_at = at
         self.shared.timers.set(at, self.ticket)
 
     def ponged(self, peer: NodeId, now: Instant, out: Outbox) -> None:
-        """The target is there."""
-        if peer == self.target and not self.handed:
+        """The target is there, or one that was given up too soon."""
+        if not self.handed and (peer == self.target or self.refused.get(peer) in SILENT):
+            self.refused.pop(peer, None)
+            self.target = peer
+            self._wait_until(min(self.write.deadline, now + self.shared.write_patience.seconds))
             self._hand_over(now, out)
 
     def _hand_over(self, now: Instant, out: Outbox) -> None:
@@ -127,17 +152,24 @@ class ForwardOperation(Operation):
         if self.handed:
             self._finish(unknown(f"forwarded to {self._target_name}, which went down before it answered"), out)
         else:
-            self.refused[peer] = "down"
+            self.refused[peer] = DOWN
             self._ask_next(now, out)
+
+    def peer_silent(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """The target does not answer. What was handed over may be answered yet; else another one is asked."""
+        if not self.handed:
+            self.peer_down(peer, now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """Longer than usual: is it there? The deadline: if it has the write, nobody knows."""
-        assert self.target is not None, "a forward without a target"
         if now < self.wake_at:
             return  # the patience with an earlier target
+        if self.target is None:
+            self._finish(self._nobody(), out)
+            return
         if not self.handed:
             self.shared.missed(self.target, now, out)
-            self.refused[self.target] = "does not answer"
+            self.refused[self.target] = NO_ANSWER
             if now >= self.write.deadline:
                 self._finish(self._nobody(), out)
             else:

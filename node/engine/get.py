@@ -13,13 +13,10 @@ no later STRICT read can then miss it (monotonic reads). With 2R > N that costs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
 from node.core.quorum import Tally, Verdict
-from node.core.row import EMPTY, Row
-from node.core.version import merge
+from node.core.row import EMPTY
 from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED
@@ -28,7 +25,7 @@ from node.storage.port import Adopted, Merge, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import BEHIND, REBUILDING, UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated, left_ms
 from node.wire.requests import Failed, Found
-from node.wire.rows import decode_row, encode_row
+from node.wire.rows import encode_row, merged_row
 
 
 class GetOperation(Operation):
@@ -40,7 +37,7 @@ class GetOperation(Operation):
 
     __slots__ = (
         "asker", "deadline", "epoch", "key", "least_round", "merged", "owners", "r", "rounds", "rows", "sent_at",
-        "strict", "tally", "wants_context", "written_back", "_unasked",
+        "strict", "tally", "wants_context", "written_back", "_hopes", "_unasked",
     )  # fmt: skip
 
     def __init__(
@@ -76,14 +73,16 @@ class GetOperation(Operation):
         self.merged = EMPTY
         self.written_back: Tally | None = None
         self._unasked: list[NodeId] = []
+        self._hopes: dict[NodeId, bool] = {}  # silent owners that were asked all the same: whether they may answer yet
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Ask R owners, ourselves first, then in an order that spreads the load; all that are left if one is down."""
         shared, tally, ticket = self.shared, self.tally, self.ticket
         others = self._others_up()
         if tally.failed and tally.verdict is Verdict.FAILED:
-            self._fail(out)
-            return
+            self._fail_unless_hope(now, out)
+            if self.ended:
+                return
         if len(others) > 1:
             turn = ticket % len(others)
             others = others[turn:] + others[:turn]
@@ -152,6 +151,8 @@ class GetOperation(Operation):
             return
         if self.ticket % SAMPLED == 0:
             self.shared.read_patience.took(now - self.sent_at)
+        if peer in self._hopes:
+            self._hopes[peer] = False
         if message.refused:
             self._lost(peer, f"refused ({message.refused})", now, out)
         else:
@@ -159,13 +160,30 @@ class GetOperation(Operation):
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """Somebody we may be waiting for is gone."""
-        if self.written_back is not None:
+        if peer in self._hopes:
+            self._hopes[peer] = False
+            self._judge(now, out)
+        elif self.written_back is not None:
             self.written_back.no(peer, "down")
             self._decide_written_back(out)
         elif peer in self.tally.nodes and peer not in self.rows and peer not in self.tally.failed:
             if peer in self._unasked:
                 self._unasked.remove(peer)
             self._lost(peer, "down", now, out)
+
+    def peer_silent(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """Somebody does not answer: another is asked, but its own answer counts yet."""
+        if self.written_back is None and peer not in self._hopes:
+            self.peer_down(peer, now, out)
+
+    def _fail_unless_hope(self, now: Instant, out: Outbox) -> None:
+        """Too few answer. Silent owners whose link stands are asked all the same: silence is a guess."""
+        for owner in self.owners:
+            if owner not in self._hopes and owner not in self.rows and self.shared.cluster.peers.may_answer(owner, now):
+                self._hopes[owner] = True
+                out.send(owner, Fetch(self.ticket, self.epoch, self.key, self.least_round, left_ms(self.deadline, now)))
+        if not any(self._hopes.values()):
+            self._fail(out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """Time to stop waiting for the slow, or to end."""
@@ -208,7 +226,7 @@ class GetOperation(Operation):
         tally = self.tally
         if len(tally.met_by) < tally.need:
             if tally.verdict is Verdict.FAILED:
-                self._fail(out)
+                self._fail_unless_hope(now, out)
             return
         try:
             self.merged = merged_row(self.rows.values())
@@ -233,8 +251,10 @@ class GetOperation(Operation):
         nodes = len(tally.nodes)
         if not late:
             self._ask_next(now, out)
-        if len(tally.nodes) == nodes:
+        if late:
             self._fail(out)
+        elif len(tally.nodes) == nodes:
+            self._fail_unless_hope(now, out)
         return False
 
     def _lost_malformed(self, now: Instant, out: Outbox) -> None:
@@ -375,14 +395,3 @@ class GetOperation(Operation):
     def _finish(self, result: Found | Failed, out: Outbox) -> None:
         self.end()
         self.asker.answer(result, out)
-
-
-def merged_row(rows: Iterable[bytes | None]) -> Row:
-    """Merge rows as several nodes hold them; RemoteWireError if one is malformed. Equal rows are decoded once."""
-    merged, last = EMPTY, None
-    for row in rows:
-        if row is not None and row != last:
-            decoded = decode_row(row)
-            merged = decoded if merged is EMPTY else merge(merged, decoded)
-            last = row
-    return merged

@@ -228,12 +228,8 @@ class Node:
 
     def _peer_down(self, event: PeerDown, now: Instant, out: Outbox) -> None:
         self.gossiper.peer_down(event.peer, now, out)
-        self._given_up(event.peer, now, out)
-
-    def _given_up(self, peer: NodeId, now: Instant, out: Outbox) -> None:
-        """Whoever waits for `peer` shall not."""
         for operation in list(self.shared.pending.values()):
-            operation.peer_down(peer, now, out)
+            operation.peer_down(event.peer, now, out)
 
     def _peer_up(self, event: PeerUp, now: Instant, out: Outbox) -> None:
         self.gossiper.peer_up(event, now, out)
@@ -253,7 +249,8 @@ class Node:
         self.seats.tick(now, out)
         for peer in self.cluster.peers.check(now) + self.gossiper.tick(now, out):
             self.cluster.note(now, out, "peer_silent", node=self.cluster.name(peer))
-            self._given_up(peer, now, out)
+            for operation in list(self.shared.pending.values()):
+                operation.peer_silent(peer, now, out)
         self.catchup.tick(now, out)
         self.handoffs.tick(now, out)
         self.reaper.tick(now, out)
@@ -327,12 +324,12 @@ class Node:
         out.send(peer, Pong(message.rid))
 
     def _ponged(self, peer: NodeId, message: Pong, now: Instant, out: Outbox) -> None:
-        operation = self.shared.pending.get(message.rid)
-        if operation is not None:
-            operation.ponged(peer, now, out)
         if self.cluster.peers.answered(peer):
             self.cluster.note(now, out, "peer_heard", node=self.cluster.name(peer))
             self.handoffs.returned(peer, now, out)
+        operation = self.shared.pending.get(message.rid)
+        if operation is not None:  # to whom the peer is up now
+            operation.ponged(peer, now, out)
 
     def _answered(self, peer: NodeId, message: PeerAnswer, now: Instant, out: Outbox) -> None:
         """Somebody answered one of ours."""

@@ -232,6 +232,10 @@ class Operation:
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The link to a peer is gone, and with it what was on its way."""
 
+    def peer_silent(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """A peer does not answer, but its link stands: what was sent may be answered yet, if somebody wants to wait."""
+        self.peer_down(peer, now, out)
+
     def reached(self, now: Instant, out: Outbox) -> None:
         """A time this operation set has come."""
 

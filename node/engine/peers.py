@@ -2,7 +2,8 @@
 
 Every second each peer is asked whether it is there, and a request that went unanswered for longer than usual asks at
 once. Who does not answer the question is *silent*: down for me, until it answers one. Hearing from a peer is not an
-answer: where a link carries one way only, its gossip still comes, and nothing that we say arrives.
+answer: where a link carries one way only, its gossip still comes, and nothing that we say arrives. Silence is a guess:
+others are asked first, but until it has lasted for DOWN_AFTER_S, or the link breaks, nobody gives up because of it.
 
     up ──a request or the round goes unanswered──► asked ──no answer in time──► silent ──an answer──► up
 """
@@ -60,6 +61,11 @@ class Peers:
     def is_up(self, peer: NodeId) -> bool:
         """Whether `peer` has a link and answers on it."""
         return peer in self.links and peer not in self.silent
+
+    def may_answer(self, peer: NodeId, now: Instant) -> bool:
+        """Whether a silent `peer` may answer yet: its link stands, and it has not been silent for DOWN_AFTER_S."""
+        link = self.links.get(peer)
+        return link is not None and peer in self.silent and now - link.answered_at <= DOWN_AFTER_S
 
     def health(self, peer: NodeId, now: Instant) -> str:
         """up, suspect or down, for people."""

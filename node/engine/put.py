@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
-from node.core.limits import LINGERING_MAX
+from node.core.limits import LINGERING_MAX, PATIENCE_MS_MAX
 from node.core.quorum import Tally, Verdict
 from node.core.row import Clock
 from node.core.version import join
@@ -30,7 +30,7 @@ from node.engine.patience import SAMPLED
 from node.engine.write import Write
 from node.storage.port import Advance, Advanced, Outcome, Owe, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Replicate, Replicated, left_ms
+from node.wire.messages import Ping, Replicate, Replicated, left_ms
 from node.wire.requests import Ack, Failed, Written
 from node.wire.rows import decode_row
 
@@ -42,13 +42,13 @@ What is left is for the others: a commit whose copies come too late is work in v
 class PutOperation(Operation):
     """One write under coordination. This node owns the key, or stands in for one who does.
 
-    `gone` are owners that do not take part and why, `stand_ins` who was asked in whose place, `filled_by` who filled a
-    place that is not its own.
+    `hopes` were asked and are silent: their answer counts yet. `gone` are owners that do not take part and why,
+    `stand_ins` who was asked in whose place, `filled_by` who filled a place that is not its own.
     """
 
     __slots__ = (
-        "advanced", "asker", "durable", "epoch", "filled_by", "gone", "repeated", "round", "sent_at", "stand_ins",
-        "surplus", "tally", "told", "write", "_impatient",
+        "advanced", "asker", "durable", "epoch", "filled_by", "gone", "hopes", "repeated", "round", "sent_at",
+        "stand_ins", "surplus", "tally", "told", "write", "_impatient", "_waits",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, write: Write, asker: Asker, owners: tuple[NodeId, ...]) -> None:
@@ -59,6 +59,7 @@ class PutOperation(Operation):
         self.tally = Tally(min(write.w, len(owners)), owners)
         self.durable: dict[NodeId, bool] = {}
         self.gone: dict[NodeId, str] = {}
+        self.hopes: dict[NodeId, None] = {}
         self.stand_ins: dict[NodeId, NodeId] = {}
         self.filled_by: dict[NodeId, NodeId] = {}
         self.advanced: Advanced | None = None
@@ -68,6 +69,7 @@ class PutOperation(Operation):
         self.told = False
         self.sent_at: Instant = 0.0
         self._impatient = False
+        self._waits = False
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Commit locally, unless too few places can be filled: then nothing is stored anywhere."""
@@ -80,10 +82,39 @@ class PutOperation(Operation):
         if self.gone or me not in owners:
             owed = self._share_out()
             if self.tally.verdict is Verdict.FAILED:
-                self._finish(self._out_of_reach(), out)
+                if not self._wait_for_the_silent(now, out):
+                    self._finish(self._out_of_reach(), out)
                 return
         shared.timers.set(min(self.write.deadline, now + shared.write_patience.seconds), self.ticket)
         self._commit(self.write.context, owed, now, out)
+
+    def _wait_for_the_silent(self, now: Instant, out: Outbox) -> bool:
+        """Too few answer, but some whose link stands may: ask them, and wait while there is time for the write itself.
+
+        Silence is a guess, and where packets are lost often a wrong one. Nothing is stored meanwhile.
+        """
+        cluster, write = self.shared.cluster, self.write
+        nodes = cluster.coordinators(write.key, strict=write.strict)
+        silent = [node for node in nodes if cluster.peers.may_answer(node, now)]
+        until = write.deadline - PATIENCE_MS_MAX / 1000
+        self._waits = bool(silent) and now < until
+        if self._waits:
+            self.gone.clear()
+            self.stand_ins.clear()
+            self.tally.failed.clear()
+            self.shared.timers.set(until, self.ticket)
+            for node in silent:
+                out.send(node, Ping(self.ticket))
+        return self._waits
+
+    def _start_again(self, now: Instant, out: Outbox) -> None:
+        self._waits = False
+        self.start(now, out)
+
+    def ponged(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """One of the silent is there."""
+        if self._waits:
+            self._start_again(now, out)
 
     def _share_out(self) -> tuple[NodeId, ...]:
         """Give the places of owners that are gone to stand-ins; return for whom this node keeps hints itself."""
@@ -172,6 +203,7 @@ class PutOperation(Operation):
         place = peer if peer in self.tally.nodes else self.stand_ins.get(peer)
         if self.advanced is None or place is None:
             return
+        self.hopes.pop(peer, None)
         if self.ticket % SAMPLED == 0:
             self.shared.write_patience.took(now - self.sent_at)
         if message.refused:
@@ -194,12 +226,28 @@ class PutOperation(Operation):
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """Somebody we wait for is gone."""
+        self.hopes.pop(peer, None)
+        if self._waits:
+            self._start_again(now, out)
+            return
         place = peer if peer in self.tally.nodes else self.stand_ins.get(peer)
         if place is None or place in self.tally.met_by:
             return
         self._lost(peer, place, "down", now, out)
         if self.advanced is not None:
             self._decide(now, out)
+
+    def peer_silent(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """Somebody does not answer: others are asked in its place, but what it was sent may be answered yet."""
+        if self._waits:
+            return
+        if self.advanced is not None:
+            self.hopes[peer] = None
+        place = peer if peer in self.tally.nodes else self.stand_ins.get(peer)
+        if place is not None and place not in self.tally.met_by:
+            self._lost(peer, place, "down", now, out)
+            if self.advanced is not None:
+                self._decide(now, out)
 
     def _lost(self, node: NodeId, place: NodeId, why: str, now: Instant, out: Outbox) -> None:
         """`node` will not fill the place: find another one, or remember what the owner lacks."""
@@ -227,6 +275,9 @@ class PutOperation(Operation):
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """Longer than usual: ask others, too. The deadline: what was committed so far may or may not reach the rest."""
+        if self._waits:
+            self._start_again(now, out)
+            return
         if now >= self.write.deadline:
             self._owe(self._unfilled(), now, out)
             if not self.told:
@@ -257,7 +308,7 @@ class PutOperation(Operation):
     def _decide(self, now: Instant, out: Outbox) -> None:
         verdict = self.tally.verdict
         if not self.told:
-            if verdict is Verdict.PENDING:
+            if verdict is Verdict.PENDING or (verdict is Verdict.FAILED and self.hopes):
                 return
             if verdict is Verdict.FAILED:
                 self._answer(unknown(self._describe()), out)

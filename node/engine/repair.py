@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from node.core.ids import Instant, NodeId
 from node.core.row import EMPTY
-from node.engine.get import merged_row
 from node.engine.operation import NO_TICKET, Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.rounds import adopt_for
 from node.storage.port import Merge, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import Fetch, Fetched, Outdated, Replicate, Replicated
-from node.wire.rows import encode_row
+from node.wire.rows import encode_row, merged_row
 
 UNREADABLE = "row unreadable"
 """What a store says of a damaged row (`engine.replica`)."""

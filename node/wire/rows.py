@@ -6,14 +6,15 @@ own store calls `decode_row`, which checks; `trusted_row` is for bytes whose che
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
 from node.core.limits import CLOCK_ENTRIES_MAX, TREE_DIGEST_BYTES, VALUE_BYTES_CEILING, WRITER_BYTES_MAX
-from node.core.row import Row
-from node.core.version import check
+from node.core.row import EMPTY, Row
+from node.core.version import check, merge
 from node.wire.errors import RemoteWireError
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -61,3 +62,14 @@ def _check_limits(row: Row) -> None:
 def row_digest(key: bytes, row: bytes) -> bytes:
     """Return what stands for this row in comparisons between nodes: 16 bytes over the key and the canonical row."""
     return blake2b(b"%d %b%b" % (len(key), key, row), digest_size=DIGEST_BYTES).digest()
+
+
+def merged_row(rows: Iterable[bytes | None]) -> Row:
+    """Merge rows as several nodes hold them; RemoteWireError if one is malformed. Equal rows are decoded once."""
+    merged, last = EMPTY, None
+    for row in rows:
+        if row is not None and row != last:
+            decoded = decode_row(row)
+            merged = decoded if merged is EMPTY else merge(merged, decoded)
+            last = row
+    return merged
