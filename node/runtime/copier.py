@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from node.core.limits import DOWN_AFTER_S
 from node.wire.codec import encode_batch
 from node.wire.copies import COPY_RETRY_S, Copy, Heard, Incoming, Outgoing, Seal
 from node.wire.framing import HEADER_BYTES
@@ -41,6 +42,10 @@ RECENT_S = 1.0
 
 HELPED_S = 1.0
 """Without a word that copies arrive for so long, nothing is held back from TCP: no datagram passes."""
+
+STUCK_S = 60.0
+"""While copies are heard the other side is there, and a TCP that gets nothing through may take so long: without its
+connection there would be no copies. Else it is given up after DOWN_AFTER_S, like a cut one."""
 
 TCP_QUEUE_BYTES = 16 * 1024
 """A late TCP is given more when it has less than this: what the kernel has cannot be taken back."""
@@ -121,6 +126,7 @@ class Copier:
         self._held: dict[int, bytes] = {}
         self._helped_at = -HELPED_S
         self._late_until = 0.0
+        self._spared = False
         self._last = Health(0, 0, 0.0, 0, True)
         self._look_timer: asyncio.TimerHandle | None = None
         self._fly_timer: asyncio.TimerHandle | None = None
@@ -217,6 +223,7 @@ class Copier:
         elif self.late and now >= self._late_until:
             self.late = False
             self.pour_all()
+        self._spare(self.late and now - self._helped_at < DOWN_AFTER_S)
         if self.late:
             self._fly(now)
             self._pour(now)
@@ -224,6 +231,13 @@ class Copier:
             self._forget_oldest()
         if self.late or not health.idle:
             self._look_timer = self._loop.call_later(LOOK_S, self._look)
+
+    def _spare(self, spared: bool) -> None:
+        """Let TCP take longer, or no longer, before the connection is given up."""
+        if spared != self._spared and hasattr(socket, "TCP_USER_TIMEOUT"):
+            self._spared = spared
+            seconds = STUCK_S if spared else DOWN_AFTER_S
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 
     def _begin(self, now: float) -> None:
         """TCP is late: what it may have in its hands goes as copies first."""

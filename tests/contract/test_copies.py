@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
+from node.core.limits import DOWN_AFTER_S
 from node.runtime import copier
 from node.runtime.copier import LATE_PART, Health, inquire
 from node.runtime.datagrams import Datagrams
@@ -105,6 +106,35 @@ def test_what_tcp_does_not_bring_arrives_as_datagrams_and_once(run: Run, told: T
             assert sorted(b.pings(a)) == list(range(202)), "each once"
             assert a.fact("peer-late") == [{"peer": b.id, "address": b.address}]
             assert a.ups(b) == ["PeerUp"]
+
+    run(main())
+
+
+def test_while_copies_are_heard_a_stuck_tcp_is_not_given_up(
+    run: Run, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its connection a link has no copies either: it broke after six seconds in which no packet passed."""
+
+    monkeypatch.setattr(copier, "DOWN_AFTER_S", 1.0)
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2)) as (a, b):
+            a.transport.dial(b.address)
+            await until(lambda: a.linked(b) and b.linked(a))
+            sock = copier_of(a, b)._sock
+
+            def given_up_after_s() -> float:
+                return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+
+            assert given_up_after_s() == DOWN_AFTER_S
+            await be_late(a, b, told)
+            await until(lambda: given_up_after_s() == copier.STUCK_S, "it to be spared")
+            await until(lambda: given_up_after_s() == 1.0, "nothing to be heard for long")
+            ping(a, b, 1)
+            await until(lambda: given_up_after_s() == copier.STUCK_S, "it to be spared again")
+            told.repeated = 0
+            await until(lambda: not copier_of(a, b).late)
+            await until(lambda: given_up_after_s() == 1.0, "TCP on time to be as others")
 
     run(main())
 
