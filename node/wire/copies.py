@@ -52,7 +52,7 @@ COPY_S_MAX: Final = TIMEOUT_MS / 1000
 COPY_RETRY_S: Final = 0.025
 COPY_RETRY_S_MAX: Final = 0.2
 """Pause before a part is sent again, a quarter longer each time: where 30 % are lost, three of a thousand parts are not
-there after 0.2 s, and one of 40,000 after 0.5 s. Twice the round trip where that is more."""
+there after 0.2 s, and one of 50,000 after 0.5 s. Twice the round trip where that is more."""
 
 COPY_WINDOW_MAX: Final = 64
 COPY_WINDOW_MIN: Final = 2
