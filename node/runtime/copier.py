@@ -34,7 +34,7 @@ LATE_PART = 20
 LATE_S = 3.0
 """A link is late for so long after it was."""
 
-RECENT_BYTES_MAX = 1024 * 1024
+RECENT_BYTES_MAX = 256 * 1024
 """Frames that TCP may still have in its hands when it turns out to be late: they are copied, too."""
 
 RECENT_S = 1.0
