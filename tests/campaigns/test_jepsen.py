@@ -184,13 +184,27 @@ def test_the_network_is_there_and_then_it_is_not(tmp_path: Path) -> None:
 
 @hosted
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("nemesis", scale(["halves", "loss"], [*NEMESES]))
+@pytest.mark.parametrize("nemesis", scale(["halves"], [*NEMESES]))
 def test_no_acknowledged_element_is_lost(nemesis: str) -> None:
     report = campaign(nemesis, parsed(["--writes", str(scale(100, 1000)), "--cut", str(scale(3, 8)), "--calm", "1"]))
     assert report.right, line(nemesis, report)
     assert report.acknowledged >= scale(100, 1000)
     assert report.cut_sent > 0
     assert report.ack_rate >= 0.99, line(nemesis, report)
+
+
+@hosted
+def test_where_a_third_of_all_packets_is_lost_writes_go_on() -> None:
+    """At a fifth of the usual pace at least (measured: 45 %; over TCP alone, without copies as datagrams, 10 %)."""
+    cut_s, calm_s = 3, 1
+    words = ["--writes", "100", "--cut", str(cut_s), "--calm", str(calm_s)]
+    report = campaign("loss", parsed(words))
+    assert report.right, line("loss", report)
+    strikes = 2
+    pace_cut = report.cut_sent / (strikes * cut_s)
+    pace_calm = (report.sent - report.cut_sent) / ((strikes + 1) * calm_s)
+    assert pace_cut > pace_calm / 5, line("loss", report)
+    assert report.ack_rate >= 0.99, line("loss", report)
 
 
 @hosted
