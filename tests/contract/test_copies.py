@@ -59,6 +59,7 @@ def deafen(host: Host, other: Host) -> None:
 def hear_again(host: Host, other: Host) -> None:
     transport = host.transport._peers[other.id].links[0]._transport
     assert transport is not None
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     transport.resume_reading()
 
 
@@ -148,6 +149,35 @@ def test_frames_under_way_when_tcp_turns_out_to_be_late_are_copied_too(run: Run,
             ping(a, b, 1)
             told.repeated = told.sent
             await until(lambda: b.pings(a) == [1], "the copy")
+
+    run(main())
+
+
+def test_what_waited_for_a_stuck_connection_goes_as_copies_when_tcp_is_late(run: Run, told: Told) -> None:
+    """What the connection did not take waits as messages (`backlog`); late, it does not wait for TCP."""
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2)) as (a, b):
+            a.transport.dial(b.address)
+            await until(lambda: a.linked(b) and b.linked(a))
+            link = a.transport._peers[b.id].links[0]
+            deafen(b, a)
+            told.idle = False
+            number = 0
+            while not link._stuck:
+                number += 1
+                ping(a, b, *range(1000 * number, 1000 * number + 1000))
+                await asyncio.sleep(0)
+            ping(a, b, 1, 2, 3)
+            assert link._backlog
+            assert b.pings(a)[-1:] != [3]
+            told.repeated = told.sent
+            await until(lambda: copier_of(a, b).late, "TCP to be late")
+            ping(a, b, 4)
+            await until(lambda: {1, 2, 3, 4} <= set(b.pings(a)), "copies")
+            hear_again(b, a)
+            await until(lambda: len(b.pings(a)) == 1000 * number + 4, "everything")
+            assert len(set(b.pings(a))) == len(b.pings(a))
 
     run(main())
 
