@@ -123,7 +123,9 @@ def test_a_cut_is_silence_and_ends() -> None:
     record = put(world)
     run(world, 0.1)
     assert record.ending is Ending.PENDING
-    run(world, 1.4)  # both are asked whether they are there, and given up
+    run(world, 1.4)  # both are asked whether they are there; that they say nothing is a guess
+    assert record.ending is Ending.PENDING
+    run(world, record.deadline - world.agenda.now + 0.1)
     assert record.ending is Ending.UNKNOWN
     run(world, 5.0)
     again = put(world)
