@@ -45,7 +45,8 @@ HELPED_S = 1.0
 
 STUCK_S = 20.0
 """While copies are heard the other side is there, and a TCP that gets nothing through may take so long (some twenty
-tries where its pauses can be kept to a second): without its connection there would be no copies. Else it is given up after DOWN_AFTER_S, like a cut one."""
+tries, where its pauses can be kept to a second): without its connection there would be no copies. Else it is given up
+after DOWN_AFTER_S, like a cut one."""
 
 TCP_QUEUE_BYTES = 16 * 1024
 """A late TCP is given more when it has less than this: what the kernel has cannot be taken back."""
