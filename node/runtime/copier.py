@@ -221,7 +221,7 @@ class Copier:
             self._outgoing.retry_s = max(COPY_RETRY_S, 2 * health.round_trip_s)
             if not self.late:
                 self._begin(now)
-        elif self.late and now >= self._late_until:
+        elif self.late and now >= self._late_until and health.idle and not self._held:  # it has caught up, too
             self.late = False
             self.pour_all()
         self._spare(self.late and now - self._helped_at < DOWN_AFTER_S)
