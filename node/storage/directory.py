@@ -1,7 +1,8 @@
 """The data directory: for its owner's eyes only, used by one process at a time, its names durable.
 
-`lock` is locked while a process uses the directory. It holds three lines: that process' id, the token of its run (a
-store's file that was put back from a copy has another one), and whether the disk failed during it.
+`lock` is locked while a process uses the directory. It holds four lines: that process' id, the token of its run (a
+store's file that was put back from a copy has another one), whether the disk failed during it, and the token that the
+file is about to get. Both tokens are the file's own: a power cut may come before the file has the new one, or after.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from node.storage.errors import StoreInUse, UnwritableDirectory
 
 LOCK_FILE = "lock"
 LOCK_BYTES_MAX = 256
+"""It always has this size and is replaced by one write of less than a sector: never torn, and no space is needed."""
 
 
 def prepare(directory: Path) -> None:
@@ -56,6 +58,7 @@ class DirectoryLock:
         self._descriptor = descriptor
         lines = os.pread(descriptor, LOCK_BYTES_MAX, 0).decode("ascii", "replace").split("\n")
         self.token = lines[1] if len(lines) > 1 else ""
+        self._coming = lines[3] if len(lines) > 3 else ""
         self.failed = lines[2:3] == ["failed"]
 
     @classmethod
@@ -77,11 +80,17 @@ class DirectoryLock:
             raise UnwritableDirectory(f"{directory / LOCK_FILE} cannot be locked: {error.strerror}") from error
         return cls(descriptor)
 
-    def write(self, token: str, *, failed: bool = False) -> None:
-        """Note our process, its token, and whether the disk failed it. Raises OSError."""
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n{token}\n{'failed' if failed else ''}\n".encode(), 0)
+    def recognise(self, token: str) -> None:
+        """The file says that its token is this one: that is ours, too, if it was about to get it."""
+        if token and token == self._coming:
+            self.token = token
+
+    def write(self, token: str, *, failed: bool = False, coming: str = "") -> None:
+        """Note our process, its token, whether the disk failed it, and the token that is to follow. Raises OSError."""
+        lines = f"{os.getpid()}\n{token}\n{'failed' if failed else ''}\n{coming}\n"
+        os.pwrite(self._descriptor, lines.encode().ljust(LOCK_BYTES_MAX, b"\n"), 0)
         os.fsync(self._descriptor)
+        self.token = token
 
     def release(self) -> None:
         """Let the next process have it."""

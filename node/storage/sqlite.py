@@ -27,7 +27,7 @@ from node.storage import directory as directories
 from node.storage import identity as identities
 from node.storage import opening, tables
 from node.storage.errors import StorageError
-from node.storage.identity import FULL, SYNCHRONOUS, Entropy
+from node.storage.identity import FULL, SYNCHRONOUS, Entropy, FileIdentity
 from node.storage.notes import Notes
 from node.storage.port import (
     Adopt,
@@ -87,10 +87,8 @@ class SqliteStorage:
         self._unlooked_bytes = 0
         self._log_pages = 0
         self._pages_a_guess = 1.0
-        self._checkpoints = 0
-        self._folded_pages = 0
-        self._stall_ms_last = 0.0
-        self._stall_ms_max = 0.0
+        self._checkpoints = self._folded_pages = 0
+        self._stall_ms_last = self._stall_ms_max = 0.0
 
     @classmethod
     def open(
@@ -127,16 +125,13 @@ class SqliteStorage:
         if self._lock.failed:
             opening.check(writer, self.path)
         found = identities.load(writer, self.path)
+        self._lock.recognise(found.token if found is not None else "")
         mine, self.redrawn = identities.claim(found, self.path, node_id, durability, self._lock.token, self._entropy)
         births, ring_epoch, totals = tables.load_counters(writer, str(self.path))
         state = tables.load_state(writer, str(self.path))
-        writer.execute("BEGIN IMMEDIATE")
-        identities.save(writer, mine)
-        writer.execute("COMMIT")
+        self._adopt(mine)
         directories.sync(self.path.parent)
-        self._lock.write(mine.token)
         writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
-        self._identity = mine
         self._names = Names(mine.epochs, births, lambda: identities.draw_epoch(self._entropy))
         self._ring_epoch = ring_epoch
         self._counts = Counts(totals)
@@ -151,6 +146,13 @@ class SqliteStorage:
         self.tombstones, self.tombstone_count = reader.tombstones, reader.tombstone_count
         self._trees = StoredTrees(writer, reader.suspects)
         self.digests = self._trees.digests
+
+    def _adopt(self, identity: FileIdentity) -> None:
+        """Become `identity`. While the file's token changes the lock knows the one before and the one to come."""
+        self._lock.write(self._lock.token, coming=identity.token)
+        identities.save(self._writer, identity)
+        self._lock.write(identity.token)
+        self._identity = identity
 
     # The port ------------------------------------------------------------------------------------------------
 
@@ -197,9 +199,7 @@ class SqliteStorage:
         with suppress(sqlite3.Error, OSError, StorageStopped):
             if not self._stopped:
                 self._writer.execute("PRAGMA synchronous = FULL")
-                self._identity = self._identity._replace(clean=True, token=self._entropy(16).hex())
-                identities.save(self._writer, self._identity)
-                self._lock.write(self._identity.token)
+                self._adopt(self._identity._replace(clean=True, token=self._entropy(16).hex()))
                 self.save()
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with suppress(sqlite3.Error):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from node.storage import identity as identities
-from node.storage.errors import BrokenStore, ForeignStore
+from node.storage.directory import DirectoryLock
+from node.storage.errors import BrokenStore, ForeignStore, StorageError
 from node.storage.sqlite import FILE, SqliteStorage
 from tests.helpers.stores import Scribe, SqliteHandle
 
@@ -100,6 +101,59 @@ def test_a_copy_of_the_running_file_that_was_put_back_is_seen(home: Path) -> Non
         minted(handle)
         handle.close()
         (home / FILE).write_bytes(backup)
+        handle.store = handle.open()
+
+    check(home, befall, "put back")
+
+
+@pytest.mark.parametrize("ends", ["while it opens", "while it closes"])
+@pytest.mark.parametrize("after", [1, 2])
+def test_an_end_while_the_token_changes_is_no_copy(
+    home: Path, monkeypatch: pytest.MonkeyPatch, ends: str, after: int
+) -> None:
+    """The file and the lock beside it change one after the other; whichever came last, neither is a stranger."""
+
+    def befall(handle: SqliteHandle) -> None:
+        written: list[str] = []
+        write = DirectoryLock.write
+
+        def cut(lock: DirectoryLock, token: str, *, failed: bool = False, coming: str = "") -> None:
+            written.append(token)
+            if len(written) == after:
+                raise OSError("killed")
+            write(lock, token, failed=failed, coming=coming)
+
+        if ends == "while it opens":
+            handle.close()
+        with monkeypatch.context() as patch:
+            patch.setattr(DirectoryLock, "write", cut)
+            if ends == "while it opens":
+                with pytest.raises(StorageError):
+                    handle.open()
+            else:
+                handle.close()
+        assert len(written) == after
+        handle.store = handle.open()
+
+    check(home, befall, "")
+
+
+def test_a_copy_is_seen_again_if_its_first_opening_was_cut_short(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def befall(handle: SqliteHandle) -> None:
+        handle.close()
+        backup = (home / FILE).read_bytes()
+        handle.store = handle.open()
+        minted(handle)
+        handle.close()
+        (home / FILE).write_bytes(backup)
+
+        def killed(*_: object) -> None:
+            raise OSError("killed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(identities, "save", killed)  # after the lock was told of the token to come
+            with pytest.raises(StorageError):
+                handle.open()
         handle.store = handle.open()
 
     check(home, befall, "put back")
