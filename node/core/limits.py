@@ -269,7 +269,14 @@ CHECKPOINT_BYTES = 64 * MIB
 meanwhile is folded once."""
 
 DISK_MARGIN_BYTES = 2 * CHECKPOINT_BYTES
-"""With less free space no client's value is taken: room to fold the log once more, and for deletes and handoff."""
+"""With less free space no client's value is taken: room to fold the log once more, and for deletes and handoff. With
+less than half of it no peer's either: what is left is for what makes room."""
+
+DISK_MARGIN_PART = 10
+"""A small file system's margin is this part of it: else one of 128 MiB would take nothing."""
+
+DISK_LOOKS = 32
+"""Free space is looked at so many times on the way through the margin: it cannot pass unseen."""
 
 RECENT_BYTES_MAX = 20 * MIB
 """Rows written lately that a store keeps in memory, about 45,000 of 100 bytes: with SQLite's own caches this is what a

@@ -16,7 +16,7 @@ from node.core.ids import Instant, NodeId
 from node.core.limits import HANDOFF_LOOK_S, HANDOFF_RETRY_S, HANDOFF_ROWS, HANDOFF_S_MAX, HANDOFF_SURE_S
 from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
-from node.storage.port import Handed, HandOver, Outcome
+from node.storage.port import Handed, HandOver, Outcome, Refusal
 from node.wire.messages import Replicate, Replicated
 
 
@@ -66,7 +66,8 @@ class Handoffs:
             return f"{cluster.name(target)} does not answer {cluster.me.name}"
         if target not in self.running:
             return self.why.get(target, "about to be delivered")
-        return "being delivered" + (f" slowly: {self.shared.admission.because}" if self.running[target].rests else "")
+        running = self.running[target]
+        return "being delivered" + (f" slowly: {running.why or self.shared.admission.because}" if running.rests else "")
 
     def ended(self, target: NodeId, why: str, now: Instant) -> None:
         """A delivery ended. `why` it is not complete, "" if nothing that is durable here is owed any more."""
@@ -81,7 +82,19 @@ class Handoffs:
 class HandoffOperation(Operation):
     """What one target lacks, page after page. `awaited` has a ticket for each row on its way to each receiver."""
 
-    __slots__ = ("awaited", "delivered", "handed", "handoffs", "left", "next_page", "rests", "rows", "target", "why")
+    __slots__ = (
+        "awaited",
+        "delivered",
+        "full",
+        "handed",
+        "handoffs",
+        "left",
+        "next_page",
+        "rests",
+        "rows",
+        "target",
+        "why",
+    )
 
     def __init__(self, shared: Shared, handoffs: Handoffs, target: NodeId) -> None:
         super().__init__(shared)
@@ -94,7 +107,7 @@ class HandoffOperation(Operation):
         self.left: dict[bytes, int] = {}
         self.handed: list[bytes] = []
         self.delivered = 0
-        self.rests = False
+        self.rests = self.full = False
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Read the next page."""
@@ -130,6 +143,7 @@ class HandoffOperation(Operation):
         self._heard(message.rid)
         if message.refused:
             self.why = f"{self.shared.cluster.name(peer)} refused ({message.refused})"
+            self.full = self.full or message.refused == Refusal.DISK_FULL.value
             del self.left[key]
         elif key in self.left:
             self.left[key] -= 1
@@ -169,6 +183,9 @@ class HandoffOperation(Operation):
         """Go on with the next page, after as long a rest as the clients need."""
         self.renew()
         pause_s = self.shared.admission.pause_s(len(self.rows))
+        if self.full:  # it may refuse the next ones, too; but deletes among them it takes
+            pause_s = max(pause_s, HANDOFF_RETRY_S)
+            self.full = False
         self.rests = pause_s > 0
         if self.rests:
             self.shared.timers.set(now + pause_s, self.ticket)

@@ -115,8 +115,7 @@ class DiskThread:
             outcomes = self._do([write for _, write in group])
             self._group = []
             self._tell(group, outcomes)
-            if self._failed is None and self._storage.checkpoint_due:
-                self._checkpoint()
+            self._checkpoint()
             self._background()
 
     def _take(self) -> list[Ticketed]:
@@ -181,7 +180,9 @@ class DiskThread:
         return True
 
     def _idle(self) -> None:
-        """Nothing was written for a while: save the trees when it has become long."""
+        """Nothing was written for a while: see how full the disk is, and save the trees when it has become long."""
+        self._storage.look()
+        self._checkpoint()
         self._idle_s += TREE_IDLE_S
         if self._idle_s >= TREE_SAVE_S and self._failed is None:
             self._idle_s = 0.0
@@ -192,7 +193,8 @@ class DiskThread:
 
     def _checkpoint(self) -> None:
         try:
-            self._storage.checkpoint()
+            if self._failed is None and self._storage.checkpoint_due:
+                self._storage.checkpoint()
         except StorageStopped as error:
             self._fail(str(error))
 

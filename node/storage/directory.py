@@ -11,7 +11,6 @@ import fcntl
 import os
 from pathlib import Path
 
-from node.core.limits import DISK_MARGIN_BYTES
 from node.storage.errors import StoreInUse, UnwritableDirectory
 
 LOCK_FILE = "lock"
@@ -45,10 +44,10 @@ def sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def nearly_full(directory: Path) -> bool:
-    """Whether less than the margin is free: DISK_MARGIN_BYTES, or a tenth of a small file system."""
+def space(directory: Path) -> tuple[int, int]:
+    """How many bytes of the directory's file system are free for us, and how many it has."""
     found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize < min(DISK_MARGIN_BYTES, found.f_blocks * found.f_frsize // 10)
+    return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 
 class DirectoryLock:

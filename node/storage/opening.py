@@ -80,6 +80,15 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         raise BrokenStore(f"{path} is damaged ({' '.join(verdict.split())})", REBUILD)
 
 
+def free_bytes(connection: sqlite3.Connection) -> int:
+    """How much of the file is free pages: what deleted rows left. 0 for a file too damaged to tell."""
+    try:
+        (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
+    except sqlite3.Error:
+        return 0
+    return int(pages) * PAGE_BYTES
+
+
 def is_full(error: sqlite3.Error) -> bool:
     """Whether the disk had no room: for the file or its log, or for the index of the log, which no data hangs on."""
     return code_of(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)

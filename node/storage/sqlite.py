@@ -7,8 +7,8 @@ neither wait behind an fsync nor keep a transaction open.
 What can go wrong, and what follows:
 
     a row fails its checksum     quarantined: lost to us (a new write draws a new birth), "unreadable" to readers
-    no space                     the transaction is rolled back, its writes are refused, until there is space again
-    little space                 values of clients are refused; deletes, merges and the node's own state go on
+    no space                     the transaction is rolled back; what makes room is tried once more, the rest refused
+    little space                 values are refused, those of clients first; deletes and hand-overs go on (`space`)
     anything else on a write     StorageStopped, for ever: after a failed fsync nothing the disk says can be trusted
 """
 
@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from node.core.limits import CHECKPOINT_BYTES, DISK_MARGIN_BYTES, RECENT_BYTES_MAX
+from node.core.limits import RECENT_BYTES_MAX
 from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.storage import directory as directories
 from node.storage import identity as identities
 from node.storage import opening, tables
 from node.storage.errors import StorageError
+from node.storage.folding import Log
 from node.storage.identity import FULL, SYNCHRONOUS, Entropy, FileIdentity
 from node.storage.notes import Notes
 from node.storage.port import (
@@ -51,15 +52,10 @@ from node.storage.port import (
 from node.storage.reader import Reader
 from node.storage.recent import RecentRecords
 from node.storage.records import Counts, Names, Record, advance_record, keys_of, merge_record, refuse_round
+from node.storage.space import Room, Space
 from node.storage.trees import StoredTrees
 
 FILE = "node.db"
-LOOK_EVERY_BYTES = DISK_MARGIN_BYTES // 32
-"""Free space is looked at after so many bytes: it cannot pass the margin unseen by more than this."""
-
-GUESS_MAX = 8.0
-"""By how much more the log may have grown than is guessed from the rows: inner pages and splits, too. Only a checkpoint
-tells how long it really was; the next guess is corrected by that."""
 
 Note = SaveState | Owe | HandOver | Adopt | Reap | Forget | Recount
 """Writes that make no new row."""
@@ -84,11 +80,6 @@ class SqliteStorage:
         self._entropy = entropy
         self._stopped = ""
         self._recent = RecentRecords(RECENT_BYTES_MAX)
-        self._unlooked_bytes = 0
-        self._log_pages = 0
-        self._pages_a_guess = 1.0
-        self._checkpoints = self._folded_pages = 0
-        self._stall_ms_last = self._stall_ms_max = 0.0
 
     @classmethod
     def open(
@@ -121,7 +112,7 @@ class SqliteStorage:
 
     def _start(self, node_id: str | None, durability: str) -> None:
         """Claim the file for this run, durably, before anything is written in it."""
-        writer = self._writer
+        writer, self._space = self._writer, Space(self.path.parent, partial(opening.free_bytes, self._writer))
         if self._lock.failed:
             opening.check(writer, self.path)
         found = identities.load(writer, self.path)
@@ -136,8 +127,7 @@ class SqliteStorage:
         self._ring_epoch = ring_epoch
         self._counts = Counts(totals)
         self._totals = totals
-        self._page_bytes = int(writer.execute("PRAGMA page_size").fetchone()[0])
-        self.near_full = directories.nearly_full(self.path.parent)
+        self._log = Log(int(writer.execute("PRAGMA page_size").fetchone()[0]))
         self._notes = Notes(writer, read_rounds(state.get(STATE_ROUNDS, b"")))
         reader = self._reader = Reader(self.path, self._recent, self._notes)
         reader.any_aside = totals.quarantined > 0
@@ -161,10 +151,28 @@ class SqliteStorage:
         """Who this store is."""
         return Identity(self._identity.storage_id, self._identity.node_id, self._identity.epochs)
 
+    @property
+    def near_full(self) -> bool:
+        """Whether there is too little room for values of clients, as far as was seen."""
+        return self._space.room < Room.OWN
+
     def apply(self, writes: Sequence[Write]) -> list[Outcome]:
         """Do all writes in one transaction. Raises StorageStopped after an error that leaves nothing to trust."""
         if self._stopped:
             raise StorageStopped(self._stopped)
+        if self._space.room is Room.NONE:
+            self.look()
+        outcomes = self._attempt(writes)
+        if outcomes is None and not all(map(self._space.refuses, writes)):
+            self.checkpoint()  # so that the log begins anew, in the space that it has: for what makes room
+            self._space.ran_out()
+            outcomes = self._attempt(writes)
+        if outcomes is None:
+            outcomes = [Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is full")] * len(writes)
+        return outcomes
+
+    def _attempt(self, writes: Sequence[Write]) -> list[Outcome] | None:
+        """One transaction; None if it was rolled back for want of space. Raises StorageStopped."""
         names, totals, ring_epoch, identity = self._names.mark(), self._totals, self._ring_epoch, self._identity
         notes = self._notes.mark()
         try:
@@ -181,8 +189,8 @@ class SqliteStorage:
             if not isinstance(error, sqlite3.Error):
                 raise
             if opening.is_full(error):
-                self.near_full = True
-                return [Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is full")] * len(writes)
+                self._space.ran_out()
+                return None
             raise self._stop(error) from error
         self._totals = self._counts.totals()
         self._trees.committed()
@@ -215,27 +223,18 @@ class SqliteStorage:
     @property
     def checkpoint_due(self) -> bool:
         """Whether the log has grown enough to be folded into the file."""
-        return self._log_pages * self._pages_a_guess * self._page_bytes >= CHECKPOINT_BYTES
+        return self._log.size_bytes >= self._space.log_bytes
 
     def checkpoint(self) -> None:
         """Fold the log into the file. Raises StorageStopped; for want of space it is left for later."""
         if self._stopped:
             raise StorageStopped(self._stopped)
-        began = time.perf_counter()
         try:
-            _, pages, _ = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._log.fold(self._writer)
         except sqlite3.Error as error:
             if not opening.is_full(error):
                 raise self._stop(error) from error
-            self.near_full = True
-            self._log_pages //= 2
-        else:
-            self._pages_a_guess = min(max(pages / max(self._log_pages, 1), 1.0), GUESS_MAX)
-            self._log_pages = 0
-            self._folded_pages += pages
-        self._checkpoints += 1
-        self._stall_ms_last = (time.perf_counter() - began) * 1000
-        self._stall_ms_max = max(self._stall_ms_max, self._stall_ms_last)
+            self._space.ran_out()
 
     @property
     def work_due(self) -> bool:
@@ -250,27 +249,27 @@ class SqliteStorage:
 
     def save(self) -> None:
         """Save the trees, if there is room for them. Raises StorageStopped."""
-        self._look()
+        self.look()
         try:
             if not self.near_full:
                 self._trees.save()
         except sqlite3.Error as error:
             if not opening.is_full(error):
                 raise self._stop(error) from error
-            self.near_full = True
+            self._space.ran_out()
+
+    def look(self) -> None:
+        """See how much room there is: for a moment without writes, so that what is shown is true."""
+        self._space.look()
 
     def figures(self) -> dict[str, object]:
         """Return what is worth showing, JSON-ready. From any thread."""
         return {
             "near_full": self.near_full,
+            "room": self._space.room.name.lower(),
             "stopped": self._stopped,
-            "log_pages": self._log_pages,
-            "checkpoints": self._checkpoints,
-            "folded_pages": self._folded_pages,
-            "checkpoint_ms_last": round(self._stall_ms_last, 3),
-            "checkpoint_ms_max": round(self._stall_ms_max, 3),
             "trees_unknown": self._trees.scanning,
-        }
+        } | self._log.figures()
 
     # One transaction -----------------------------------------------------------------------------------------
 
@@ -312,7 +311,7 @@ class SqliteStorage:
         totals = self._counts.totals()
         if changed or totals != self._totals or names.births != births or self._ring_epoch != ring_epoch:
             tables.save_counters(self._writer, names.births, self._ring_epoch, totals)
-        self._watch(changed)
+        self._space.used(self._log.wrote(changed.values()))
         return outcomes, changed
 
     def _note(self, write: Note, records: dict[bytes, Record], changed: Changed) -> Outcome:
@@ -369,26 +368,11 @@ class SqliteStorage:
         """Why the write may not be tried, or None."""
         if write.epoch != self._ring_epoch:
             return Refused(Refusal.EPOCH, f"the ring's epoch is {self._ring_epoch}, not {write.epoch}")
-        if isinstance(write, Merge):
-            return refuse_round(write, self._notes.rounds)
-        if self.near_full and write.value is not None:
-            self._look()
-            if self.near_full:
-                return Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is nearly full")
+        if isinstance(write, Merge) and (refused := refuse_round(write, self._notes.rounds)) is not None:
+            return refused
+        if self._space.refuses(write):
+            return Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is nearly full")
         return None
-
-    def _watch(self, changed: Changed) -> None:
-        """Keep an eye on the log's length and the disk's space."""
-        page_bytes = self._page_bytes
-        pages = 2 + sum([1 + (len(record.data) // page_bytes if record else 0) for record in changed.values()])
-        self._log_pages += pages
-        self._unlooked_bytes += pages * page_bytes
-        if self._unlooked_bytes >= LOOK_EVERY_BYTES:
-            self._look()
-
-    def _look(self) -> None:
-        self._unlooked_bytes = 0
-        self.near_full = directories.nearly_full(self.path.parent)
 
     def _stop(self, error: sqlite3.Error) -> StorageStopped:
         """Never write again; the next run is to check the file before it believes it."""

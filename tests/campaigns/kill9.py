@@ -29,7 +29,7 @@ from typing import NamedTuple
 from node.core.row import Actor, Dot, Row, Version
 from node.core.version import advance, merge
 from node.runtime.disk import DiskThread
-from node.storage import opening, sqlite
+from node.storage import opening, space
 from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Saved, SaveState, Totals, Write
 from node.storage.sqlite import SqliteStorage
 from node.wire.rows import decode_row, encode_row
@@ -132,7 +132,7 @@ def forget_some(storage: SqliteStorage) -> None:
 
 def child(directory: Path, durability: str, life: int, *, sabotage: bool) -> None:
     """Open and write until killed."""
-    sqlite.CHECKPOINT_BYTES = LOG_BYTES
+    space.CHECKPOINT_BYTES = LOG_BYTES
     storage = SqliteStorage.open(directory, durability=durability)
     if sabotage:
         forget_some(storage)

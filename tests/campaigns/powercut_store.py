@@ -22,7 +22,7 @@ from node.core.merkle import chunk_of, leaf_of
 from node.core.row import EMPTY, Actor
 from node.core.version import advance
 from node.storage import directory as directories
-from node.storage import identity, sqlite
+from node.storage import identity, space
 from node.storage.identity import Place
 from node.storage.port import (
     Adopt,
@@ -138,7 +138,7 @@ def one_place() -> Iterator[None]:
 
 def write_batches(root: Path, durability: str, seed: int, first: int, count: int, *, clean: bool) -> None:
     """Open the store and write; end cleanly, or as a killed process does."""
-    sqlite.CHECKPOINT_BYTES = LOG_BYTES
+    space.CHECKPOINT_BYTES = LOG_BYTES
     rng = Random(f"{seed}/{first}")
     told = os.open(root / TOLD, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     store = SqliteStorage.open(root / DATA, durability=durability)

@@ -119,9 +119,9 @@ class Engine:
         """A link to a peer opens."""
         self.step(PeerUp(node_id(name), name, "c1", f"127.0.0.1:{7800 + int(name[1:])}"))
 
-    def owed(self, ticket: int, items: tuple[tuple[bytes, bytes], ...]) -> None:
-        """Answer a wish to know what somebody is owed: this, and no more."""
-        self.step(OwedHere(ticket, items, None))
+    def owed(self, ticket: int, items: tuple[tuple[bytes, bytes], ...], after: bytes | None = None) -> None:
+        """Answer a wish to know what somebody is owed: this, and no more unless it goes on `after`."""
+        self.step(OwedHere(ticket, items, after))
 
     def clear_owed(self) -> None:
         """Forget who was to be looked up."""

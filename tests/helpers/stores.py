@@ -194,7 +194,7 @@ def write(key: bytes, value: bytes | None, context: Clock = (), *, cover: bool =
 PEER = Actor(0x2222, 1)
 
 
-def peer_row(*values: bytes, actor: Actor = PEER) -> bytes:
+def peer_row(*values: bytes | None, actor: Actor = PEER) -> bytes:
     """A row as a peer made it: one sibling for each value."""
     row = EMPTY
     for value in values:

@@ -53,6 +53,25 @@ def test_a_hand_over_that_is_refused_is_tried_again_and_says_why() -> None:
     assert any(owed[1] == node_id(owner) for owed in engine.out.owed)
 
 
+def test_to_a_full_disk_page_follows_page_slowly() -> None:
+    """It refuses values and takes deletes: all hints are tried, at one page in so many seconds."""
+    engine = Engine(nodes=5)
+    key = engine.key_owned_by_others()
+    owner = next(name for name in NAMES if node_id(name) in engine.owners(key))
+    engine.down(owner)
+    engine.up(owner)
+    ticket = next(owed[0] for owed in engine.out.owed if owed[1] == node_id(owner))
+    engine.owed(ticket, ((key, encode_row(row_of(b"v"))),), b"12345678")
+    (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
+    engine.clear()
+    engine.receive(owner, Replicated(replicate.rid, False, None, Refusal.DISK_FULL.value))
+    assert engine.node.handoffs.waits_because(node_id(owner)) == f"being delivered slowly: {owner} refused (disk full)"
+    engine.wait(HANDOFF_RETRY_S - 0.1)
+    assert not [owed for owed in engine.out.owed if owed[1] == node_id(owner)]
+    engine.wait(0.2)
+    assert [owed[2] for owed in engine.out.owed if owed[1] == node_id(owner)] == [b"12345678"]
+
+
 def test_a_hint_for_a_former_owner_goes_to_all_present_ones() -> None:
     """Its target no longer owns the key; who does is looked up when it is delivered."""
     engine = Engine(nodes=5)

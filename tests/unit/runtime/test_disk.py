@@ -223,7 +223,7 @@ def test_a_defect_leaves_nobody_waiting(storage: SqliteStorage, monkeypatch: pyt
 
 
 def test_the_log_is_folded_between_groups(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.storage.sqlite.CHECKPOINT_BYTES", 100_000)
+    monkeypatch.setattr("node.storage.space.CHECKPOINT_BYTES", 100_000)
 
     async def main() -> None:
         desk = Desk(storage)

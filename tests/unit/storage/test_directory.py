@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from node.storage import directory as directories
 from node.storage.errors import StoreInUse, UnwritableDirectory
 from node.storage.sqlite import FILE, SqliteStorage
 from tests.helpers.stores import Scribe, SqliteHandle
@@ -92,14 +91,3 @@ def test_a_directory_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest
 def test_a_file_system_that_takes_no_directory(tmp_path: Path) -> None:
     with pytest.raises(UnwritableDirectory, match=r"the data directory /proc/dyn cannot be made: \w+"):
         SqliteStorage.open(Path("/proc/dyn"))
-
-
-@pytest.mark.parametrize(
-    ("free", "size", "nearly"),
-    [(200 << 20, 10 << 30, False), (100 << 20, 10 << 30, True), (2 << 20, 16 << 20, False), (1 << 20, 16 << 20, True)],
-)
-def test_the_margin(monkeypatch: pytest.MonkeyPatch, free: int, size: int, nearly: bool) -> None:
-    """DISK_MARGIN_BYTES, or a tenth of a small file system."""
-    found = os.statvfs_result((4096, 4096, size // 4096, free // 4096, free // 4096, 0, 0, 0, 0, 255))
-    monkeypatch.setattr(os, "statvfs", lambda _: found)
-    assert directories.nearly_full(Path("/")) is nearly

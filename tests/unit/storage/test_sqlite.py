@@ -196,7 +196,7 @@ def test_sizes(scribe: Scribe, handle: SqliteHandle, size: int) -> None:
 def test_the_checkpoint_is_due_by_the_size_of_the_log(
     scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.storage.sqlite.CHECKPOINT_BYTES", 1_000_000)
+    monkeypatch.setattr("node.storage.space.CHECKPOINT_BYTES", 1_000_000)
     log = handle.directory / f"{FILE}-wal"
     for at in range(400):
         scribe.advance(b"k%d" % at, b"v" * 3000)
@@ -212,15 +212,15 @@ def test_what_a_checkpoint_finds_corrects_the_next_guess(
     scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Small rows at random touch more pages than their bytes tell: the log grew to more than twice its bound."""
-    monkeypatch.setattr("node.storage.sqlite.CHECKPOINT_BYTES", 2_000_000)
+    monkeypatch.setattr("node.storage.space.CHECKPOINT_BYTES", 2_000_000)
     store, at, found_bytes = handle.store, 0, []
     while len(found_bytes) < 4:
         scribe.apply(*(write(b"key:%d" % (at + number), b"v" * 100) for number in range(20)))
         at += 20
         if store.checkpoint_due:
-            before = store._folded_pages
+            before = store._log.folded_pages
             store.checkpoint()
-            found_bytes.append((store._folded_pages - before) * store._page_bytes)
+            found_bytes.append((store._log.folded_pages - before) * store._log._page_bytes)
     assert max(found_bytes[2:]) < 1.3 * 2_000_000, found_bytes
 
 

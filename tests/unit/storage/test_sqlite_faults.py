@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from node.core.limits import MIB
 from node.storage import directory as directories
 from node.storage import opening
 from node.storage.port import Advanced, Merge, Merged, Refusal, Refused, SaveState, StorageStopped, Totals
 from node.storage.sqlite import FILE, SqliteStorage
-from tests.helpers.stores import EPOCH, Scribe, SqliteHandle, write
+from tests.helpers.stores import EPOCH, Scribe, SqliteHandle, refusals, write
 
 # Space -----------------------------------------------------------------------------------------------------
 
@@ -24,9 +24,9 @@ def test_near_full_only_values_of_clients_are_refused(
     scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = scribe.advance(b"k", b"v")
-    nearly = [True]
-    monkeypatch.setattr(directories, "nearly_full", lambda _: nearly[0])
-    handle.store.near_full = True
+    free = [100 * MIB]
+    monkeypatch.setattr(directories, "space", lambda _: (free[0], 10_000 * MIB))
+    handle.store.look()
     row = first.row
     outcomes = scribe.apply(
         write(b"a", b"value"), write(b"k", None, first.clock), Merge(b"m", row, EPOCH), SaveState("x", b"")
@@ -35,19 +35,63 @@ def test_near_full_only_values_of_clients_are_refused(
     assert outcomes[0].why is Refusal.DISK_FULL
     assert isinstance(outcomes[1], Advanced)
     assert isinstance(outcomes[2], Merged)
-    nearly[0] = False
+    free[0] = 50 * MIB
+    assert refusals(scribe.apply(Merge(b"o", row, EPOCH), Merge(b"k", outcomes[1].row, EPOCH))) == [
+        Refusal.DISK_FULL,
+        None,
+    ]
+    free[0] = 1000 * MIB
     scribe.advance(b"a", b"value")
+
+
+def test_what_makes_room_is_tried_once_more_when_the_log_was_folded(
+    scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that the log has no room for: folded, it begins anew in its own space."""
+    done = scribe.advance(b"k", b"v")
+    folds: list[str] = []
+
+    class NoRoomUntilFolded:
+        """The connection of a store whose log cannot grow."""
+
+        def __init__(self, writer: sqlite3.Connection) -> None:
+            self._writer = writer
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._writer, name)
+
+        def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+            if "checkpoint" in sql:
+                folds.append(sql)
+            if sql == "COMMIT" and not folds:
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+            return self._writer.execute(sql, *parameters)
+
+    writer = handle.store._writer
+    monkeypatch.setattr(handle.store, "_writer", NoRoomUntilFolded(writer))
+    assert refusals(scribe.apply(write(b"j", b"w"))) == [Refusal.DISK_FULL]
+    assert not folds, "nothing in it makes room"
+    assert refusals(scribe.apply(write(b"j", b"w"), write(b"k", None, done.clock))) == [Refusal.DISK_FULL, None]
+    assert len(folds) == 1
+    assert scribe.values(b"k") == [None]
 
 
 def test_free_space_is_looked_at_as_it_is_used(
     scribe: Scribe, handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[Path] = []
-    monkeypatch.setattr(directories, "nearly_full", lambda path: bool(looks.append(path)))
-    monkeypatch.setattr("node.storage.sqlite.LOOK_EVERY_BYTES", 100_000)
+
+    def space(path: Path) -> tuple[int, int]:
+        looks.append(path)
+        return 30 * MIB, 32 * MIB
+
+    monkeypatch.setattr(directories, "space", space)
+    handle.store.look()
     for at in range(10):
         scribe.advance(b"k%d" % at, b"v" * 50_000)
-    assert 4 <= len(looks) <= 6
+    assert 4 <= len(looks) <= 7
     assert not handle.store.near_full
 
 
@@ -85,61 +129,6 @@ def test_a_checkpoint_without_space_waits_for_some(scribe: Scribe, handle: Sqlit
     assert handle.store.near_full
     handle.store.checkpoint()
     scribe.advance(b"j", b"v")
-
-
-FULL_DISK = """
-import os, sys
-from pathlib import Path
-from node.storage.port import *
-from node.storage.sqlite import SqliteStorage
-from node.storage import directory
-home = Path(sys.argv[1])
-directory.nearly_full = lambda path: False  # as if others had filled the disk since
-store = SqliteStorage.open(home / "data")
-store.apply([SaveState("ring", b"", 1)])
-done, refused, at = {}, 0, 0
-def put(value):
-    global at
-    at += 1
-    key = b"k%d" % at
-    (outcome,) = store.apply([Advance(key, value, (), False, 1, 1, "")])
-    if isinstance(outcome, Refused):
-        assert outcome.why is Refusal.DISK_FULL, outcome
-        return False
-    done[key] = outcome.row
-    return True
-while put(b"v" * 20000):
-    assert at < 1000
-refused = sum(not put(b"v" * 20000) for _ in range(20))
-store.checkpoint()
-assert all(store.fetch(key) == row for key, row in done.items())
-(home / "foreign").unlink()
-assert put(b"after")
-store.checkpoint()
-store.close()
-store = SqliteStorage.open(home / "data")
-assert store.redrawn == "", store.redrawn
-assert all(store.fetch(key) == row for key, row in done.items())
-assert store.totals().rows == len(done)
-store.close()
-print("refused", refused, "kept", len(done))
-"""
-
-
-def test_a_really_full_disk(tmp_path: Path) -> None:
-    """A tmpfs of 16 MiB, half of it somebody else's file that goes away later."""
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        pytest.skip("only Linux gives a test a file system of its own")
-    mount = 'mount -t tmpfs -o size=16m none "$1" && head -c 8M /dev/zero > "$1/foreign" && exec "$2" -c "$3" "$1"'
-    command = [unshare, "-rm", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, FULL_DISK]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "denied" in done.stderr or "not permitted" in done.stderr:
-        pytest.skip("this machine lets tests mount nothing")
-    assert done.returncode == 0, done.stderr
-    _, refused, _, kept = done.stdout.split()
-    assert int(refused) >= 15, "here and there one still finds room in a page"
-    assert int(kept) > 50
 
 
 # Failure ---------------------------------------------------------------------------------------------------
