@@ -273,10 +273,8 @@ DISK_MARGIN_BYTES = 2 * CHECKPOINT_BYTES
 less than half of it no peer's either: what is left is for what makes room."""
 
 DISK_MARGIN_PART = 10
-"""A small file system's margin is this part of it: else one of 128 MiB would take nothing."""
-
 DISK_LOOKS = 32
-"""Free space is looked at so many times on the way through the margin: it cannot pass unseen."""
+"""A small file system's margin is this part of it; and it is looked at so often on the way through the margin."""
 
 RECENT_BYTES_MAX = 20 * MIB
 """Rows written lately that a store keeps in memory, about 45,000 of 100 bytes: with SQLite's own caches this is what a
@@ -288,10 +286,8 @@ BUSY_MS_MAX = 5000
 # Listings ---------------------------------------------------------------------------------------------
 
 SCAN_LIMIT = 100
-"""Default size of a page of keys."""
-
 SCAN_LIMIT_MAX = 1000
-"""Largest page of keys: bounded work per call."""
+"""Size of a page of keys, by default and at most: bounded work per call."""
 
 SCAN_PAGE_BYTES = 4 * MIB
 """A page of rows ends early when it has grown to this."""
@@ -338,10 +334,15 @@ TREE_SLICE_ROWS = 512
 """Rows that one slice of a rescan reads, a leaf more at most: 3 ms in which no write is stored."""
 
 TREE_IDLE_S = 1.0
-"""An idle storage thread looks this often whether readers found damage that it should set aside."""
-
 TREE_SAVE_S = 10.0
-"""Without a write for so long, the trees that changed are saved: 16 KiB for each 1,024 leaves."""
+"""An idle storage thread looks this often for damage and free space; after so long it saves the trees that changed."""
+
+SCRUB_PERIOD_S = 24 * 3600.0
+"""All rows are read again in it: lost is what all owners' disks lose on one day. A million rows are 12 a second."""
+
+SCRUB_ROWS = 256
+SCRUB_PAUSE_S = 0.1
+"""Rows of one slice of it, a leaf more at most, while no write is stored; and the rest between two slices at least."""
 
 LEAF_PAGE_ROWS = 256
 """Keys of one leaf in one message; a store of a million rows has four a leaf."""

@@ -7,22 +7,29 @@ is repair that fails. It can always say in words what each task is granted, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from node.core.limits import BACKGROUND_ROWS_S_MAX, BACKGROUND_ROWS_S_MIN, FOREGROUND_P99_MS_MAX
 
 HINTS = "hints"
 REPAIR = "repair"
-TASKS = (HINTS, REPAIR)
+SCRUB = "scrub"
+TASKS = (HINTS, REPAIR, SCRUB)
 
 
 class Admission:
-    """The controller of one node. `rows_s` is what each task may move, in rows a second, `least` what always."""
+    """The controller of one node. `rows_s` is what each task may move, or read, in rows a second, `least` what always.
 
-    __slots__ = ("least", "p99_ms", "rows_s")
+    `scrubbed` tells how far the scrub is.
+    """
+
+    __slots__ = ("least", "p99_ms", "rows_s", "scrubbed")
 
     def __init__(self, least: int = BACKGROUND_ROWS_S_MIN) -> None:
         self.least = least
         self.rows_s = float(BACKGROUND_ROWS_S_MAX)
         self.p99_ms: float | None = None
+        self.scrubbed: Callable[[], dict[str, object]] = dict
 
     def look(self, p99_ms: float | None) -> None:
         """Once a second: what clients see now; None if there are none. Halve, or go up by half."""
@@ -48,4 +55,7 @@ class Admission:
 
     def document(self) -> list[dict[str, object]]:
         """What DYN.STATS tells, JSON-ready: rows a second for each task."""
-        return [{"task": task, "granted": round(self.rows_s, 1), "because": self.because} for task in TASKS]
+        tasks: list[dict[str, object]] = [
+            {"task": task, "granted": round(self.rows_s, 1), "because": self.because} for task in TASKS
+        ]
+        return [task | self.scrubbed() if task["task"] == SCRUB else task for task in tasks]

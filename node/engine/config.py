@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from node.core.cluster import Quorums
 from node.core.ids import NodeId
-from node.core.limits import BACKGROUND_ROWS_S_MIN, PARTITIONS, REQUESTS_MIN, VALUE_BYTES_MAX
+from node.core.limits import BACKGROUND_ROWS_S_MIN, PARTITIONS, REQUESTS_MIN, SCRUB_PERIOD_S, VALUE_BYTES_MAX
 
 
 class NodeConfig(NamedTuple):
@@ -14,7 +14,7 @@ class NodeConfig(NamedTuple):
 
     `join` are host:peer_port of seeds: a node with any never founds. `discover` says that candidates may still be
     announced, so that founding waits for them. `requests_min` and `background_min` are bounds of `core.limits`, less in
-    the simulator, whose disks are slow.
+    the simulator, whose disks are slow. In `scrub_period_s` all rows are read again once.
     """
 
     id: NodeId
@@ -34,3 +34,4 @@ class NodeConfig(NamedTuple):
     value_bytes_max: int = VALUE_BYTES_MAX
     requests_min: int = REQUESTS_MIN
     background_min: int = BACKGROUND_ROWS_S_MIN
+    scrub_period_s: float = SCRUB_PERIOD_S

@@ -11,6 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from node.core.ids import Instant, NodeId
+from node.core.merkle import CHUNKS
 from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.engine.antientropy import AntiEntropy
 from node.engine.catchup import CatchUp, serve_rounds
@@ -37,6 +38,7 @@ from node.engine.reaping import Reaper
 from node.engine.replica import EpochMessage, other_epoch, serve_fetch, serve_replicate, serve_scan
 from node.engine.rounds import serve_confirm
 from node.engine.routes import ANSWERS, ANSWERS_HERE, AnswerHere, PeerAnswer
+from node.engine.scrub import Scrubber
 from node.engine.seats import DECISION_TICKET, Seats
 from node.engine.timers import Timers
 from node.storage.port import Adopted, Identity, Saved
@@ -104,12 +106,13 @@ class Node:
         self.config = config
         self.cluster = Cluster(config, identity, state)
         self.timers = Timers()
+        first_ticket = rng.getrandbits(TICKET_BITS)
         self.shared = Shared(
             config,
             self.cluster,
             self.timers,
             wall_offset_s=wall_offset_s,
-            first_ticket=rng.getrandbits(TICKET_BITS),
+            first_ticket=first_ticket,
         )
         self.shared.rounds = read_rounds(state.get(STATE_ROUNDS, b""))
         self.seats = Seats(self.cluster, entropy)
@@ -119,6 +122,7 @@ class Node:
         self.inspector = Inspector(self.shared, self.intake, self.antientropy)
         self.handoffs = Handoffs(self.shared)
         self.reaper = Reaper(self.shared)
+        self.scrubber = Scrubber(self.shared, first_ticket % CHUNKS, config.scrub_period_s)
         self.catchup = CatchUp(self.shared)
         self._events: dict[type, Callable[..., None]] = dict.fromkeys(ANSWERS_HERE, self._answered_here) | {
             Received: self._received,
@@ -161,6 +165,7 @@ class Node:
         """Begin: called once, before the first event."""
         self.gossiper.start(now, out)
         self.antientropy.start(now)
+        self.scrubber.start(now)
         if not self.cluster.seated:
             self.seats.start(now, out)
 
@@ -171,7 +176,7 @@ class Node:
 
     def next_deadline(self) -> Instant:
         """When the node wants `Reached`, if nothing else happens before."""
-        at = min(self.gossiper.next_at, self.antientropy.next_at)
+        at = min(self.gossiper.next_at, self.antientropy.next_at, self.scrubber.next_at)
         seats, catchup = self.seats.next_deadline(), self.catchup.next_at
         for other in (self.timers.next_deadline(), seats, self.cluster.peers.check_at, catchup):
             if other is not None and other < at:
@@ -255,6 +260,7 @@ class Node:
         self.handoffs.tick(now, out)
         self.reaper.tick(now, out)
         self.antientropy.tick(now, out)
+        self.scrubber.tick(now, out)
 
     # Messages: requests of peers ---------------------------------------------------------------------------
 

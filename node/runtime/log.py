@@ -37,6 +37,8 @@ WORDS: Final[dict[str, str]] = {
     "peer_heard": "{node} answers again",
     "hints_delivered": "{node} has got what it had missed: {rows} rows",
     "reaped": "{rows} tombstones are gone: every member confirmed",
+    "rot_found": "the scrubber found {damaged} damaged rows, {untrue_leaves} leaves that said otherwise {unreadable}",
+    "scrubbed": "all {rows} rows were read again in {took_s} s: {damaged} were damaged",
     "repaired": "{differing} keys differed from those of {node}: {repaired} repaired, {failed} not",
     "dial-failed": "no link to {address}: {why}",
     "dial-refused": "does not dial {address}: {why}",
@@ -60,6 +62,7 @@ WORDS: Final[dict[str, str]] = {
 
 WARNINGS: Final = frozenset(
     (
+        "rot_found",
         "stranger",
         "peer_down",
         "peer_silent",

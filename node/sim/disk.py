@@ -9,12 +9,12 @@ switches that the world throws: `crash`, `wipe`, `put_back`, `corrupt`, `full`, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from random import Random
 
 from node.core.ids import NodeId, scan_position
 from node.core.limits import SCAN_PAGE_BYTES
-from node.core.merkle import CHUNKS, Trees, chunk_of, leaf_of_key
+from node.core.merkle import CHUNK_LEAVES, CHUNKS, LEAVES, Trees, chunk_of, leaf_of_key
 from node.core.rounds import STATE_ROUNDS, Rounds
 from node.storage.port import (
     Adopt,
@@ -36,6 +36,8 @@ from node.storage.port import (
     Refused,
     Saved,
     SaveState,
+    Scrub,
+    Scrubbed,
     Totals,
     Unreadable,
     Write,
@@ -120,45 +122,30 @@ class SimStorage:
 
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
         """Return a page of durable rows of one partition."""
-        items: list[tuple[bytes, bytes]] = []
-        page_bytes = 0
-        last = after
-        for position, key in sorted((scan_position(key), key) for key in self._rows):
-            if int.from_bytes(position, "big") * partitions >> 64 != partition or (after and position <= after):
-                continue
-            if (len(items) >= limit or page_bytes >= SCAN_PAGE_BYTES) and position != last:
-                return Page(tuple(items), last)
-            items.append((key, self._rows[key].data))
-            page_bytes += len(items[-1][1])
-            last = position
-        return Page(tuple(items), None)
+        keys = [k for k in self._rows if int.from_bytes(scan_position(k), "big") * partitions >> 64 == partition]
+        return self._page(keys, after, limit)
 
     def owed(self, target: NodeId, after: bytes, limit: int) -> Page:
         """Return a page of the durable rows that `target` lacks."""
-        items: list[tuple[bytes, bytes]] = []
-        last = after
-        for position, key in sorted((scan_position(key), key) for owed_to, key in self._hints if owed_to == target):
-            if after and position <= after:
-                continue
-            if len(items) >= limit and position != last:
-                return Page(tuple(items), last)
-            record = self._rows.get(key)
-            items.append((key, record.data if record is not None else b""))
-            last = position
-        return Page(tuple(items), None)
+        return self._page([key for owed_to, key in self._hints if owed_to == target], after, limit)
 
     def tombstones(self, after: bytes, limit: int) -> Page:
         """Return a page of durable rows that are tombstones and kept for nobody."""
-        kept = {key for _, key in self._hints}
+        return self._page(self._dead(), after, limit, {key for _, key in self._hints})
+
+    def _page(self, keys: list[bytes], after: bytes, limit: int, besides: Collection[bytes] = ()) -> Page:
         items: list[tuple[bytes, bytes]] = []
+        page_bytes = 0
         last = after
-        for position, key in sorted((scan_position(key), key) for key in self._dead()):
+        for position, key in sorted((scan_position(key), key) for key in keys):
             if after and position <= after:
                 continue
-            if len(items) >= limit and position != last:
+            if (len(items) >= limit or page_bytes >= SCAN_PAGE_BYTES) and position != last:
                 return Page(tuple(items), last)
-            if key not in kept:
-                items.append((key, self._rows[key].data))
+            if key not in besides:
+                record = self._rows.get(key)
+                items.append((key, record.data if record is not None else b""))
+                page_bytes += len(items[-1][1])
             last = position
         return Page(tuple(items), None)
 
@@ -210,6 +197,8 @@ class SimStorage:
         if isinstance(write, Recount):
             self._pending_recounts[write.leaf] = None
             return Saved()
+        if isinstance(write, Scrub):
+            return self._scrub(write)
         if isinstance(write, Adopt):
             return self._adopt(write)
         before = self._held(write.key)
@@ -237,6 +226,13 @@ class SimStorage:
 
     def _may_go(self, write: Reap | Forget, record: Record | None) -> bool:
         return is_exactly(write, record)
+
+    def _scrub(self, write: Scrub) -> Scrubbed:
+        """Count rows: damage is known at once here (`corrupt`), and there is none to be found."""
+        last = (chunk_of(write.leaf) + 1) * CHUNK_LEAVES - 1
+        leaves = sorted(leaf for leaf in map(leaf_of_key, self._rows) if write.leaf <= leaf <= last)
+        rows = next((at for at in range(write.rows, len(leaves)) if leaves[at] != leaves[at - 1]), len(leaves))
+        return Scrubbed([*leaves, (last + 1) % LEAVES][rows], rows, 0, 0, "")
 
     def _held(self, key: bytes) -> Record | None:
         """The key's record as the writes staged so far leave it."""

@@ -54,6 +54,7 @@ REQUIRED: Final = {
     "refused as one too many": "a client was turned away, because a node had as much as it could do in time",
     "row lost": "a store lost a row that others held",
     "core left alone": "a majority went on while the rest stayed down",
+    "rows scrubbed": "a store read rows again that nobody asked for",
     "store wiped": "a machine came back with an empty disk, under its old seat",
     "store put back": "a machine came back with an earlier copy of its disk",
     "store caught up": "such a store learned the reap rounds from whole owners",

@@ -34,7 +34,20 @@ from node.sim.marks import Marks
 from node.sim.misfortune import Misfortune
 from node.sim.network import Arrival, Network, NetworkOptions
 from node.sim.safeguards import STORES, Safeguard, blind, confirmed_by_nobody, gloss
-from node.storage.port import Advance, Advanced, Handed, Merge, Outcome, Owe, Reaped, Refusal, Refused, SaveState, Write
+from node.storage.port import (
+    Advance,
+    Advanced,
+    Handed,
+    Merge,
+    Outcome,
+    Owe,
+    Reaped,
+    Refusal,
+    Refused,
+    SaveState,
+    Scrubbed,
+    Write,
+)
 from node.wire.codec import decode_batch, encode_batch
 from node.wire.framing import HEADER_BYTES
 from node.wire.messages import AskLeaf, Confirmed, Forward, Forwarded, Message, Replicate, Replicated, Seal
@@ -49,6 +62,10 @@ REQUESTS_MIN = 4
 BACKGROUND_MIN = 2
 """Requests that a node always takes on, and rows a second of hints and repair that it always moves: as few as the
 simulated disks of a surge can bear."""
+SCRUBS = 0.25
+SCRUB_PERIOD_S = 120.0
+LONG_S = 1e6
+"""In some runs stores are scrubbed in so short a period that some rows are read again, half a second a chunk."""
 
 ANNOUNCE_S = 5.0
 ANNOUNCED_S = 60.0
@@ -101,6 +118,7 @@ class World:
             partitions=options.partitions,
             requests_min=OPERATIONS_MAX if self.off is Safeguard.ROOM_FOLLOWS_TIME else REQUESTS_MIN,
             background_min=BACKGROUND_MIN,
+            scrub_period_s=SCRUB_PERIOD_S if self.stream("scrub").random() < SCRUBS else LONG_S,
         )
         return Host(self, index, config, self._storage(config, rng), self.stream(f"{name}/disk"))
 
@@ -284,6 +302,8 @@ class World:
             marks.hit("row changed before its hint went", not outcome.done)
         elif isinstance(outcome, Reaped):
             marks.hit("reaped", outcome.dropped)
+        elif isinstance(outcome, Scrubbed):
+            marks.hit("rows scrubbed", outcome.rows > 0)
         elif isinstance(outcome, Refused):
             marks.hit("disk full", outcome.why is Refusal.DISK_FULL)
             marks.hit("epoch refused", outcome.why is Refusal.EPOCH)

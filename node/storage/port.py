@@ -125,7 +125,18 @@ class Recount(NamedTuple):
     leaf: int
 
 
-Write = Advance | Merge | Owe | HandOver | Adopt | Reap | Forget | SaveState | Recount
+class Scrub(NamedTuple):
+    """Read about so many rows again, from `leaf` of the trees on and at most to the end of its chunk.
+
+    Each is held to its checksum and to its place, and the leaves to what the rows say. Who fails is set aside, and his
+    leaf counted again, in the same transaction.
+    """
+
+    leaf: int
+    rows: int
+
+
+Write = Advance | Merge | Owe | HandOver | Adopt | Reap | Forget | SaveState | Recount | Scrub
 
 
 class Refusal(Enum):
@@ -197,6 +208,19 @@ class Reaped(NamedTuple):
     dropped: bool
 
 
+class Scrubbed(NamedTuple):
+    """What a `Scrub` came to: how many rows it read, how many of these were damaged, how many leaves said otherwise.
+
+    `leaf` is where the next one begins (0 after the last). `why` part of the file could not be read, "" if all could.
+    """
+
+    leaf: int
+    rows: int
+    damaged: int
+    untrue: int
+    why: str
+
+
 class Refused(NamedTuple):
     """Nothing was stored: why, and the particulars for the error message."""
 
@@ -204,7 +228,7 @@ class Refused(NamedTuple):
     detail: str
 
 
-Outcome = Advanced | Merged | Saved | Handed | Adopted | Reaped | Refused
+Outcome = Advanced | Merged | Saved | Handed | Adopted | Reaped | Scrubbed | Refused
 
 
 class Unreadable(NamedTuple):

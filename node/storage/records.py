@@ -38,6 +38,7 @@ from node.storage.port import (
     Refusal,
     Refused,
     SaveState,
+    Scrub,
     Totals,
     Write,
 )
@@ -151,9 +152,13 @@ class Counts:
     def set_aside(self, size: int, *, siblings: bool) -> None:
         """A damaged record went to quarantine. What it was counted as is a guess: good enough for people."""
         self.quarantined += 1
+        self.lost(size)
+        self.siblings = max(self.siblings - siblings, 0)
+
+    def lost(self, size: int) -> None:
+        """A line of so many bytes is gone, whatever it was."""
         self.rows = max(self.rows - 1, 0)
         self.bytes = max(self.bytes - size, 0)
-        self.siblings = max(self.siblings - siblings, 0)
 
     def totals(self) -> Totals:
         """The counts as a value."""
@@ -194,7 +199,7 @@ def keys_of(writes: Sequence[Write]) -> list[bytes]:
     for write in writes:
         if isinstance(write, Adopt):
             keys += [key for key, _ in write.rows]
-        elif not isinstance(write, SaveState | Recount):
+        elif not isinstance(write, SaveState | Recount | Scrub):
             keys.append(write.key)
     return keys
 

@@ -45,6 +45,7 @@ from node.storage.port import (
     Refused,
     Saved,
     SaveState,
+    Scrub,
     StorageStopped,
     Totals,
     Write,
@@ -57,7 +58,7 @@ from node.storage.trees import StoredTrees
 
 FILE = "node.db"
 
-Note = SaveState | Owe | HandOver | Adopt | Reap | Forget | Recount
+Note = SaveState | Owe | HandOver | Adopt | Reap | Forget | Recount | Scrub
 """Writes that make no new row."""
 
 Changed = dict[bytes, Record | None]
@@ -175,6 +176,7 @@ class SqliteStorage:
         """One transaction; None if it was rolled back for want of space. Raises StorageStopped."""
         names, totals, ring_epoch, identity = self._names.mark(), self._totals, self._ring_epoch, self._identity
         notes = self._notes.mark()
+        self._looked = {write: self._trees.scrub(write) for write in writes if isinstance(write, Scrub)}
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             outcomes, changed = self._transact(writes)
@@ -239,11 +241,11 @@ class SqliteStorage:
     @property
     def work_due(self) -> bool:
         """Whether rows wait to be set aside, or to be scanned for the trees."""
-        return not self._stopped and (bool(self._reader.suspects) or self._trees.scanning)
+        return not self._stopped and (bool(self._reader.suspects) or self._trees.work_due)
 
     def work(self) -> None:
         """Do one slice of that. Raises StorageStopped."""
-        if self._reader.suspects:
+        if self._reader.suspects or self._trees.misplaced:
             self.apply(())
         self._trees.rescan()
 
@@ -277,8 +279,7 @@ class SqliteStorage:
         """Decide all writes upon what the file holds, and write what came of it: the outcomes, and the new records."""
         names = self._names
         epochs, births, ring_epoch = names.epochs, names.births, self._ring_epoch
-        records = self._load(writes)
-        changed: Changed = {}
+        records, changed = self._load(writes)
         outcomes: list[Outcome] = []
         for write in writes:
             if not isinstance(write, Merge | Advance):
@@ -319,6 +320,11 @@ class SqliteStorage:
         if isinstance(write, Recount):
             self._trees.recount(write.leaf)
             return Saved()
+        if isinstance(write, Scrub):
+            looked = self._looked[write]
+            for leaf in looked.untrue:
+                self._trees.recount(leaf)
+            return looked.outcome
         if isinstance(write, SaveState):
             tables.save_state(self._writer, write.name, write.data)
             if write.epoch is not None:
@@ -345,15 +351,24 @@ class SqliteStorage:
             self._counts.quarantined -= tables.bring_back(self._writer, written)
         self._trees.stage(tables.write_batch(self._writer, written) if written else [])
 
-    def _load(self, writes: Sequence[Write]) -> dict[bytes, Record]:
-        """The records that the writes speak of, each verified; damaged ones are set aside, and so not among them."""
-        keys = dict.fromkeys(keys_of(writes))
-        while self._reader.suspects:
-            keys[self._reader.suspects.popleft()] = None
+    def _load(self, writes: Sequence[Write]) -> tuple[dict[bytes, Record], Changed]:
+        """The records that the writes speak of, each verified; damaged ones are set aside, and so not among them.
+
+        And what is to be written of that alone: a line that was found damaged, and is known from memory.
+        """
+        keys, suspects = dict.fromkeys(keys_of(writes)), self._reader.suspects
         known = {key: record for key in keys if (record := self._recent.get(key)) is not None}
+        written: Changed = {}
+        while suspects:
+            key = suspects.popleft()
+            if (record := self._recent.get(key)) is not None:
+                known[key] = written[key] = record
+            keys[key] = None
+        for size in self._trees.drop_misplaced():
+            self._counts.lost(size)
         missing = [key for key in keys if key not in known]
         if not missing:
-            return known
+            return known, written
         records, damaged = tables.read_batch(self._writer, missing)
         if damaged:
             self._reader.any_aside = True  # before the commit: no reader may find the row gone and not ask where it is
@@ -362,7 +377,7 @@ class SqliteStorage:
             self._trees.damaged(damaged)
             for record in damaged.values():
                 self._counts.set_aside(len(record.data), siblings=tables.seems_in_conflict(record))
-        return known | records
+        return known | records, written
 
     def _refusal(self, write: Advance | Merge) -> Refused | None:
         """Why the write may not be tried, or None."""

@@ -139,6 +139,11 @@ def drop(connection: sqlite3.Connection, keys: Collection[bytes]) -> None:
     connection.executemany(_DROP, [(position_of(key), key) for key in keys])
 
 
+def drop_at(connection: sqlite3.Connection, places: Iterable[tuple[int, bytes]]) -> None:
+    """Remove lines by position and key as they stand there: those of a damaged position, or key, are not found else."""
+    connection.executemany(_DROP, places)
+
+
 def is_aside(connection: sqlite3.Connection, key: bytes) -> bool:
     """Whether the key's row is in quarantine."""
     return connection.execute(_ASIDE, (position_of(key), key)).fetchone() is not None

@@ -21,10 +21,12 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from itertools import islice
+from typing import NamedTuple
 
 from node.core.limits import SCAN_PAGE_BYTES, TREE_LEAF_BITS, TREE_SLICE_ROWS
-from node.core.merkle import CHUNK_BYTES, CHUNKS, Trees, chunk_of, leaf_of
+from node.core.merkle import CHUNK_BYTES, CHUNK_LEAVES, CHUNKS, LEAVES, Trees, chunk_of, leaf_of
 from node.storage import tables
+from node.storage.port import Scrub, Scrubbed
 from node.storage.records import Record, digest_of
 
 _LOAD = "SELECT chunk, leaves, checksum FROM trees WHERE chunk NOT IN (SELECT chunk FROM dirty) ORDER BY chunk"
@@ -39,6 +41,22 @@ RECOUNTS = 16
 """Leaves that a slice computes again; each has a few rows."""
 
 
+class Seen(NamedTuple):
+    """What a scan saw: the digests of leaves with rows, the last leaf that it saw whole, rows, and damaged ones."""
+
+    digests: dict[int, int]
+    last: int
+    rows: int
+    damaged: int
+
+
+class Looked(NamedTuple):
+    """What a scrub came to, and which leaves say something else than their rows."""
+
+    outcome: Scrubbed
+    untrue: tuple[int, ...]
+
+
 class StoredTrees:
     """The trees of one open file. `suspects` takes the keys of rows that fail their checksum in a scan."""
 
@@ -47,6 +65,8 @@ class StoredTrees:
         self._suspects = suspects
         self._deltas: dict[bytes, int] = {}
         self._recounts: dict[int, None] = {}
+        self.misplaced: list[tuple[int, bytes, int]] = []
+        """Lines where nobody looks for them, their position or key being damaged: position, key, bytes of the row."""
         self._waiting: dict[int, None] = {}
         self._staged: list[tuple[int, int]] = []
         self._marks: list[int] = []
@@ -104,11 +124,25 @@ class StoredTrees:
             self.scanning = not self.given_up
         self.forget()
 
+    def drop_misplaced(self) -> list[int]:
+        """Remove lines where nobody finds them: whose they were is not known, and the other owners have them.
+
+        Returns how large their rows were. Within a transaction.
+        """
+        misplaced, self.misplaced = self.misplaced, []
+        tables.drop_at(self._writer, [(position, key) for position, key, _ in misplaced])
+        return [size for _, _, size in misplaced]
+
     def forget(self) -> None:
         """The transaction was rolled back."""
         self._deltas, self._recounts, self._staged, self._marks = {}, {}, [], []
 
     # Between transactions ------------------------------------------------------------------------------------
+
+    @property
+    def work_due(self) -> bool:
+        """Whether there are rows to be scanned, or lines to be dropped."""
+        return self.scanning or bool(self.misplaced)
 
     def unsaved(self) -> list[int]:
         """The chunks that are worth saving."""
@@ -149,34 +183,51 @@ class StoredTrees:
     def _rescan(self) -> None:
         for leaf in list(islice(self._waiting, RECOUNTS)):
             if self._trees.knows(leaf):
-                self._trees.set_leaf(leaf, self._scan(leaf, leaf)[0].get(leaf, 0))
+                self._trees.set_leaf(leaf, self._scan(leaf, leaf).digests.get(leaf, 0))
             del self._waiting[leaf]
         unknown = self._trees.unknown()
         if unknown is not None:
-            digests, last = self._scan(*unknown)
-            for leaf, digest in digests.items():
+            seen = self._scan(*unknown)
+            for leaf, digest in seen.digests.items():
                 self._trees.set_leaf(leaf, digest)
-            self._trees.learned(last)
+            self._trees.learned(seen.last)
         self.scanning = bool(self._waiting) or self._trees.unknown() is not None
 
-    def _scan(self, first: int, last: int) -> tuple[dict[int, int], int]:
-        """Digests of leaves from `first` on that have rows, and how far it came: at most to `last`, about one slice."""
+    def scrub(self, write: Scrub) -> Looked:
+        """Read rows again and hold them, and the leaves, to what they should be. Before its transaction begins."""
+        last = (chunk_of(write.leaf) + 1) * CHUNK_LEAVES - 1
+        try:
+            seen = self._scan(write.leaf, last, write.rows)
+        except sqlite3.Error as error:
+            return Looked(Scrubbed((last + 1) % LEAVES, 0, 0, 0, str(error)), ())
+        trees, digests = self._trees, seen.digests
+        leaves = range(write.leaf, seen.last + 1)
+        untrue = tuple([leaf for leaf in leaves if trees.knows(leaf) and trees.leaf(leaf) != digests.get(leaf, 0)])
+        return Looked(Scrubbed((seen.last + 1) % LEAVES, seen.rows, seen.damaged, len(untrue), ""), untrue)
+
+    def _scan(self, first: int, last: int, rows: int = TREE_SLICE_ROWS) -> Seen:
+        """Read the rows of leaves from `first` on, at most to `last`, about so many; damaged ones are noted."""
         digests: dict[int, int] = {}
-        size = 0
+        size = seen = damaged = 0
         leaf = first
         with closing(tables.read_range(self._writer, first * _PER_LEAF, (last + 1) * _PER_LEAF - 1)) as lines:
-            for seen, (position, key, row, birth, kept) in enumerate(lines):
+            for position, key, row, birth, kept in lines:
                 at = leaf_of(position + tables.FLIP)
-                if at != leaf and (seen >= TREE_SLICE_ROWS or size >= SCAN_PAGE_BYTES):
-                    return digests, at - 1
+                if at != leaf and (seen >= rows or size >= SCAN_PAGE_BYTES):
+                    return Seen(digests, at - 1, seen, damaged)
                 leaf = at
+                seen += 1
                 size += len(row)
                 digest = digest_of(key, row)
-                if tables.checksum_of(digest, birth) == kept:
+                if tables.position_of(key) != position:
+                    self.misplaced.append((position, key, len(row)))
+                    damaged += 1
+                elif tables.checksum_of(digest, birth) == kept:
                     digests[at] = digests.get(at, 0) ^ digest
                 else:
                     self._suspects.append(key)
-        return digests, last
+                    damaged += 1
+        return Seen(digests, last, seen, damaged)
 
 
 def _is_empty(writer: sqlite3.Connection) -> bool:

@@ -43,7 +43,7 @@ def test_stats_tell_what_each_task_is_granted_and_why() -> None:
     result = engine.replies[ticket]
     assert isinstance(result, Document)
     background = msgspec.json.decode(result.json)["background"]
-    assert [task["task"] for task in background] == ["hints", "repair"]
+    assert [task["task"] for task in background] == ["hints", "repair", "scrub"]
     assert all(task["granted"] == BACKGROUND_ROWS_S_MAX / 2 for task in background)
     assert all("slowed down" in task["because"] for task in background)
 
