@@ -53,6 +53,9 @@ def open_writer(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connecti
     except sqlite3.Error as error:
         connection.close()
         raise told(path, error) from error
+    except (LookupError, TypeError, ValueError) as error:  # a schema of nonsense: names that are none, columns missing
+        connection.close()
+        raise BrokenStore(f"{path} is damaged ({' '.join(str(error).split())})", REBUILD) from error
     except BaseException:
         connection.close()
         raise
@@ -102,8 +105,8 @@ def code_of(error: sqlite3.Error) -> int:
 def told(path: Path, error: sqlite3.Error) -> StorageError:
     """Return an SQLite error at open in words."""
     code = code_of(error) & 0xFF
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return BrokenStore(f"{path} is damaged, or not an SQLite file ({error})", REBUILD)
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, 0):  # 0: Python cannot make text of what it finds
+        return BrokenStore(f"{path} is damaged, or not an SQLite file ({' '.join(str(error).split())})", REBUILD)
     if code == sqlite3.SQLITE_FULL:
         return StorageError(f"the disk that holds {path} is full", "Free some space and start again")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -51,6 +51,16 @@ def test_a_torn_file(tmp_path: Path) -> None:
     refused(tmp_path, BrokenStore, "is damaged")
 
 
+@pytest.mark.parametrize(("name", "damaged"), [(b"applied_at", b"bpplied_at"), (b"quarantine", b"quarantin\xcc")])
+def test_a_schema_of_nonsense(tmp_path: Path, name: bytes, damaged: bytes) -> None:
+    """One bit in a name of the schema: what reads schemas stumbled over it, and ended the process with its trace."""
+    SqliteStorage.open(tmp_path).close()
+    data = (tmp_path / FILE).read_bytes()
+    assert name in data
+    (tmp_path / FILE).write_bytes(data.replace(name, damaged))
+    refused(tmp_path, BrokenStore, rf"{FILE} is damaged")
+
+
 def test_a_database_of_another_program(tmp_path: Path) -> None:
     made(tmp_path / FILE, "CREATE TABLE photos (id)")
     refused(tmp_path, BrokenStore, rf"{FILE} is an SQLite file of another program$")
