@@ -5,7 +5,8 @@
 
 What a read finds damaged is set aside and repaired at once; but a row that nobody reads is found by nobody, and one
 whose place in the file is damaged is not found even by who reads it. The store sets aside what fails and counts its
-leaf again. From then on the trees differ from those of the other owners, and anti-entropy brings the row back.
+leaf again. From then on the trees differ from those of the other owners, and anti-entropy brings the row back. A store
+whose own structure is broken, so that it finds some rows and not others, stops: it is to be rebuilt.
 
 Each life of the node begins with another chunk, drawn by lot: one that restarts often comes to all of them.
 """

@@ -92,13 +92,13 @@ def free_bytes(connection: sqlite3.Connection) -> int:
     return int(pages) * PAGE_BYTES
 
 
-def is_full(error: sqlite3.Error) -> bool:
+def is_full(error: Exception) -> bool:
     """Whether the disk had no room: for the file or its log, or for the index of the log, which no data hangs on."""
     return code_of(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
-def code_of(error: sqlite3.Error) -> int:
-    """SQLite's (extended) result code of an error, 0 if Python's module raised it."""
+def code_of(error: Exception) -> int:
+    """SQLite's (extended) result code of an error, 0 if it is none of SQLite's."""
     return getattr(error, "sqlite_errorcode", 0)
 
 

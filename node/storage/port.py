@@ -128,8 +128,8 @@ class Recount(NamedTuple):
 class Scrub(NamedTuple):
     """Read about so many rows again, from `leaf` of the trees on and at most to the end of its chunk.
 
-    Each is held to its checksum and to its place, and the leaves to what the rows say. Who fails is set aside, and his
-    leaf counted again, in the same transaction.
+    Each is held to its checksum and to its place, and the leaves to what reads find. What fails is set aside, and its
+    leaf counted again, in the same transaction. StorageStopped: the store's own structure is broken.
     """
 
     leaf: int

@@ -178,6 +178,8 @@ class SqliteStorage:
         notes = self._notes.mark()
         self._looked = {write: self._trees.scrub(write) for write in writes if isinstance(write, Scrub)}
         try:
+            if any(looked.strange for looked in self._looked.values()):
+                opening.check(self._writer, self.path)
             self._writer.execute("BEGIN IMMEDIATE")
             outcomes, changed = self._transact(writes)
             self._writer.execute("COMMIT")
@@ -188,7 +190,7 @@ class SqliteStorage:
             self._notes.reset(notes)
             self._trees.forget()
             self._counts, self._ring_epoch, self._identity = Counts(totals), ring_epoch, identity
-            if not isinstance(error, sqlite3.Error):
+            if not isinstance(error, sqlite3.Error | StorageError):
                 raise
             if opening.is_full(error):
                 self._space.ran_out()
@@ -389,7 +391,7 @@ class SqliteStorage:
             return Refused(Refusal.DISK_FULL, f"the disk that holds {self.path} is nearly full")
         return None
 
-    def _stop(self, error: sqlite3.Error) -> StorageStopped:
+    def _stop(self, error: sqlite3.Error | StorageError) -> StorageStopped:
         """Never write again; the next run is to check the file before it believes it."""
         self._stopped = f"{self.path}: {error}"
         with suppress(OSError):

@@ -26,7 +26,8 @@ _PUT = (
 )
 _RANGE = "SELECT position, key, row, birth, checksum FROM rows WHERE position BETWEEN ? AND ? ORDER BY position, key"
 _SET_ASIDE = (
-    "INSERT OR REPLACE INTO quarantine (position, key, row, birth, found_at_ms) SELECT position, key, row, birth,"
+    "INSERT OR REPLACE INTO quarantine (position, key, row, birth, found_at_ms) SELECT position, key,"
+    " COALESCE(CAST(row AS BLOB), x''), CASE typeof(birth) WHEN 'integer' THEN birth END,"
     " CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) FROM rows WHERE position = ? AND key = ?"
 )
 _DROP = "DELETE FROM rows WHERE position = ? AND key = ?"
@@ -72,20 +73,35 @@ def read_one(connection: sqlite3.Connection, key: bytes) -> tuple[bytes | None, 
     if found is None:
         return None, True
     row, birth, kept = found
-    return row, checksum_of(digest_of(key, row), birth) == kept
+    try:
+        return row, checksum_of(digest_of(key, row), birth) == kept
+    except TypeError:  # a damaged line may hold anything, whatever the columns are declared as
+        return b"", False
 
 
 def read_batch(
     connection: sqlite3.Connection, keys: Iterable[bytes]
 ) -> tuple[dict[bytes, Record], dict[bytes, Record]]:
     """Return the records of `keys`, and apart those that are not what was written. (Others of their positions, too.)"""
-    positions = sorted({position_of(key) for key in keys})
+    return _read(connection, sorted({position_of(key) for key in keys}))
+
+
+def read_at(connection: sqlite3.Connection, positions: Iterable[int]) -> dict[bytes, Record]:
+    """Return the intact records of these positions."""
+    return _read(connection, sorted(set(positions)))[0]
+
+
+def _read(connection: sqlite3.Connection, positions: list[int]) -> tuple[dict[bytes, Record], dict[bytes, Record]]:
     intact: dict[bytes, Record] = {}
     damaged: dict[bytes, Record] = {}
     for key, row, birth, kept in connection.execute(_BATCH, (_json.encode(positions).decode(),)).fetchall():
-        digest = digest_of(key, row)
-        found = intact if checksum_of(digest, birth) == kept else damaged
-        found[key] = Record(row, birth, digest=digest)
+        try:
+            digest = digest_of(key, row)
+            found = intact if checksum_of(digest, birth) == kept else damaged
+            found[key] = Record(row, birth, digest=digest)
+        except TypeError:
+            if isinstance(key, bytes):
+                damaged[key] = Record(b"", None)
     return intact, damaged
 
 
@@ -116,6 +132,10 @@ def page_of(lines: Iterable[Line], limit: int, suspects: deque[bytes], *, lost: 
     for seen, (position, key, row, birth, kept) in enumerate(lines):
         if previous is not None and position != previous and (seen >= limit or page_bytes >= SCAN_PAGE_BYTES):
             return Page(tuple(items), (previous + FLIP).to_bytes(8, "big"))
+        if not is_line(position, key, row, birth):
+            if isinstance(key, bytes):  # (if not, it is where nobody looks: a scrub drops it)
+                suspects.append(key)
+            continue
         if checksum_of(digest_of(key, row), birth) == kept:
             items.append((key, row))
         else:
@@ -126,6 +146,13 @@ def page_of(lines: Iterable[Line], limit: int, suspects: deque[bytes], *, lost: 
         page_bytes += len(row)
         previous = position
     return Page(tuple(items), None)
+
+
+def is_line(position: object, key: object, row: object, birth: object) -> bool:
+    """Whether a line has the types that it should: a damaged one may hold anything."""
+    if not (isinstance(position, int) and isinstance(key, bytes) and isinstance(row, bytes)):
+        return False
+    return birth is None or isinstance(birth, int)
 
 
 def set_aside(connection: sqlite3.Connection, keys: Collection[bytes]) -> None:

@@ -42,12 +42,16 @@ RECOUNTS = 16
 
 
 class Seen(NamedTuple):
-    """What a scan saw: the digests of leaves with rows, the last leaf that it saw whole, rows, and damaged ones."""
+    """What a scan saw: the digests of leaves with rows, the last leaf that it saw whole, rows, and damaged ones.
+
+    `positions` are those of the others.
+    """
 
     digests: dict[int, int]
     last: int
     rows: int
     damaged: int
+    positions: list[int]
 
 
 class Looked(NamedTuple):
@@ -55,6 +59,11 @@ class Looked(NamedTuple):
 
     outcome: Scrubbed
     untrue: tuple[int, ...]
+
+    @property
+    def strange(self) -> bool:
+        """Whether something is amiss that no damaged row explains: then the file's own structure may be."""
+        return bool(self.outcome.why or (self.untrue and not self.outcome.damaged))
 
 
 class StoredTrees:
@@ -73,7 +82,9 @@ class StoredTrees:
         self._trees = Trees(known=_is_empty(writer))
         self._clean: dict[int, None] = {}
         for chunk, leaves, kept in writer.execute(_LOAD).fetchall():
-            if 0 <= chunk < CHUNKS and len(leaves) in (0, CHUNK_BYTES) and _checksum(chunk, leaves) == kept:
+            if not (isinstance(chunk, int) and 0 <= chunk < CHUNKS and isinstance(leaves, bytes)):
+                continue  # a damaged line may hold anything
+            if len(leaves) in (0, CHUNK_BYTES) and _checksum(chunk, leaves) == kept:
                 self._trees.load(chunk, leaves)
                 self._clean[chunk] = None
         self.digests = self._trees.digests
@@ -183,7 +194,7 @@ class StoredTrees:
     def _rescan(self) -> None:
         for leaf in list(islice(self._waiting, RECOUNTS)):
             if self._trees.knows(leaf):
-                self._trees.set_leaf(leaf, self._scan(leaf, leaf).digests.get(leaf, 0))
+                self._trees.set_leaf(leaf, self._found(self._scan(leaf, leaf)).digests.get(leaf, 0))
             del self._waiting[leaf]
         unknown = self._trees.unknown()
         if unknown is not None:
@@ -197,7 +208,7 @@ class StoredTrees:
         """Read rows again and hold them, and the leaves, to what they should be. Before its transaction begins."""
         last = (chunk_of(write.leaf) + 1) * CHUNK_LEAVES - 1
         try:
-            seen = self._scan(write.leaf, last, write.rows)
+            seen = self._found(self._scan(write.leaf, last, write.rows))
         except sqlite3.Error as error:
             return Looked(Scrubbed((last + 1) % LEAVES, 0, 0, 0, str(error)), ())
         trees, digests = self._trees, seen.digests
@@ -208,26 +219,39 @@ class StoredTrees:
     def _scan(self, first: int, last: int, rows: int = TREE_SLICE_ROWS) -> Seen:
         """Read the rows of leaves from `first` on, at most to `last`, about so many; damaged ones are noted."""
         digests: dict[int, int] = {}
+        positions: list[int] = []
         size = seen = damaged = 0
         leaf = first
         with closing(tables.read_range(self._writer, first * _PER_LEAF, (last + 1) * _PER_LEAF - 1)) as lines:
             for position, key, row, birth, kept in lines:
+                if not isinstance(key, bytes) or tables.position_of(key) != position:
+                    self.misplaced.append((position, key, len(row) if isinstance(row, bytes) else 0))
+                    damaged += 1
+                    continue
                 at = leaf_of(position + tables.FLIP)
                 if at != leaf and (seen >= rows or size >= SCAN_PAGE_BYTES):
-                    return Seen(digests, at - 1, seen, damaged)
+                    return Seen(digests, at - 1, seen + damaged, damaged, positions)
                 leaf = at
-                seen += 1
-                size += len(row)
-                digest = digest_of(key, row)
-                if tables.position_of(key) != position:
-                    self.misplaced.append((position, key, len(row)))
-                    damaged += 1
-                elif tables.checksum_of(digest, birth) == kept:
+                digest = digest_of(key, row) if tables.is_line(position, key, row, birth) else 0
+                if digest and tables.checksum_of(digest, birth) == kept:
                     digests[at] = digests.get(at, 0) ^ digest
+                    positions.append(position)
+                    seen += 1
+                    size += len(row)
                 else:
                     self._suspects.append(key)
                     damaged += 1
-        return Seen(digests, last, seen, damaged)
+        return Seen(digests, last, seen + damaged, damaged, positions)
+
+    def _found(self, seen: Seen) -> Seen:
+        """What reads find of the rows that a scan saw. With a damaged inner page they do not come to all of them."""
+        digests: dict[int, int] = {}
+        found = tables.read_at(self._writer, seen.positions)
+        for key, record in found.items():
+            leaf = leaf_of(tables.position_of(key) + tables.FLIP)
+            digests[leaf] = digests.get(leaf, 0) ^ record.digest(key)
+        lost = max(len(seen.positions) - len(found), 0)
+        return seen._replace(digests=digests, damaged=seen.damaged + lost)
 
 
 def _is_empty(writer: sqlite3.Connection) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
-from node.core.limits import MIB
-from node.core.merkle import CHUNKS
-from node.storage.port import Scrub, Scrubbed
+from node.storage.errors import BrokenStore
+from node.storage.port import StorageStopped, Unreadable
 from node.storage.tables import position_of
 from tests.helpers.scrubs import scrub, settle
 from tests.helpers.stores import Scribe, SqliteHandle
@@ -63,7 +65,8 @@ def test_a_row_that_memory_still_has_is_written_again(
     assert settle(scribe) == before
 
 
-def test_a_page_that_cannot_be_read_is_passed_by_and_told(scribe: Scribe, handle: SqliteHandle) -> None:
+def test_a_file_whose_structure_is_broken_stops_the_store(scribe: Scribe, handle: SqliteHandle) -> None:
+    """Reads would find some rows and not others, and nobody can tell which: it is to be rebuilt."""
     for at in range(300):
         scribe.advance(b"k%d" % at, b"v" * 100)
     handle.store.checkpoint()
@@ -74,14 +77,41 @@ def test_a_page_that_cannot_be_read_is_passed_by_and_told(scribe: Scribe, handle
     data[pages[9] : pages[9] + 8] = bytes(8)
     path.write_bytes(data)
     handle.store = handle.open()
-    at, why = 0, []
-    while True:
-        (outcome,) = handle.store.apply([Scrub(at, 1 * MIB)])
-        assert isinstance(outcome, Scrubbed)
-        why.append(outcome.why)
-        at = outcome.leaf
-        if at == 0:
-            break
-    assert len(why) == CHUNKS
-    assert 1 <= len([line for line in why if line]) <= 30, "the chunks of that page"
-    assert "malformed" in "".join(why)
+    with pytest.raises(StorageStopped, match="is damaged"):
+        scrub(scribe)
+    with pytest.raises(BrokenStore, match="is damaged"):
+        handle.reopen()
+
+
+@pytest.mark.parametrize("column", ["row", "birth", "checksum"])
+def test_a_line_may_hold_anything(scribe: Scribe, handle: SqliteHandle, column: str) -> None:
+    """A bit of a line's head makes text or nothing of bytes: neither a read nor a write may stumble over it."""
+    done = scribe.advance(b"k", b"v")
+    scribe.advance(b"other", b"v")
+    handle.store.close()
+    with closing(sqlite3.connect(handle.store.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")  # a table that is not STRICT takes it
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, ', STRICT', '') WHERE name = 'rows'")
+        connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute(f"UPDATE rows SET {column} = 'text' WHERE key = ?", (b"k",))
+    handle.store = handle.open()
+    assert isinstance(handle.store.fetch(b"k"), Unreadable)
+    assert [key for key, _ in handle.store.scan(0, 1, b"", 10).items] == [b"other"]
+    scrub(scribe)
+    assert settle(scribe) != b""
+    assert isinstance(handle.store.fetch(b"k"), Unreadable | None)
+    scribe.merge(b"k", done.row)
+    assert handle.store.fetch(b"k") == done.row
+
+
+def test_a_saved_tree_of_another_type_is_not_believed(scribe: Scribe, handle: SqliteHandle) -> None:
+    scribe.advance(b"k", b"v")
+    before = settle(scribe)
+    handle.store.close()
+    with closing(sqlite3.connect(handle.store.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'STRICT', '') WHERE name = 'trees'")
+        connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute("UPDATE trees SET leaves = 'text'")
+    handle.store = handle.open()
+    assert settle(scribe) == before, "it was computed from the rows"
