@@ -189,10 +189,8 @@ HALF_OPEN_MAX = 64
 """Peer connections that have not proven the key yet. A further one ends the oldest, so that idlers keep nobody out."""
 
 PEERS_MAX = MEMBERS_MAX + CANDIDATES_MAX
-"""Peers with a link: the members, and whoever waits for a seat."""
-
 DIALS_MAX = MEMBERS_MAX + CANDIDATES_MAX
-"""Addresses that are kept dialled, for the same reason."""
+"""Peers with a link, and addresses that are kept dialled: the members, and whoever waits for a seat."""
 
 DIAL_S_MAX = 3.0
 """A connection attempt. Longer than two lost SYNs' retries would delay an address that is back."""
@@ -238,14 +236,11 @@ AUTH_ATTEMPTS_MAX = 5
 AUTH_DELAY_S = 0.1
 """Wrong passwords of one connection before it is closed; the first answer waits this long, each next one twice."""
 
-OUTPUT_BYTES_MAX = 32 * MIB
-"""Replies waiting for a client that does not read; above it the connection is closed."""
-
 OUTPUT_PAUSE_BYTES = 1 * MIB
-"""Above this we stop reading that client's commands until it reads its replies."""
-
+OUTPUT_BYTES_MAX = 32 * MIB
 OUTPUT_S_MAX = 60.0
-"""How long a client may leave that much unread before its connection is closed."""
+"""Replies waiting for a client that does not read: its commands are not read either, from the second on, or after so
+long, its connection is closed."""
 
 PIPELINE_MAX = 1024
 """Commands of one connection in flight; the rest wait in the socket."""
@@ -269,8 +264,7 @@ CHECKPOINT_BYTES = 64 * MIB
 meanwhile is folded once."""
 
 DISK_MARGIN_BYTES = 2 * CHECKPOINT_BYTES
-"""With less free space no client's value is taken: room to fold the log once more, and for deletes and handoff. With
-less than half of it no peer's either: what is left is for what makes room."""
+"""With less free no client's value is taken, with half of it no peer's: room to fold the log, delete and hand over."""
 
 DISK_MARGIN_PART = 10
 DISK_LOOKS = 32
@@ -325,10 +319,8 @@ TREE_FANOUT_BITS = 5
 """How many levels a question about a span goes down: 32 digests, half a kilobyte."""
 
 TREE_SPANS_MAX = 128
-"""Spans of one question about trees …"""
-
 TREE_DIGESTS_MAX = 1024
-"""… and digests of one answer: 16 KiB, and at most as many leaves to hash as 128 partitions have (2 ms)."""
+"""Spans of one question about trees, digests of one answer: 16 KiB, at most the leaves of 128 partitions (2 ms)."""
 
 TREE_SLICE_ROWS = 512
 """Rows that one slice of a rescan reads, a leaf more at most: 3 ms in which no write is stored."""
