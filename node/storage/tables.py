@@ -86,11 +86,6 @@ def read_batch(
     return _read(connection, sorted({position_of(key) for key in keys}))
 
 
-def read_at(connection: sqlite3.Connection, positions: Iterable[int]) -> dict[bytes, Record]:
-    """Return the intact records of these positions."""
-    return _read(connection, sorted(set(positions)))[0]
-
-
 def _read(connection: sqlite3.Connection, positions: list[int]) -> tuple[dict[bytes, Record], dict[bytes, Record]]:
     intact: dict[bytes, Record] = {}
     damaged: dict[bytes, Record] = {}

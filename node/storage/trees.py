@@ -44,14 +44,14 @@ RECOUNTS = 16
 class Seen(NamedTuple):
     """What a scan saw: the digests of leaves with rows, the last leaf that it saw whole, rows, and damaged ones.
 
-    `positions` are those of the others.
+    `keys` are those of the others.
     """
 
     digests: dict[int, int]
     last: int
     rows: int
     damaged: int
-    positions: list[int]
+    keys: list[bytes]
 
 
 class Looked(NamedTuple):
@@ -219,7 +219,7 @@ class StoredTrees:
     def _scan(self, first: int, last: int, rows: int = TREE_SLICE_ROWS) -> Seen:
         """Read the rows of leaves from `first` on, at most to `last`, about so many; damaged ones are noted."""
         digests: dict[int, int] = {}
-        positions: list[int] = []
+        keys: list[bytes] = []
         size = seen = damaged = 0
         leaf = first
         with closing(tables.read_range(self._writer, first * _PER_LEAF, (last + 1) * _PER_LEAF - 1)) as lines:
@@ -230,27 +230,28 @@ class StoredTrees:
                     continue
                 at = leaf_of(position + tables.FLIP)
                 if at != leaf and (seen >= rows or size >= SCAN_PAGE_BYTES):
-                    return Seen(digests, at - 1, seen + damaged, damaged, positions)
+                    return Seen(digests, at - 1, seen + damaged, damaged, keys)
                 leaf = at
                 digest = digest_of(key, row) if tables.is_line(position, key, row, birth) else 0
                 if digest and tables.checksum_of(digest, birth) == kept:
                     digests[at] = digests.get(at, 0) ^ digest
-                    positions.append(position)
+                    keys.append(key)
                     seen += 1
                     size += len(row)
                 else:
                     self._suspects.append(key)
                     damaged += 1
-        return Seen(digests, last, seen + damaged, damaged, positions)
+        return Seen(digests, last, seen + damaged, damaged, keys)
 
     def _found(self, seen: Seen) -> Seen:
         """What reads find of the rows that a scan saw. With a damaged inner page they do not come to all of them."""
         digests: dict[int, int] = {}
-        found = tables.read_at(self._writer, seen.positions)
+        records, _ = tables.read_batch(self._writer, seen.keys)
+        found = {key: record for key in seen.keys if (record := records.get(key)) is not None}
         for key, record in found.items():
             leaf = leaf_of(tables.position_of(key) + tables.FLIP)
             digests[leaf] = digests.get(leaf, 0) ^ record.digest(key)
-        lost = max(len(seen.positions) - len(found), 0)
+        lost = len(seen.keys) - len(found)
         return seen._replace(digests=digests, damaged=seen.damaged + lost)
 
 
