@@ -6,7 +6,6 @@ form ── chaos: clients and faults ── heal ── (surge) ── ask ever
 from __future__ import annotations
 
 from collections import Counter
-from itertools import count
 from typing import Final, NamedTuple
 
 from node.core.ids import Instant, partition_of
@@ -41,6 +40,9 @@ HANDED_WITHIN_S: Final = 30.0
 
 REAPED_WITHIN_S: Final = 60.0
 """How long after that no tombstone may be left: a copy that is late takes its turn a few passes later."""
+
+KEYS_TRIED: Final = 40
+"""Until one is found that a node owns: of a ring of seven, each owns three in seven."""
 
 ANSWERED_WITHIN_S: Final = 5.0
 QUIET_S: Final = 5.0
@@ -242,9 +244,10 @@ def _ask_each(world: World, hosts: list[Host], when: str) -> None:
 
 
 def _key_of(host: Host, when: str) -> bytes:
-    """A key that this node owns, for this purpose."""
-    keys = (f"{when}-{host.name}-{number}".encode() for number in count())
-    return next(key for key in keys if host.node is None or host.id in host.node.cluster.owners(key))
+    """A key of its own for this node; one that it owns, if it owns any."""
+    keys = [f"{when}-{host.name}-{number}".encode() for number in range(KEYS_TRIED)]
+    owned = [key for key in keys if host.node is not None and host.id in host.node.cluster.owners(key)]
+    return (owned or keys)[0]
 
 
 def _ask(world: World, host: Host, kind: Kind, request: Put | Get, tag: str, records: list[Record]) -> None:
