@@ -104,8 +104,15 @@ class Gossiper:
             out.send(peer, self.seats.gossip(ring=True, reply=True))
 
     def _told_of_me(self, told: Member, now: Instant, out: Outbox) -> bool:
-        """Others have a newer word of this seat than we: an earlier life of it, or somebody who took it."""
-        cluster = self.cluster
+        """Others have a newer word of this seat than we: an earlier life of it, somebody who took it, or this store.
+
+        A store counts its starts, durably. If others know of more of them it fell back, with all that would show it
+        (the snapshot of a whole machine does that): its next dots may name something already.
+        """
+        cluster, me = self.cluster, self.cluster.me
+        if told.storage_id == me.storage_id and told.incarnation > me.incarnation and not cluster.rebuilding:
+            cluster.note(now, out, "fell_back", starts=me.incarnation, known=told.incarnation)
+            return False
         if told.storage_id != cluster.me.storage_id and not cluster.rebuilding:
             cluster.note(now, out, "seat_taken", storage_id=told.storage_id)
             return False

@@ -33,6 +33,8 @@ WORDS: Final[dict[str, str]] = {
     "peer_silent": "{node} does not answer: down for this node",
     "rebuilt": "holds again what its seat acknowledged ({rows} rows came from the other owners): its answers count",
     "caught_up": "knows the deletions it missed ({rows} rows dropped, which may have been deleted): takes writes again",
+    "fell_back": "others know of {known} starts of this store, and it remembers {starts}: its disk was put back to an "
+    "earlier state. The node stops; started again it is rebuilt from the other owners",
     "seat_taken": "another store has taken the seat of this node, which stops",
     "peer_heard": "{node} answers again",
     "hints_delivered": "{node} has got what it had missed: {rows} rows",
@@ -60,12 +62,16 @@ WORDS: Final[dict[str, str]] = {
 }
 """What a kind of fact means, in words. One that is not here is shown as its name and its fields."""
 
+ENDS: Final = {"seat_taken": "another store has its seat", "fell_back": "its disk was put back"}
+"""Facts after which a node must not go on, and why it then stops."""
+
 WARNINGS: Final = frozenset(
     (
         "rot_found",
         "stranger",
         "peer_down",
         "peer_silent",
+        "fell_back",
         "seat_taken",
         "dial-failed",
         "dial-refused",

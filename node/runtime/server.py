@@ -40,7 +40,7 @@ from node.runtime.faulty import FaultyNetwork
 from node.runtime.http import HttpListener
 from node.runtime.keys import SecretFileError, default_key_file, obtain_cluster_key, read_cluster_key, read_password
 from node.runtime.links import Link, join_address
-from node.runtime.log import Log
+from node.runtime.log import ENDS, Log
 from node.runtime.measures import Measures
 from node.runtime.notify import notify
 from node.runtime.store import Store
@@ -281,28 +281,28 @@ class Server:
     @property
     def peers_up(self) -> int:
         """Members, other than this node, that answer it."""
-        cluster = self.node.cluster
-        return sum(cluster.is_up(member.id) for member in cluster.others())
+        return sum(self.node.cluster.is_up(member.id) for member in self.node.cluster.others())
 
     def queue_lengths(self) -> dict[str, object]:
         """What waits: for the disk, for answers, for peers to read."""
-        peers = self.transport.queued_bytes()
         return {
             "disk_writes": self.store.queued,
             "requests": self.driver.in_flight,
             "requests_max": self.node.shared.load.bound,
             "requests_refused": self.node.shared.load.refused,
-            "peer_bytes": sum(peers.values()),
+            "peer_bytes": sum(self.transport.queued_bytes().values()),
             "clients": len(self.clients.sessions),
         }
 
     def _fact(self, kind: str, fields: dict[str, object]) -> None:
-        """Log what happened. A node whose seat was taken by another store must not go on under it."""
+        """Log what happened. A node whose seat another store has taken, or whose disk fell back, must not go on."""
         self.log.fact(kind, fields)
-        if kind == "seat_taken":
+        if kind == "fell_back":
+            self.store.disown()
+        if kind in ENDS:
             self._stop_code = 1
             if not self._stopping.done():
-                self._stopping.set_result("another store has its seat")
+                self._stopping.set_result(ENDS[kind])
 
     def _storage_stopped(self, why: str) -> None:
         """The disk failed: every write is refused from here on, and a read of it is no evidence of anything."""

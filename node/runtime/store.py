@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from secrets import token_bytes
 from typing import Final, NoReturn
 
@@ -116,6 +117,11 @@ class Store:
     def figures(self) -> dict[str, object]:
         """What the disk thread measured."""
         return self._disk.figures() if self._disk is not None else {}
+
+    def disown(self) -> None:
+        """Others know more of this store than itself: the next start is to take it for a copy."""
+        with suppress(OSError):
+            self._storage.disown()
 
     def stop(self) -> None:
         """Let the thread finish what is queued, and end. Blocks."""

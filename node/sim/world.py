@@ -321,6 +321,8 @@ class World:
         marks.hit("seat given", fact.kind == "seated" and fact.fields["nodes"] != 1)
         marks.hit("ring sealed by decider", fact.kind == "sealed")
         marks.hit("yielded", fact.kind == "yielded")
+        if fact.kind == "fell_back":
+            self.history.note("dots", f"{host.name} stopped, as if its disk had been put back: {fact.fields}")
         marks.hit("store caught up", fact.kind == "caught_up")
         marks.hit("rows behind a reap dropped", fact.kind == "caught_up" and fact.fields["rows"] != 0)
         marks.hit("store rebuilt", fact.kind == "rebuilt")

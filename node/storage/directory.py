@@ -59,6 +59,7 @@ class DirectoryLock:
         self.token = lines[1] if len(lines) > 1 else ""
         self._coming = lines[3] if len(lines) > 3 else ""
         self.failed = lines[2:3] == ["failed"]
+        self._disowned = False
 
     @classmethod
     def take(cls, directory: Path) -> DirectoryLock:
@@ -86,10 +87,17 @@ class DirectoryLock:
 
     def write(self, token: str, *, failed: bool = False, coming: str = "") -> None:
         """Note our process, its token, whether the disk failed it, and the token that is to follow. Raises OSError."""
+        if self._disowned:
+            token = coming = ""
         lines = f"{os.getpid()}\n{token}\n{'failed' if failed else ''}\n{coming}\n"
         os.pwrite(self._descriptor, lines.encode().ljust(LOCK_BYTES_MAX, b"\n"), 0)
         os.fsync(self._descriptor)
         self.token = token
+
+    def disown(self) -> None:
+        """The file is not to be believed: whoever opens it next shall take it for a copy. Raises OSError."""
+        self._disowned = True
+        self.write("")
 
     def release(self) -> None:
         """Let the next process have it."""

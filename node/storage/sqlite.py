@@ -136,7 +136,7 @@ class SqliteStorage:
         self.owed, self.hint_totals, self.load_state = reader.owed, reader.hint_totals, reader.load_state
         self.tombstones, self.tombstone_count = reader.tombstones, reader.tombstone_count
         self._trees = StoredTrees(writer, reader.suspects)
-        self.digests = self._trees.digests
+        self.digests, self.disown = self._trees.digests, self._lock.disown
 
     def _adopt(self, identity: FileIdentity) -> None:
         """Become `identity`. While the file's token changes the lock knows the one before and the one to come."""

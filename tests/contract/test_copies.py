@@ -261,8 +261,10 @@ def test_where_no_datagram_passes_there_is_tcp(run: Run, told: Told, monkeypatch
 
 def test_a_node_whose_port_is_taken_goes_on_without_datagrams(run: Run, told: Told) -> None:
     async def main() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-            taken.bind(("127.0.0.1", 0))
+        with socket.socket() as free, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            free.bind(("127.0.0.1", 0))  # a port that TCP has, too: others' connections may be on any
+            taken.bind(free.getsockname())
+            free.close()
             async with hosts(Host(1, port=taken.getsockname()[1]), Host(2)) as (a, b):
                 assert a.transport._datagrams.way_to("127.0.0.1", b.port) is None
                 assert [fields["port"] for fields in a.fact("no-datagrams")] == [a.port]

@@ -98,6 +98,31 @@ def test_a_data_directory_that_is_put_back_brings_back_nothing_deleted(tmp_path:
         assert rows(three, one) == len(KEYS) - 50
 
 
+def test_a_machine_that_is_put_back_is_found_out_by_the_others(tmp_path: Path) -> None:
+    """Inodes, lock and token are as they were, so that the node itself sees nothing: it has started too seldom."""
+    with Cluster(3, tmp_path) as cluster:
+        one, _, three = cluster
+        one.send("SET", KEYS[0], b"v")
+        three.stop()
+        snapshot = {path: path.read_bytes() for path in data(three).rglob("*") if path.is_file()}
+        for number in range(2):
+            three.start().ready()
+            three.send("SET", KEYS[number], b"later")
+            three.kill()
+        for path in data(three).rglob("*"):
+            if path.is_file() and path not in snapshot:
+                path.unlink()
+        for path, content in snapshot.items():
+            path.write_bytes(content)
+        three.start()
+        eventually(lambda: "its disk was put back to an earlier state" in three.log, "it to notice")
+        assert three.wait() == 1
+        three.start().ready()
+        eventually(lambda: one.document("STATUS")["health"] == "healthy", "the rebuild")
+        assert "writes go on under a new dot epoch" in three.log
+        assert three.send("DYN.GET", KEYS[1], "R", b"3")[1] == [b"later"]
+
+
 def test_a_whole_cluster_moved_elsewhere_goes_on(tmp_path: Path) -> None:
     """Every store is a copy of unknown age, and so nobody's word counts: they compare what they hold, and serve."""
     with Cluster(3, tmp_path) as cluster:

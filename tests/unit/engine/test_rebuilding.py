@@ -132,6 +132,22 @@ def test_a_node_whose_seat_was_taken_says_so() -> None:
     assert [fact.kind for fact in engine.out.facts] == ["seat_taken"]
 
 
+def test_a_store_that_remembers_fewer_starts_than_others_fell_back() -> None:
+    """The snapshot of a machine restores lock and inode, too; nothing else shows it, and its next dots are used up."""
+    engine = Engine()
+    me, state = engine.node.cluster.me, engine.node.cluster.state
+    moved, later = me._replace(port=me.port + 1), me._replace(incarnation=me.incarnation + 9)
+    for known, facts in (moved, []), (later, ["fell_back"]):
+        engine.node.cluster.me = me
+        engine.clear()
+        engine.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (known,), None, False))
+        assert [fact.kind for fact in engine.out.facts] == facts
+    assert engine.node.cluster.me == me, "it does not outbid its later life"
+    lost = rebuilding()
+    lost.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (later,), None, False))
+    assert lost.node.cluster.me.incarnation == later.incarnation + 1, "one that knows it outbids it"
+
+
 def test_a_name_in_use_is_refused_with_the_way_to_its_seat() -> None:
     """Only if its node does not answer: a seat that is in use is nobody's to take."""
     engine = Engine()
