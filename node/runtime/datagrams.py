@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from node.wire.copies import LINK_BYTES
@@ -53,8 +54,9 @@ class Datagrams(asyncio.DatagramProtocol):
             return None
 
         def post(datagram: bytes) -> None:
-            if self._transport is not None:
-                self._transport.sendto(datagram, (host, port))
+            with suppress(OSError, ValueError, RuntimeError):  # it is lost, as any other may be: TCP has the frame, too
+                if self._transport is not None:
+                    self._transport.sendto(datagram, (host, port))
 
         return post
 

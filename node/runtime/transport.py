@@ -246,7 +246,8 @@ class PeerTransport:
     def copier(self, link: Link, seal: Seal, transport: asyncio.Transport) -> Copier | None:
         """Datagrams for a link; none if it may be given faults, which they would get around."""
         assert link.peer is not None
-        way = self._datagrams.way_to(split_address(link.remote)[0], link.peer.peer_port) if link.copied else None
+        host = transport.get_extra_info("peername")[0]  # what was dialled may be a name
+        way = self._datagrams.way_to(host, link.peer.peer_port) if link.copied else None
         if way is None:
             return None
         self._datagrams.listen_for(seal.link, link.datagram_came)

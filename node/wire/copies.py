@@ -70,6 +70,9 @@ ROUND_S: Final = 0.1
 _COPY: Final = Struct(">8sBQHH")
 _HEARD: Final = Struct(">8sBQ")
 _PART: Final = Struct(">QH")
+DATAGRAM_BYTES_MAX: Final = TAG_BYTES + max(_COPY.size + COPY_BYTES, _HEARD.size + HEARD_PARTS * _PART.size)
+"""What is longer is nobody's: its tag is not even computed."""
+
 _KIND_COPY: Final = 0
 _KIND_HEARD: Final = 2
 
@@ -115,6 +118,8 @@ class Seal:
 
     def open(self, datagram: bytes) -> Copy | Heard | None:
         """What the other end said; None if it did not say this."""
+        if len(datagram) > DATAGRAM_BYTES_MAX:
+            return None
         body, tag = datagram[:-TAG_BYTES], datagram[-TAG_BYTES:]
         if len(body) < _HEARD.size or not hmac.compare_digest(tag, self._tag(body)):
             return None

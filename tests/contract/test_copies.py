@@ -111,6 +111,23 @@ def test_what_tcp_does_not_bring_arrives_as_datagrams_and_once(run: Run, told: T
     run(main())
 
 
+def test_a_link_that_was_dialled_by_name_sends_datagrams_to_an_address(run: Run, told: Told) -> None:
+    """uvloop raises for a name, in the middle of a flush, and that ended the node."""
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2)) as (a, b):
+            a.transport.dial(f"localhost:{b.port}")
+            await until(lambda: a.linked(b) and b.linked(a))
+            await be_late(a, b, told)
+            deafen(b, a)
+            for number in range(1, 20):
+                ping(a, b, number)
+            await until(lambda: len(b.pings(a)) == 20, "copies")
+            hear_again(b, a)
+
+    run(main())
+
+
 def test_while_copies_are_heard_a_stuck_tcp_is_not_given_up(
     run: Run, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

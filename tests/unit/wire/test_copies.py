@@ -15,6 +15,8 @@ from node.wire.copies import (
     COPY_S_MAX,
     COPY_WINDOW_MAX,
     COPY_WINDOW_MIN,
+    DATAGRAM_BYTES_MAX,
+    HEARD_PARTS,
     LINK_BYTES,
     PARTS_MAX,
     Copy,
@@ -71,6 +73,16 @@ def test_a_part_out_of_bounds_is_not_heard(copy: Copy) -> None:
 
 
 # The two ends --------------------------------------------------------------------------------------------
+
+
+def test_more_than_anybody_says_at_once_is_not_heard() -> None:
+    """The length is looked at first: a stranger's junk costs no tag."""
+    one, other = seals()
+    most = Heard(7, tuple((number, 0) for number in range(HEARD_PARTS)))
+    assert other.open(one.heard(most)) == most
+    too_many = one.heard(Heard(7, tuple((number, 0) for number in range(200))))
+    assert len(too_many) > DATAGRAM_BYTES_MAX
+    assert other.open(too_many) is None
 
 
 def exchange(
