@@ -87,8 +87,9 @@ def behind(mine: Rounds, owners: Sequence[Sequence[NodeId]], me: NodeId, told: M
     """Compare the rounds of a store that may have forgotten with what other members say; `owners` by partition.
 
     One whole owner is enough: it has the rows, and whatever was reaped, every member was in that round before. Of the
-    rounds the highest counts. If every other owner may have forgotten, too, there is no proof of anything, and what is
-    here may be all that is left: it stays, under the round it has.
+    rounds the highest counts; it may be one that a driver has only begun, so that nothing was reaped, and what is
+    dropped is knowledge. So where another owner may have forgotten, too, nothing is: what is here may be all that is
+    left, and it stays under the round it has.
     """
     partitions = len(owners)
     highest: dict[int, int] = {}
@@ -101,7 +102,8 @@ def behind(mine: Rounds, owners: Sequence[Sequence[NodeId]], me: NodeId, told: M
     for partition in range(partitions):
         words = [told.get(owner) for owner in owners[partition] if owner != me]
         if any(word is not None and word.whole for word in words):
-            if highest.get(partition, 0) > mine.at(partition, partitions):
+            alone = all(word is None or word.whole for word in words)
+            if alone and highest.get(partition, 0) > mine.at(partition, partitions):
                 later[partition] = highest[partition]
         elif None in words:
             unclear.append(partition)

@@ -15,8 +15,8 @@ dot epoch, which is redrawn whenever a store may have forgotten. Whoever tells u
 before, and a member confirms a round only if it knows the same lives as the driver: so a round is complete with the
 words of one set of lives, and one that began before ours ends.
 
-If no other owner is whole, nothing is dropped (`core.rounds.behind`): where a whole cluster was put back from copies,
-what was deleted since may come back, rather than that anything is lost.
+Where another owner may have forgotten, too, nothing is dropped (`core.rounds.behind`): of several that were put back at
+once, or of a whole cluster, what was deleted since may come back, rather than that anything is lost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class CatchUp:
     def next_at(self) -> Instant | None:
         """When `tick` wants to run next."""
         cluster = self.shared.cluster
-        return self._at if cluster.behind and cluster.seated and not self._at_it else None
+        sealed = cluster.ring is not None and cluster.ring.sealed  # until then it may be a ring from before the others
+        return self._at if cluster.behind and sealed and not self._at_it else None
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Ask, if there is anything to ask and nobody is at it."""

@@ -185,6 +185,12 @@ class Cluster:
         self.rebuilding = False
         out.persist(0, SaveState(STATE_REBUILDING, b""))
 
+    def distrust(self, out: Outbox) -> None:
+        """This store turns out to have forgotten something: from here on it coordinates, confirms and takes nothing."""
+        self.rebuilding = self.behind = True
+        for state in forgetful("it was put back to an earlier state"):
+            out.persist(0, state)
+
     def caught_up(self) -> None:
         """This store is in the reap rounds of its cluster, durably."""
         self.behind = False

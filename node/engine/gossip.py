@@ -110,7 +110,9 @@ class Gossiper:
         (the snapshot of a whole machine does that): its next dots may name something already.
         """
         cluster, me = self.cluster, self.cluster.me
-        if told.storage_id == me.storage_id and told.incarnation > me.incarnation and not cluster.rebuilding:
+        later = told.storage_id == me.storage_id and told.incarnation > me.incarnation and me.epochs[-1] in told.epochs
+        if later and not cluster.rebuilding:
+            cluster.distrust(out)
             cluster.note(now, out, "fell_back", starts=me.incarnation, known=told.incarnation)
             return False
         if told.storage_id != cluster.me.storage_id and not cluster.rebuilding:
@@ -129,6 +131,8 @@ class Gossiper:
                 changed = self._told_of_me(member, now, out) or changed
             if member.id == cluster.me.id or (known is not None and known.incarnation >= member.incarnation):
                 continue
+            if known is not None and is_former_life(member, known):
+                continue
             if known is None and len(cluster.members) >= MEMBERS_MAX:
                 continue
             if known is None:
@@ -140,3 +144,13 @@ class Gossiper:
             changed = True
         if changed:
             cluster.save_members(out)
+
+
+def is_former_life(told: Member, known: Member) -> bool:
+    """Whether a record is of a store before it may have forgotten something, and we know what it is since: its count of
+    starts may be the higher one, as the store has forgotten some."""
+    return (
+        told.storage_id == known.storage_id
+        and told.epochs[-1:] != known.epochs[-1:]
+        and (told.epochs[-1:] == () or told.epochs[-1] in known.epochs)
+    )

@@ -155,6 +155,7 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
         )
     if storage.redrawn:  # it may have forgotten what it acknowledged
         _keep(storage, settings, forgetful(storage.redrawn))
+        storage.own()
     return owner
 
 

@@ -60,6 +60,7 @@ class DirectoryLock:
         self._coming = lines[3] if len(lines) > 3 else ""
         self.failed = lines[2:3] == ["failed"]
         self._disowned = False
+        self._mine = self.token
 
     @classmethod
     def take(cls, directory: Path) -> DirectoryLock:
@@ -87,6 +88,7 @@ class DirectoryLock:
 
     def write(self, token: str, *, failed: bool = False, coming: str = "") -> None:
         """Note our process, its token, whether the disk failed it, and the token that is to follow. Raises OSError."""
+        self._mine = token
         if self._disowned:
             token = coming = ""
         lines = f"{os.getpid()}\n{token}\n{'failed' if failed else ''}\n{coming}\n"
@@ -97,7 +99,12 @@ class DirectoryLock:
     def disown(self) -> None:
         """The file is not to be believed: whoever opens it next shall take it for a copy. Raises OSError."""
         self._disowned = True
-        self.write("")
+        self.write(self._mine)
+
+    def own(self) -> None:
+        """What follows from the file being a copy is noted in it: from here on it is ours. Raises OSError."""
+        self._disowned = False
+        self.write(self._mine)
 
     def release(self) -> None:
         """Let the next process have it."""

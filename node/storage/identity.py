@@ -6,8 +6,9 @@ is redrawn, before anything is written, when
 * the machine, the device or the inode is another one than recorded: the file is a copy, or was moved;
 * the token of the last run is not the one that `lock` beside it remembers: the file was put back from a copy;
 * the last stop was unclean while less than every acknowledgement was synced;
-* other nodes know of more starts of this store than it does (`engine.gossip`): a whole machine was put back, lock and
-  inode with it. The node has stopped then, and left no token in `lock`.
+* other nodes knew of more starts of this store than it did (`engine.gossip`): a whole machine was put back, lock and
+  inode with it. The node has stopped then, and left no token in `lock`;
+* the last start found any of this, and failed before it was noted what follows from it.
 """
 
 from __future__ import annotations

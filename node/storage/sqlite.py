@@ -121,13 +121,14 @@ class SqliteStorage:
         mine, self.redrawn = identities.claim(found, self.path, node_id, durability, self._lock.token, self._entropy)
         births, ring_epoch, totals = tables.load_counters(writer, str(self.path))
         state = tables.load_state(writer, str(self.path))
+        if self.redrawn:  # until our owner has noted what follows from it (`own`), each start shall find it out again
+            self._lock.disown()
         self._adopt(mine)
         directories.sync(self.path.parent)
         writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
         self._names = Names(mine.epochs, births, lambda: identities.draw_epoch(self._entropy))
         self._ring_epoch = ring_epoch
-        self._counts = Counts(totals)
-        self._totals = totals
+        self._counts, self._totals = Counts(totals), totals
         self._log = Log(int(writer.execute("PRAGMA page_size").fetchone()[0]))
         self._notes = Notes(writer, read_rounds(state.get(STATE_ROUNDS, b"")))
         reader = self._reader = Reader(self.path, self._recent, self._notes)
@@ -136,7 +137,7 @@ class SqliteStorage:
         self.owed, self.hint_totals, self.load_state = reader.owed, reader.hint_totals, reader.load_state
         self.tombstones, self.tombstone_count = reader.tombstones, reader.tombstone_count
         self._trees = StoredTrees(writer, reader.suspects)
-        self.digests, self.disown = self._trees.digests, self._lock.disown
+        self.digests, self.disown, self.own = self._trees.digests, self._lock.disown, self._lock.own
 
     def _adopt(self, identity: FileIdentity) -> None:
         """Become `identity`. While the file's token changes the lock knows the one before and the one to come."""

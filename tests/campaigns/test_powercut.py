@@ -8,7 +8,7 @@ from tests.campaigns.powercut import HEADER, Report, campaign
 from tests.helpers.campaign import scale
 from tests.helpers.platter import Names
 
-IMAGES = scale(2000, 5000)
+IMAGES = scale(2000, 3000)
 
 
 @pytest.mark.timeout(300)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from node.engine.cluster import STATE_REBUILDING
+from node.engine.cluster import STATE_REBUILDING, forgetful
 from node.storage.port import Advance, Merge, SaveState
 from node.wire.messages import (
     REBUILDING,
@@ -143,6 +143,13 @@ def test_a_store_that_remembers_fewer_starts_than_others_fell_back() -> None:
         engine.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (known,), None, False))
         assert [fact.kind for fact in engine.out.facts] == facts
     assert engine.node.cluster.me == me, "it does not outbid its later life"
+    assert engine.node.cluster.behind, "and takes nothing while it stops"
+    assert [write for _, write in engine.out.persists] == forgetful("it was put back to an earlier state")
+    rebuilt = Engine()
+    mine = rebuilt.node.cluster.me
+    former = mine._replace(incarnation=mine.incarnation + 9, epochs=(4711,))
+    rebuilt.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (former,), None, False))
+    assert rebuilt.node.cluster.me.incarnation == former.incarnation + 1, "a former life, of before it was rebuilt"
     lost = rebuilding()
     lost.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (later,), None, False))
     assert lost.node.cluster.me.incarnation == later.incarnation + 1, "one that knows it outbids it"

@@ -235,3 +235,20 @@ def test_only_so_many_epochs_are_remembered(home: Path, monkeypatch: pytest.Monk
         handle.crash()
     assert len(handle.store.identity.epochs) == 3
     handle.close()
+
+
+def test_a_copy_is_one_at_every_start_until_its_owner_has_noted_it(home: Path) -> None:
+    """A first start that failed (another name, a full disk) left a store that has forgotten, and does not know."""
+    SqliteHandle(home).store.close()
+    other = home.with_name("other")
+    shutil.copytree(home, other)
+    handle = SqliteHandle(other)
+    assert handle.store.redrawn
+    for end in handle.reopen, handle.crash:
+        end()
+        assert handle.store.redrawn
+    handle.store.own()
+    for end in handle.reopen, handle.crash:
+        end()
+        assert not handle.store.redrawn
+    handle.close()
