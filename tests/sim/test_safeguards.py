@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from node.sim.checkers import Answer
-from node.sim.run import run
 from node.sim.safeguards import Safeguard
 
 SEEDS_MAX = 300
@@ -29,7 +30,7 @@ FIRES = {
     Safeguard.UNKNOWN_IS_SAID: "9 honesty",
     Safeguard.HINT_UNTIL_ACK: "1 no loss",
     Safeguard.HANDED_AS_IT_IS: "8 durable",
-    Safeguard.REBUILT_FIRST: "7 strict sessions",
+    Safeguard.REBUILT_FIRST: "1 no loss",
     Safeguard.CATCH_UP_FIRST: "5 no resurrection",
     Safeguard.LATE_IS_DROPPED: "10 recovers",
     Safeguard.ROOM_FOLLOWS_TIME: "10 recovers",
@@ -40,11 +41,24 @@ def test_every_safeguard_is_here() -> None:
     assert list(FIRES) == list(Safeguard)
 
 
+SEARCH = """
+import sys
+from node.sim.checkers import Answer
+from node.sim.run import run
+from node.sim.safeguards import Safeguard
+off, checker, last = Safeguard[sys.argv[1]], sys.argv[2], int(sys.argv[3])
+for seed in range(1, last + 1):
+    verdicts = run(seed, off=off, tail=0).verdicts
+    if any(verdict.checker == checker and verdict.answer is Answer.VIOLATED for verdict in verdicts):
+        print(seed)
+        break
+"""
+"""By the package as it is installed: compiled it is found in less than half of the time."""
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("safeguard", Safeguard, ids=lambda safeguard: safeguard.name)
 def test_without_it_a_checker_fires(safeguard: Safeguard) -> None:
-    for seed in range(1, SEEDS_MAX + 1):
-        verdicts = run(seed, off=safeguard, tail=0).verdicts
-        fired = [verdict.checker for verdict in verdicts if verdict.answer is Answer.VIOLATED]
-        if FIRES[safeguard] in fired:
-            return
-    pytest.fail(f"{SEEDS_MAX} seeds without {safeguard.name}, and {FIRES[safeguard]} never fired")
+    command = [sys.executable, "-P", "-c", SEARCH, safeguard.name, FIRES[safeguard], str(SEEDS_MAX)]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True)
+    assert done.stdout, f"{SEEDS_MAX} seeds without {safeguard.name}, and {FIRES[safeguard]} never fired"

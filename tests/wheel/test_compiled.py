@@ -42,7 +42,7 @@ def test_every_pure_module_is_compiled(compiled: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(1, scale(6, 40)))
+@pytest.mark.parametrize("seed", range(1, scale(6, 20)))
 def test_a_simulated_cluster_does_the_same_compiled(seed: int, compiled: Path, tmp_path: Path) -> None:
     """Every event and every effect of a run, in their order, go into its trace."""
     told = [run(tree, tmp_path, "-m", "node.sim", "--seed", str(seed)) for tree in (ROOT, compiled)]
