@@ -27,12 +27,10 @@ from node.engine.forward import ForwardOperation
 from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED
-from node.engine.write import Write
+from node.engine.write import Write, beside
 from node.storage.port import Advance, Advanced, Outcome, Owe, Owed, Refusal, Refused
-from node.wire.errors import RemoteWireError
 from node.wire.messages import Ping, Replicate, Replicated, left_ms
 from node.wire.requests import Ack, Failed, Written
-from node.wire.rows import decode_row
 
 COMMIT_SHARE = 0.75
 """Of a write's time: if our own disk has not come to it by then, nothing is stored, and the client is told so (BUSY).
@@ -43,12 +41,13 @@ class PutOperation(Operation):
     """One write under coordination. This node owns the key, or stands in for one who does.
 
     `hopes` were asked and are silent: their answer counts yet. `gone` are owners that do not take part and why,
-    `stand_ins` who was asked in whose place, `filled_by` who filled a place that is not its own.
+    `stand_ins` who was asked in whose place, `filled_by` who filled a place that is not its own. `lacking` were lost
+    while our own commit was under way: they get hints after it.
     """
 
     __slots__ = (
-        "advanced", "asker", "durable", "epoch", "filled_by", "gone", "hopes", "repeated", "round", "sent_at",
-        "stand_ins", "surplus", "tally", "told", "write", "_impatient", "_waits",
+        "advanced", "asker", "durable", "epoch", "filled_by", "gone", "hopes", "lacking", "repeated", "round",
+        "sent_at", "stand_ins", "surplus", "tally", "told", "write", "_impatient", "_waits",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, write: Write, asker: Asker, owners: tuple[NodeId, ...]) -> None:
@@ -62,6 +61,7 @@ class PutOperation(Operation):
         self.hopes: dict[NodeId, None] = {}
         self.stand_ins: dict[NodeId, NodeId] = {}
         self.filled_by: dict[NodeId, NodeId] = {}
+        self.lacking: tuple[NodeId, ...] = ()
         self.advanced: Advanced | None = None
         self.round = 0
         self.surplus: Clock = ()
@@ -169,6 +169,8 @@ class PutOperation(Operation):
         self.sent_at = now
         me = self.shared.me
         self._fill(me, self.stand_ins.get(me, me), self.shared.durable)
+        self._owe(self.lacking, now, out)
+        self.lacking = ()
         if now >= self.write.deadline:  # nobody waits: the others get it by hints, when there is time for them
             self._decide(now, out)
             if not self.ended:
@@ -211,18 +213,8 @@ class PutOperation(Operation):
         else:
             self._fill(peer, place, message.durable)
             if message.row is not None and self.write.cover and not (self.repeated or self.told):
-                self._note_surplus(message.row)
+                self.surplus = join(self.surplus, beside(message.row, self.advanced.dot))
         self._decide(now, out)
-
-    def _note_surplus(self, held: bytes) -> None:
-        """Remember what somebody holds beside our write: a SET must cover it before it may answer."""
-        assert self.advanced is not None, "an ack before our own commit"
-        try:
-            row = decode_row(held)
-        except RemoteWireError:
-            return  # the ack stands; what it added is unreadable and teaches us nothing
-        if any(version.dot != self.advanced.dot for version in row.versions):
-            self.surplus = join(self.surplus, row.clock)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """Somebody we wait for is gone."""
@@ -267,7 +259,9 @@ class PutOperation(Operation):
     def _owe(self, places: tuple[NodeId, ...], now: Instant, out: Outbox) -> None:
         """Keep hints for owners that nobody stands in for, with the row that this node holds."""
         others = tuple(place for place in places if place != self.shared.me)
-        if self.advanced is not None and others:
+        if self.advanced is None:
+            self.lacking += others
+        elif others:
             self.shared.note_owed(others)
             out.persist(NO_TICKET, Owe(self.write.key, Owed(others, self.shared.wall_ms(now))))
 
@@ -279,10 +273,11 @@ class PutOperation(Operation):
             self._start_again(now, out)
             return
         if now >= self.write.deadline:
-            self._owe(self._unfilled(), now, out)
             if not self.told:
                 self._answer(unknown(self._describe()), out)
-            self.end()
+            if self.advanced is not None:  # else it is with our own disk: what it says decides who gets hints
+                self._owe(self._unfilled(), now, out)
+                self.end()
         elif not self._impatient:
             self._impatient = True
             self.shared.timers.set(self.write.deadline, self.ticket)
@@ -333,7 +328,8 @@ class PutOperation(Operation):
         self._impatient = False
         self.shared.timers.set(min(self.write.deadline, now + self.shared.write_patience.seconds), self.ticket)
         mine = self.stand_ins.get(self.shared.me)
-        self._commit(self.surplus, () if mine is None else (mine,), now, out)
+        failed = tuple(self.tally.failed)  # their hints of the first commit may have been delivered by now
+        self._commit(self.surplus, failed if mine is None else (mine, *failed), now, out)
 
     def _describe(self) -> str:
         name = self.shared.cluster.name
@@ -371,6 +367,9 @@ class PutOperation(Operation):
                 self.end()
             else:
                 self._finish(unknown(f"stored, but not over what others hold: {outcome.why.value}"), out)
+            return
+        if self.told:  # the deadline came first
+            self.end()
             return
         code = _FINAL.get(outcome.why)
         if code is not None:

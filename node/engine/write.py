@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from node.core.ids import Instant
-from node.core.row import Clock
+from node.core.row import Clock, Dot
+from node.wire.errors import RemoteWireError
+from node.wire.rows import decode_row
 
 
 class Write:
@@ -31,3 +33,12 @@ class Write:
         self.strict = strict
         self.deadline = deadline
         self.writer = writer
+
+
+def beside(held: bytes, dot: Dot) -> Clock:
+    """What somebody holds beside our write `dot`, as a clock: a SET must cover it before it may answer."""
+    try:
+        row = decode_row(held)
+    except RemoteWireError:
+        return ()  # the ack stands; what it added is unreadable and teaches us nothing
+    return row.clock if any(version.dot != dot for version in row.versions) else ()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from node.core.ids import NodeId
 from node.core.limits import TIMEOUT_MS
 from node.core.version import merge
 from node.engine.events import Measured, Persisted
-from node.engine.put import COMMIT_SHARE
+from node.engine.put import COMMIT_SHARE, PutOperation
 from node.storage.port import FOREVER, Adopt, Adopted, Advance, Merge, Merged, Owe, Refusal, Refused, is_late
 from node.wire.messages import BUSY, Fetch, Fetched, Forward, Forwarded, Replicate, Replicated, Scan
 from node.wire.requests import Document, Failed, Get, Inspect, Keys, Put, Written
@@ -147,6 +148,79 @@ def test_a_commit_that_ends_after_the_deadline_is_not_fanned_out_and_leaves_hint
     (owe,) = [write for _, write in engine.out.persists if isinstance(write, Owe)]
     assert owe.owed.targets == (node_id("n2"), node_id("n3"))
     assert not engine.node.shared.pending
+
+
+def owed_to(engine: Engine) -> list[tuple[NodeId, ...]]:
+    """For whom hints are to be kept, beside those that come with a commit."""
+    return [write.owed.targets for _, write in engine.out.persists if isinstance(write, Owe)]
+
+
+def writing(engine: Engine) -> bool:
+    """Whether a write is in flight."""
+    return any(isinstance(operation, PutOperation) for operation in engine.node.shared.pending.values())
+
+
+def test_a_commit_that_ends_after_the_client_was_told_leaves_hints() -> None:
+    """The deadline comes while the disk is at it: UNKNOWN then, and when it is done nobody misses it in silence."""
+    engine = Engine()
+    ticket = engine.ask(Put(KEY, b"v", cover=True, timeout_ms=1000))
+    engine.wait(0.5)
+    engine.wait(0.51)
+    assert failed(engine, ticket).code == "UNKNOWN"
+    assert owed_to(engine) == []
+    engine.wait(0.5)
+    engine.store()
+    assert owed_to(engine) == [(node_id("n2"), node_id("n3"))]
+    assert not replicates(engine, "n2")
+    assert not writing(engine)
+    assert engine.node.shared.load.waiting == 0
+
+
+@pytest.mark.parametrize("why", [Refusal.LATE, Refusal.DISK_FULL])
+def test_a_commit_that_is_refused_after_the_client_was_told_ends_in_silence(why: Refusal) -> None:
+    """No second answer, and no other coordinator."""
+    engine = Engine()
+    ticket = engine.ask(Put(KEY, b"v", cover=True, timeout_ms=1000))
+    engine.wait(1.01)
+    assert failed(engine, ticket).code == "UNKNOWN"
+    engine.persisted(Refused(why, "the reason"))
+    assert list(engine.replies) == [ticket]
+    assert owed_to(engine) == []
+    assert not engine.sent("n2")
+    assert not writing(engine)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 1.0])
+def test_an_owner_that_is_lost_while_the_disk_is_at_it_gets_a_hint(late_s: float) -> None:
+    """It is sent nothing, and nobody stands in for it: only a hint tells it of a write that the others answer for."""
+    engine = Engine()
+    ticket = engine.ask(Put(KEY, b"v", cover=True, timeout_ms=1000))
+    engine.down("n2")
+    engine.now += late_s
+    engine.store()
+    assert not replicates(engine, "n2")
+    if late_s:
+        assert owed_to(engine) == [(node_id("n2"),), (node_id("n3"),)]
+    else:
+        (sent,) = replicates(engine, "n3")
+        engine.receive("n3", Replicated(sent.rid, True, None, ""))
+        assert isinstance(engine.replies[ticket], Written)
+        assert owed_to(engine) == [(node_id("n2"),)]
+    assert not writing(engine)
+
+
+def test_a_second_commit_has_hints_for_who_was_lost_before() -> None:
+    """Those of the first may be delivered before it is stored, and who was lost is not asked again."""
+    engine = Engine()
+    engine.ask(Put(KEY, b"v", cover=True))
+    first = engine.store()
+    engine.down("n3")
+    assert owed_to(engine) == [(node_id("n3"),)]
+    (sent,) = replicates(engine, "n2")
+    engine.receive("n2", Replicated(sent.rid, True, encode_row(merge(first, row_of(b"other", epoch=2))), ""))
+    (again,) = [write for _, write in engine.out.persists if isinstance(write, Advance)]
+    assert again.owed is not None
+    assert again.owed.targets == (node_id("n3"),)
 
 
 def test_a_commit_that_is_enough_is_an_ok_however_late() -> None:
