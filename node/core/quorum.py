@@ -49,6 +49,11 @@ class Tally:
         self.met_by.clear()
 
     @property
+    def unsaid(self) -> tuple[NodeId, ...]:
+        """Those of whom neither a yes nor a failure is known."""
+        return tuple(node for node in self.nodes if node not in self.met_by and node not in self.failed)
+
+    @property
     def verdict(self) -> Verdict:
         """MET as soon as `need` said yes; FAILED as soon as that is out of reach."""
         if len(self.met_by) >= self.need:

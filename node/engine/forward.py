@@ -85,6 +85,7 @@ class ForwardOperation(Operation):
         self.target = None
         self.handed = False
         self._wait_until(until)
+        self.asker.steps_aside()
         for node in silent:
             out.send(node, Ping(self.ticket))
         return True
@@ -99,6 +100,7 @@ class ForwardOperation(Operation):
             self.refused.pop(peer, None)
             self.target = peer
             self._wait_until(min(self.write.deadline, now + self.shared.write_patience.seconds))
+            self.asker.goes_on()
             self._hand_over(now, out)
 
     def _hand_over(self, now: Instant, out: Outbox) -> None:
@@ -178,6 +180,7 @@ class ForwardOperation(Operation):
             self._finish(unknown(f"forwarded to {self._target_name}, which gave no answer in time"), out)
         else:
             self._wait_until(self.write.deadline)
+            self.asker.steps_aside()
             self.shared.missed(self.target, now, out)
 
     @property

@@ -182,7 +182,9 @@ class GetOperation(Operation):
             if owner not in self._hopes and owner not in self.rows and self.shared.cluster.peers.may_answer(owner, now):
                 self._hopes[owner] = True
                 out.send(owner, Fetch(self.ticket, self.epoch, self.key, self.least_round, left_ms(self.deadline, now)))
-        if not any(self._hopes.values()):
+        if any(self._hopes.values()):
+            self.asker.steps_aside()
+        else:
             self._fail(out)
 
     def reached(self, now: Instant, out: Outbox) -> None:

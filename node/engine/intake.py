@@ -145,10 +145,11 @@ class Intake:
             elif not result.row.live:
                 asker.answer(Written(b"", (), 0, False, 0), then)
             else:
+                asker.goes_on()
                 self._write(self._as_write(request, result.row.clock, now), asker, now, then)
 
         read = Get(request.key, strict=request.strict, context=False, timeout_ms=request.timeout_ms)
-        self.get(read, Asker(0, then=found), now, out)
+        self.get(read, Asker(0, then=found, whole=asker), now, out)
 
     def _write(self, write: Write, asker: Asker, now: Instant, out: Outbox) -> None:
         if self.shared.cluster.state.sealed:

@@ -8,6 +8,8 @@ in a second. While that is longer than is fair, no more are let in than can be d
 quick and the bound is reached, an eighth more. Fair is a quarter of the time that the client gives, OVERLOADED_S at
 most. Whoever does not get in is told at once (BUSY), before anything was done for it.
 
+In flight is what there is work for here. Who only waits for silent nodes steps aside, and is bounded by OPERATIONS_MAX.
+
 The law is used because it is true of any period, also one in which the queue grows. The mean of the times of those who
 were done is not: just after a change only the quick ones are.
 """

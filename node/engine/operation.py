@@ -50,30 +50,56 @@ Then = Callable[[Result, Outbox], None]
 class Asker:
     """Who wants the result: a client's ticket, a peer's forward (`peer` and its rid), or another operation (`then`).
 
-    `load`: its request was taken on, at `begun`, and counts until it is answered, which should take `fair_s` at most.
+    `load`: its request was taken on. While it is `counted`, since `begun`, it has a place; that should take `fair_s` at
+    most. `whole` is whose request this is a part of.
     """
 
-    __slots__ = ("begun", "fair_s", "load", "peer", "then", "ticket")
+    __slots__ = ("begun", "counted", "fair_s", "load", "peer", "then", "ticket", "whole")
 
-    def __init__(self, ticket: int, peer: NodeId | None = None, then: Then | None = None) -> None:
+    def __init__(
+        self, ticket: int, peer: NodeId | None = None, then: Then | None = None, whole: Asker | None = None
+    ) -> None:
         self.ticket = ticket
         self.peer = peer
         self.then = then
+        self.whole = whole
         self.load: Load | None = None
+        self.counted = False
         self.begun: Instant = 0.0
         self.fair_s = USUAL_S
 
     def taken_on(self, load: Load, timeout_ms: int) -> None:
         """The request passed the door. Its client waits so long."""
         self.load = load
+        self.counted = True
         self.begun = load.begin()
         if timeout_ms != TIMEOUT_MS:
             self.fair_s = fair(timeout_ms)
 
+    def steps_aside(self) -> None:
+        """From here on it waits for silent nodes only: that is no work of ours, and takes no place.
+
+        Counted, it would be taken for work that does not get done, and keys whose owners answer would be refused.
+        """
+        if self.whole is not None:
+            self.whole.steps_aside()
+        elif self.counted:
+            self._leave(failed=True)
+
+    def goes_on(self) -> None:
+        """There is work for it again: whoever stepped aside counts anew, and is not turned away."""
+        if self.load is not None and not self.counted:
+            self.counted = True
+            self.begun = self.load.begin()
+
+    def _leave(self, *, failed: bool) -> None:
+        if self.load is not None and self.counted:
+            self.counted = False
+            self.load.done(self.begun, self.fair_s, failed=failed)
+
     def answer(self, result: Result, out: Outbox) -> None:
         """Hand over the result: called exactly once, unless it is refused."""
-        if self.load is not None:
-            self.load.done(self.begun, self.fair_s, failed=isinstance(result, Failed))
+        self._leave(failed=isinstance(result, Failed))
         if self.then is not None:
             self.then(result, out)
         elif self.peer is None:
@@ -84,8 +110,7 @@ class Asker:
     def refuse(self, why: str, out: Outbox) -> None:
         """Tell a forwarding peer that nothing was committed, so that it may ask somebody else."""
         assert self.peer is not None, "only a forward can be refused"
-        if self.load is not None:
-            self.load.done(self.begun, self.fair_s, failed=True)
+        self._leave(failed=True)
         out.send(self.peer, Forwarded(self.ticket, why, None))
 
 

@@ -103,12 +103,14 @@ class PutOperation(Operation):
             self.stand_ins.clear()
             self.tally.failed.clear()
             self.shared.timers.set(until, self.ticket)
+            self.asker.steps_aside()
             for node in silent:
                 out.send(node, Ping(self.ticket))
         return self._waits
 
     def _start_again(self, now: Instant, out: Outbox) -> None:
         self._waits = False
+        self.asker.goes_on()
         self.start(now, out)
 
     def ponged(self, peer: NodeId, now: Instant, out: Outbox) -> None:
@@ -276,22 +278,17 @@ class PutOperation(Operation):
             if not self.told:
                 self._answer(unknown(self._describe()), out)
             if self.advanced is not None:  # else it is with our own disk: what it says decides who gets hints
-                self._owe(self._unfilled(), now, out)
+                self._owe(self.tally.unsaid, now, out)
                 self.end()
         elif not self._impatient:
             self._impatient = True
             self.shared.timers.set(self.write.deadline, self.ticket)
             self._lose_patience(now, out)
 
-    def _unfilled(self) -> tuple[NodeId, ...]:
-        """The places of which neither an ack nor a failure is known."""
-        tally = self.tally
-        return tuple(place for place in tally.nodes if place not in tally.met_by and place not in tally.failed)
-
     def _lose_patience(self, now: Instant, out: Outbox) -> None:
         if self.advanced is None:
             return  # it is our own disk that is slow
-        for place in self._unfilled():
+        for place in self.tally.unsaid:
             self.shared.missed(place, now, out)
             if not self.told and place not in self.stand_ins.values():
                 other = self._find_stand_in(place)
@@ -303,7 +300,10 @@ class PutOperation(Operation):
     def _decide(self, now: Instant, out: Outbox) -> None:
         verdict = self.tally.verdict
         if not self.told:
-            if verdict is Verdict.PENDING or (verdict is Verdict.FAILED and self.hopes):
+            if verdict is Verdict.PENDING:
+                return
+            if verdict is Verdict.FAILED and self.hopes:
+                self.asker.steps_aside()
                 return
             if verdict is Verdict.FAILED:
                 self._answer(unknown(self._describe()), out)
@@ -312,7 +312,7 @@ class PutOperation(Operation):
                 return
             else:
                 self._answer(self._written(), out)
-        unfilled = self._unfilled()
+        unfilled = self.tally.unsaid
         if unfilled and len(self.shared.pending) > LINGERING_MAX:
             self._owe(unfilled, now, out)
             unfilled = ()
@@ -362,7 +362,7 @@ class PutOperation(Operation):
     def _refused(self, outcome: Refused, now: Instant, out: Outbox) -> None:
         """Our own store took nothing. Before the first commit that is a clean end; after it, what is stored stays."""
         if self.advanced is not None:
-            self._owe(self._unfilled(), now, out)
+            self._owe(self.tally.unsaid, now, out)
             if self.told:  # while the second commit was under way too many others were lost
                 self.end()
             else:

@@ -9,6 +9,7 @@ import pytest
 
 from node.core.limits import DOWN_AFTER_S, MISSED_S, PATIENCE_MS_FIRST, PATIENCE_MS_MAX
 from node.core.row import EMPTY
+from node.engine.load import FIRST
 from node.wire.messages import Fetch, Fetched, Forward, Forwarded, Message, Ping, Pong, Replicate, Replicated
 from node.wire.requests import Failed, Found, Get, Put, Written
 from node.wire.rows import encode_row
@@ -241,3 +242,59 @@ def test_an_owner_that_falls_silent_during_a_read_may_answer_yet() -> None:
     assert isinstance(fetch, Fetch)
     engine.receive(silent, Fetched(fetch.rid, encode_row(row_of(b"v")), ""))
     assert code(engine, ticket) == "Found"
+
+
+# Their place ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["write", "read", "delete", "forward"])
+def test_requests_that_wait_for_the_silent_do_not_close_the_door(kind: str) -> None:
+    """They are no work that does not get done: keys whose owners answer are taken as before."""
+    engine = Engine(nodes=5 if kind == "forward" else 3)
+    load, key = engine.node.shared.load, KEY
+    if kind == "forward":
+        key = engine.key_owned_by_others()
+    silence(engine, "n2", "n3", "n4", "n5")
+    request = {"write": Put(key, b"v", cover=True), "read": Get(key), "delete": Put(key, None, cover=True)}
+    strict = Put(key, b"v", cover=True, strict=True)
+    for _ in range(1000):
+        engine.pass_time(0.004)
+        engine.ask(request.get(kind, strict))
+        while engine.out.loads:
+            engine.load(None)
+    assert len(waiting(engine)) > 500
+    assert engine.replies
+    assert (load.waiting, load.refused, load.bound) == (0, 0, FIRST * load.least)
+    engine.pass_time(DEADLINE_S + 0.1)
+    assert len(engine.replies) == 1000
+    assert (load.waiting, load.bound) == (0, FIRST * load.least)
+
+
+def test_a_forward_that_has_no_answer_for_longer_than_usual_takes_no_place() -> None:
+    engine = Engine(nodes=5)
+    ticket = engine.ask(Put(engine.key_owned_by_others(), b"v", cover=True))
+    assert engine.node.shared.load.waiting == 1
+    engine.pass_time(PATIENCE_MS_MAX / 1000)
+    assert (code(engine, ticket), engine.node.shared.load.waiting) == ("NoneType", 0)
+    engine.pass_time(DEADLINE_S)
+    assert (code(engine, ticket), engine.node.shared.load.waiting) == ("UNKNOWN", 0)
+
+
+def test_a_write_whose_quorum_fell_silent_takes_no_place() -> None:
+    engine, ticket, rid = stored_then_silent()
+    assert engine.node.shared.load.waiting == 0
+    engine.receive("n2", Replicated(rid, True, None, ""))
+    assert (code(engine, ticket), engine.node.shared.load.waiting) == ("Written", 0)
+
+
+def test_a_write_that_goes_on_counts_again() -> None:
+    """With the answer of one node all that waited for it becomes work at once: nothing new is taken on beside that."""
+    engine = Engine()
+    silence(engine, "n2", "n3")
+    ticket = engine.ask(Put(KEY, b"v", cover=True))
+    rid = asked(engine, "n3")
+    engine.receive("n3", Pong(rid))
+    assert engine.node.shared.load.waiting == 1
+    engine.store()
+    engine.receive("n3", Replicated(rid, True, None, ""))
+    assert (code(engine, ticket), engine.node.shared.load.waiting) == ("Written", 0)
