@@ -26,7 +26,10 @@ LOOK_S_MAX = 0.5
 ENOUGH = 10
 
 FIRST = 8
-"""How many times `least` are taken on before it is known how long they take: 1024, one client's full pipeline."""
+"""How many times `least` are taken on before it is known how long they take: 1024, one client's full pipeline.
+
+And again after a time with less than half of `least` in flight. (A bound at its least is no such time: it is used up.)
+"""
 
 
 class Load:
@@ -37,13 +40,13 @@ class Load:
     """
 
     __slots__ = (
-        "bound", "least", "now", "refused", "waiting", "_answered", "_area", "_at", "_began", "_fair_s", "_reached",
-        "_served",
+        "bound", "least", "now", "refused", "waiting", "_answered", "_area", "_at", "_began", "_fair_s", "_first",
+        "_reached", "_served",
     )  # fmt: skip
 
     def __init__(self, least: int) -> None:
         self.least = least
-        self.bound = min(FIRST * least, OPERATIONS_MAX)
+        self.bound = self._first = min(FIRST * least, OPERATIONS_MAX)
         self.waiting = 0
         self.refused = 0
         self.now: Instant = 0.0
@@ -69,6 +72,9 @@ class Load:
         now = self.now
         self._area += self.waiting * (now - self._at)
         self._at = now
+        if not self.waiting and now - self._began >= LOOK_S_MAX:  # nobody was done lately: what it says is old
+            self._look(now - self._began)
+            self._begin_period()
         self.waiting += 1
         if self.waiting >= self.bound:
             self._reached = True
@@ -90,8 +96,11 @@ class Load:
             self._begin_period()
 
     def _look(self, period_s: float) -> None:
-        fair_s = self._fair_s / self._answered
         in_flight = self._area / period_s
+        if in_flight < self.least / 2:  # no load at all: what was learned under one is forgotten
+            self.bound = max(self.bound, self._first)
+            return
+        fair_s = self._fair_s / self._answered
         fitting = self._served / period_s * fair_s
         if in_flight > max(fitting, self.least):
             self.bound = max(min(int(fitting), self.bound), self.bound // 2, self.least)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from node.core.limits import OUTPUT_BYTES_MAX, PIPELINE_MAX
+from node.core.limits import OUTPUT_BYTES_MAX, REQUESTS_MIN
 from node.wire.commands import Call, Calls
 from node.wire.replies import ErrorReply, Value, encode
 from node.wire.requests import Found, Request, Result
@@ -42,7 +42,10 @@ class Slot:
 
 
 class ManySlot:
-    """The place of a command that asks for several keys: PIPELINE_MAX of them at a time."""
+    """The place of a command that asks for several keys: REQUESTS_MIN of them at a time.
+
+    A node with nothing else in its hands takes on so many always; of one more it might do a part, and refuse the rest.
+    """
 
     __slots__ = ("bytes", "calls", "reply", "resp3", "results", "session", "_asking", "_in_flight", "_next")
 
@@ -63,7 +66,7 @@ class ManySlot:
             return
         self._asking = True
         requests = self.calls.requests
-        while self._in_flight < PIPELINE_MAX and self._next < len(requests) and self.bytes <= OUTPUT_BYTES_MAX:
+        while self._in_flight < REQUESTS_MIN and self._next < len(requests) and self.bytes <= OUTPUT_BYTES_MAX:
             index = self._next
             self._next += 1
             self._in_flight += 1

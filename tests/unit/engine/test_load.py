@@ -107,3 +107,27 @@ def test_few_requests_are_no_overload_however_slow_they_are() -> None:
     assert load.bound == FIRST * REQUESTS_MIN, "30 a second for 3 s are fewer than are always taken on"
     queue.run(20.0, 1000)
     assert load.bound == REQUESTS_MIN
+
+
+@pytest.mark.parametrize("idle", [0, 30])
+def test_a_bound_of_an_overload_is_forgotten_when_there_is_no_load(idle: int) -> None:
+    """A client's full pipeline is taken on again, though nothing ever reached the bound meanwhile."""
+    load = Load(REQUESTS_MIN)
+    queue = Queue(load, 100)
+    queue.run(10.0, 1000)
+    assert load.bound < 2 * REQUESTS_MIN
+    queue.rate = 1000
+    queue.run(5.0, idle)
+    for _ in range(FIRST * REQUESTS_MIN):
+        assert not load.turns_away()
+        load.begin()
+
+
+def test_a_bound_at_its_least_that_is_used_up_is_not_forgotten() -> None:
+    """A slow disk: that few are in flight is the bound's doing."""
+    load = Load(REQUESTS_MIN)
+    queue = Queue(load, 100)
+    queue.run(10.0, 1000)
+    for _ in range(1000):
+        queue.run(0.01, 1000)
+        assert load.bound < 2 * REQUESTS_MIN

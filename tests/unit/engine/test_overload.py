@@ -279,9 +279,9 @@ def test_a_strict_read_does_not_write_back_for_who_has_given_up() -> None:
 
 def full(engine: Engine) -> list[int]:
     """Fill the node's hands; the tickets of who got in."""
-    load = engine.node.shared.load
-    load.bound = 3
-    tickets = [engine.ask(Put(KEY, b"%d" % i, cover=True)) for i in range(3)]
+    tickets = [engine.ask(Put(KEY, b"0", cover=True))]
+    engine.node.shared.load.bound = 3
+    tickets += [engine.ask(Put(KEY, b"%d" % i, cover=True)) for i in (1, 2)]
     assert not engine.replies
     return tickets
 
