@@ -28,15 +28,15 @@ class Intake:
         self.seats = seats
         shared.coordinate = self._take
 
-    def refusal(self, key: bytes, timeout_ms: int) -> Failed | None:
-        """What is wrong with any request that names a key, or None."""
+    def refusal(self, key: bytes, timeout_ms: int, *, part: bool = False) -> Failed | None:
+        """What is wrong with any request that names a key, or None. A `part` of one was let in with the whole."""
         if not key:
             return Failed("ERR", "the key is empty")
         if len(key) > KEY_BYTES_MAX:
             return Failed("TOOBIG", f"the key has {len(key)} bytes, the limit is {KEY_BYTES_MAX}")
         if not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
             return Failed("ERR", f"TIMEOUT must be 1 to {TIMEOUT_MS_MAX} ms")
-        return self.not_now()
+        return self.not_at_all() if part else self.not_now()
 
     def not_at_all(self) -> Failed | None:
         """Why this node takes no request whatever, not even how it is, or None."""
@@ -55,11 +55,12 @@ class Intake:
 
     def get(self, request: Get, asker: Asker, now: Instant, out: Outbox) -> None:
         """Coordinate a read: any node may."""
-        failed = self.refusal(request.key, request.timeout_ms) or self._bad_r(request)
+        part = asker.then is not None  # what another operation asks for is part of that one
+        failed = self.refusal(request.key, request.timeout_ms, part=part) or self._bad_r(request)
         if failed is not None:
             asker.answer(failed, out)
             return
-        if asker.then is None:  # what another operation asks for is part of that one
+        if not part:
             asker.taken_on(self.shared.load, request.timeout_ms)
         deadline = now + request.timeout_ms / 1000
         if self.shared.cluster.state.sealed:

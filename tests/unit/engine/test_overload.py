@@ -335,3 +335,18 @@ def test_a_delete_of_what_is_there_counts_once() -> None:
     engine = Engine()
     engine.ask(Put(KEY, None, cover=True))
     assert engine.node.shared.load.waiting == 1
+
+
+def test_a_delete_may_take_the_last_place() -> None:
+    """Its own read is not one request too many."""
+    engine = Engine()
+    engine.ask(Put(KEY, b"v", cover=True))
+    engine.node.shared.load.bound = 2
+    ticket = engine.ask(Put(KEY, None, cover=True))
+    assert engine.node.shared.load.refused == 0
+    engine.load(row_of(b"v"))
+    asked = next(name for name in ("n2", "n3") if any(isinstance(m, Fetch) for m in engine.sent(name)))
+    fetch = next(m for m in engine.sent(asked) if isinstance(m, Fetch))
+    engine.receive(asked, Fetched(fetch.rid, encode_row(row_of(b"v")), ""))
+    deletes = [write for _, write in engine.out.persists if isinstance(write, Advance) and write.value is None]
+    assert (len(deletes), ticket in engine.replies) == (1, False)
