@@ -203,7 +203,7 @@ class Intake:
             writer=message.writer,
         )
         asker = Asker(message.rid, peer)
-        asker.taken_on(self.shared.load, max(1, message.left_ms))
+        asker.taken_on(self.shared.load, message.left_ms)
         self._take(write, asker, now, out)
 
 

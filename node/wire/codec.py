@@ -247,7 +247,7 @@ def _check_forward(message: messages.Forward) -> None:
     check_clock(message.context)
     _number("hops", message.hops, 0, 255)
     _number("W", message.w, 1, REPLICAS_MAX)
-    _number("time left", message.left_ms, 0, TIMEOUT_MS_MAX)
+    _number("time left", message.left_ms, 1, TIMEOUT_MS_MAX)
     _length("writer", message.writer.encode(), WRITER_BYTES_MAX)
 
 

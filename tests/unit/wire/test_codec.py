@@ -164,6 +164,7 @@ def ring(**changes: Any) -> Gossip:
         (forward(value=bytes(VALUE_BYTES_CEILING + 1)), "value of length"),
         (forward(writer="é" * (WRITER_BYTES_MAX // 2 + 1)), "writer of length"),
         (forward(left_ms=TIMEOUT_MS_MAX + 1), "time left"),
+        (forward(left_ms=0), "time left"),
         (forward(w=0), "W of 0"),
         (forward(hops=256), "hops"),
         (forward(context=tuple(Dot(n, 1, 1) for n in range(CLOCK_ENTRIES_MAX + 1))), "clock of length"),
