@@ -19,9 +19,11 @@ SHARE: Final = 0.15
 """Of the seeds; it makes a run longer."""
 
 SEEN_S_MAX: Final = 30.0
+SETTLED_S: Final = 3.0
 EQUAL_S_MAX: Final = 120.0
 LOOK_S: Final = 5.0
-"""How long the nodes of a core may take to see each other, then to hold the same; and how often that is looked at."""
+"""How long the nodes of a core may take to see each other; how long links of before may still break then; how long the
+nodes may take to hold the same, and how often that is looked at."""
 
 
 def leave_alone(world: World, ask: Callable[[list[Host]], None]) -> None:
@@ -46,6 +48,7 @@ def leave_alone(world: World, ask: Callable[[list[Host]], None]) -> None:
         host.boot()
     if not world.agenda.run(world.agenda.now + SEEN_S_MAX, lambda: _see_each_other(core)):
         world.history.unhealed.append(f"{SEEN_S_MAX} s after it was left alone a core does not see itself")
+    world.agenda.run(world.agenda.now + SETTLED_S)
     ask(core)
     end = world.agenda.now + EQUAL_S_MAX
     while (differ := _differing(world, core)) and world.agenda.now < end:

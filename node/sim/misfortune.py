@@ -98,14 +98,14 @@ class Misfortune:
     def _replace_disk(self, host: Host, copied: dict[str, object] | None) -> None:
         """Another disk, under the old seat: an empty one, or one with an earlier copy of the file.
 
-        One at a time, in a sealed ring, and only what the other stores together know as well: W copies do not outlive
+        One at a time, in a sealed ring, of a member that all know, and only what the other stores together know as well: W copies do not outlive
         W lost disks.
         """
         world, rows = self.world, host.storage.durable_rows()
-        rings = [each.node.cluster.ring for each in world.hosts if each.node is not None]
+        clusters = [each.node.cluster for each in world.hosts if each.node is not None]
         if world.healed or any(each.forgetful for each in world.hosts):
             return
-        if not all(ring is not None and ring.sealed for ring in rings):
+        if not all(known.ring is not None and known.ring.sealed and host.id in known.members for known in clusters):
             return
         if not all(self._known_elsewhere(host, key, row) for key, row in rows.items()):
             return

@@ -246,8 +246,9 @@ def _ask_each(world: World, hosts: list[Host], when: str) -> None:
 def _key_of(host: Host, when: str) -> bytes:
     """A key of its own for this node; one that it owns, if it owns any."""
     keys = [f"{when}-{host.name}-{number}".encode() for number in range(KEYS_TRIED)]
-    owned = [key for key in keys if host.node is not None and host.id in host.node.cluster.owners(key)]
-    return (owned or keys)[0]
+    if host.node is None or not host.node.view().seated:
+        return keys[0]
+    return next((key for key in keys if host.id in host.node.cluster.owners(key)), keys[0])
 
 
 def _ask(world: World, host: Host, kind: Kind, request: Put | Get, tag: str, records: list[Record]) -> None:
