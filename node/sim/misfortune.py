@@ -98,8 +98,8 @@ class Misfortune:
     def _replace_disk(self, host: Host, copied: dict[str, object] | None) -> None:
         """Another disk, under the old seat: an empty one, or one with an earlier copy of the file.
 
-        One at a time, in a sealed ring, of a member that all know, and only what the other stores together know as well: W copies do not outlive
-        W lost disks.
+        One at a time, in a sealed ring, of a member that all know, and only what the other stores together know as
+        well: W copies do not outlive W lost disks.
         """
         world, rows = self.world, host.storage.durable_rows()
         clusters = [each.node.cluster for each in world.hosts if each.node is not None]
