@@ -37,6 +37,7 @@ def leave_alone(world: World, ask: Callable[[list[Host]], None]) -> None:
     if any(host.forgetful for host in core):  # a store without proof waits for the rest, as it should
         return
     world.marks.hit("core left alone")
+    world.healed = True  # no further fault strikes
     for host in world.hosts:
         if host not in core:
             host.crash(silently=rng.random() < 0.5)
