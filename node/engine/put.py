@@ -394,5 +394,6 @@ _FINAL = {
     Refusal.TOO_MANY_SIBLINGS: "TOOMANYSIBLINGS",
     Refusal.ROW_TOO_BIG: "TOOBIG",
     Refusal.LATE: "BUSY",
+    Refusal.UNCLEAR: "UNKNOWN",
 }
 """Refusals after which no other owner is asked: it would repeat them, or have no time left to do better."""

@@ -37,8 +37,9 @@ TOO_LATE = "the disk did not come to it in time; nothing was stored, retry in a 
 class DiskThread:
     """One thread that owns the writing half of a store. `persisted` and `stopped` are called on the loop's thread.
 
-    Every write is answered, once: after the disk failed, or a defect ended the work, with Refused(STOPPED). `stopped`
-    is called once with the reason. `stop` ends the thread; the store stays open, for its owner to close.
+    Every write is answered, once: after the disk failed, or a defect ended the work, with Refused(STOPPED), and those
+    that were under way just then with Refused(UNCLEAR). `stopped` is called once with the reason. `stop` ends the
+    thread; the store stays open, for its owner to close.
     """
 
     def __init__(
@@ -102,10 +103,11 @@ class DiskThread:
         try:
             self._work()
         except BaseException as error:
-            self._fail(f"a defect ended the storage thread: {error!r}")
+            why = f"a defect ended the storage thread: {error!r}"
+            self._fail(why)
             group, self._group = self._group, []
             if group:
-                self._tell(group, self._do([write for _, write in group]))
+                self._tell(group, _unclear(why, len(group)))
             self._work()
             raise
 
@@ -152,7 +154,7 @@ class DiskThread:
             outcomes = self._storage.apply(writes)
         except StorageStopped as error:
             self._fail(str(error))
-            return [Refused(Refusal.STOPPED, str(error))] * len(writes)
+            return _unclear(str(error), len(writes))
         took_s = time.monotonic() - begun
         self._groups += 1
         self._writes += len(writes)
@@ -219,3 +221,9 @@ def _size(write: Write) -> int:
     if isinstance(write, Advance):
         return len(write.value or b"")
     return len(write.data) if isinstance(write, SaveState) else 0
+
+
+def _unclear(why: str, count: int) -> list[Outcome]:
+    """What writes are told that were under way when the disk failed."""
+    words = f"the disk failed while this was stored ({why}); the write may still take effect"
+    return [Refused(Refusal.UNCLEAR, words)] * count

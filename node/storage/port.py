@@ -140,7 +140,11 @@ Write = Advance | Merge | Owe | HandOver | Adopt | Reap | Forget | SaveState | R
 
 
 class Refusal(Enum):
-    """Why a store took nothing. The other writes of the batch are not affected."""
+    """Why a store took nothing. The other writes of the batch are not affected.
+
+    UNCLEAR alone is no word that nothing was stored: a commit whose fsync failed may be in the log all the same, and is
+    there after a restart.
+    """
 
     EPOCH = "another epoch was adopted"
     ROUND = "older reap round"
@@ -148,6 +152,7 @@ class Refusal(Enum):
     ROW_TOO_BIG = "row too big"
     DISK_FULL = "disk full"
     STOPPED = "storage stopped"
+    UNCLEAR = "storage stopped while it stored this"
     LATE = "its time had passed"
 
 

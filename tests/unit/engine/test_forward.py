@@ -212,3 +212,17 @@ def test_a_receiver_whose_own_store_stopped_asks_another_owner() -> None:
     ((name, forward),) = forwards(engine)
     engine.receive(name, Forwarded(forward.rid, "", DONE))
     assert engine.replies[ticket] == DONE
+
+
+def test_a_write_that_was_under_way_when_the_disk_failed_is_unknown_and_goes_to_nobody_else() -> None:
+    """Its commit may be in the log: after a restart a row that was told as not done was there, and a second one."""
+    words = "the disk failed while this was stored (EIO); the write may still take effect"
+    engine = Engine()
+    ticket = engine.ask(Put(KEY, b"v", cover=True))
+    engine.persisted(Refused(Refusal.UNCLEAR, words))
+    assert engine.replies[ticket] == Failed("UNKNOWN", words)
+    assert not forwards(engine)
+    owner = Engine()
+    forward_to(owner, KEY)
+    owner.persisted(Refused(Refusal.UNCLEAR, words))
+    assert owner.sent("n2") == [Forwarded(9, "", Failed("UNKNOWN", words))]
