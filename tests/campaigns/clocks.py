@@ -30,7 +30,19 @@ from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.campaigns.jepsen import HEALED_S, NODES, Campaign, N, Told, W, Writer, client_options, counted, tell
+from tests.campaigns.jepsen import (
+    HEALED_S,
+    NODES,
+    Campaign,
+    N,
+    Told,
+    W,
+    Writer,
+    carry_out,
+    client_options,
+    counted,
+    tell,
+)
 from tests.campaigns.kills import Fresh
 from tests.campaigns.ledger import OK, Cut, Report, bound
 from tests.campaigns.namespaces import HostedNode, Network, why_not
@@ -310,14 +322,12 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> int:
     """Run what the command line says; the exit status."""
-    why = why_no_clocks()
-    if why:
-        sys.stderr.write(f"{why}\n")
-        return 2
-    found = campaign(parsed(argv), tell)
-    tell("")
-    sys.stdout.write(f"{table(found)}\n")
-    return int(not found.as_it_should_be)
+
+    def run() -> tuple[str, bool]:
+        found = campaign(parsed(argv), tell)
+        return table(found), found.as_it_should_be
+
+    return carry_out(why_no_clocks(), run)
 
 
 if __name__ == "__main__":

@@ -323,6 +323,17 @@ def tell(text: str) -> None:
         sys.stderr.write(f"\r\x1b[K{text}")
 
 
+def carry_out(why_not: str, run: Callable[[], tuple[str, bool]]) -> int:
+    """Run a campaign that gives a table, and whether all is as it should be; the exit status of its command."""
+    if why_not:
+        sys.stderr.write(f"{why_not}\n")
+        return 2
+    words, right = run()
+    tell("")
+    sys.stdout.write(f"{words}\n")
+    return int(not right)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run what the command line says; the exit status."""
     options = parsed(argv)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dynamo_cli.load import percentile_ms
-from tests.campaigns.jepsen import NODES, Campaign, Told, Writer, client_options, counted, tell
+from tests.campaigns.jepsen import NODES, Campaign, Told, Writer, carry_out, client_options, counted, tell
 from tests.campaigns.ledger import OK, Report, bound
 from tests.campaigns.namespaces import HostedNode, Network, why_not
 from tests.helpers.cluster import ReplyError, eventually
@@ -259,14 +259,12 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> int:
     """Run what the command line says; the exit status."""
-    why = why_not()
-    if why:
-        sys.stderr.write(f"{why}\n")
-        return 2
-    found = campaign(parsed(argv), tell)
-    tell("")
-    sys.stdout.write(f"{table(found)}\n")
-    return int(not found.report.right)
+
+    def run() -> tuple[str, bool]:
+        found = campaign(parsed(argv), tell)
+        return table(found), found.report.right
+
+    return carry_out(why_not(), run)
 
 
 if __name__ == "__main__":

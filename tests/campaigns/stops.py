@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from dynamo_cli.load import percentile_ms
 from node.core.ids import partition_of
 from node.core.limits import PATIENCE_MS_FIRST
-from tests.campaigns.jepsen import NODES, Campaign, Told, Writer, client_options, tell
+from tests.campaigns.jepsen import NODES, Campaign, Told, Writer, carry_out, client_options, tell
 from tests.campaigns.kills import Fresh
 from tests.campaigns.ledger import OK, Op, Report, bound
 from tests.campaigns.namespaces import HostedNode, Network, why_not
@@ -256,14 +256,12 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> int:
     """Run what the command line says; the exit status."""
-    why = why_not()
-    if why:
-        sys.stderr.write(f"{why}\n")
-        return 2
-    found = campaign(parsed(argv), tell)
-    tell("")
-    sys.stdout.write(f"{table(found)}\n")
-    return int(not found.report.right)
+
+    def run() -> tuple[str, bool]:
+        found = campaign(parsed(argv), tell)
+        return table(found), found.report.right
+
+    return carry_out(why_not(), run)
 
 
 if __name__ == "__main__":
