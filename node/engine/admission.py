@@ -47,7 +47,8 @@ class Admission:
     def because(self) -> str:
         """Why it is as much as it is, in words."""
         if self.p99_ms is None:
-            return "no client asks"
+            eager = self.rows_s >= BACKGROUND_ROWS_S_MAX
+            return "no client asks" if eager else "clients had to wait a moment ago: faster again every second"
         seen = f"clients' p99 is {self.p99_ms:.0f} ms, the threshold {FOREGROUND_P99_MS_MAX} ms"
         if self.rows_s <= self.least:
             return f"{seen}: at the floor"

@@ -29,6 +29,8 @@ def test_it_gives_way_down_to_the_floor_and_comes_back() -> None:
     assert admission.because == f"clients' p99 is 51 ms, the threshold {FOREGROUND_P99_MS_MAX} ms: at the floor"
     admission.look(1.0)
     assert "slowed down" in admission.because
+    admission.look(None)
+    assert admission.because == "clients had to wait a moment ago: faster again every second"
     for _ in range(20):
         admission.look(None)
     assert admission.rows_s == BACKGROUND_ROWS_S_MAX
