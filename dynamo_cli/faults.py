@@ -70,7 +70,7 @@ def tell(orders: Iterable[Order], addresses: dict[str, str], client_of: Callable
     orders = list(orders)
     unknown = [name for name, _ in orders if name not in addresses]
     if unknown:
-        raise usage(f"no node {unknown[0]!r} in the ring", f"There are {', '.join(addresses)}")
+        raise usage(f"no node {unknown[0]!r} in the ring", f"There are {', '.join(sorted(addresses))}")
     told: dict[str, Told] = {}
     clients: dict[str, Client] = {}
     for name, words in orders:
