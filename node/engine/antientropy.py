@@ -25,7 +25,7 @@ from node.core.limits import (
 )
 from node.core.merkle import LEAVES
 from node.engine.exchange import Exchange, Report, page_of
-from node.engine.operation import Asker, Operation, Shared
+from node.engine.operation import Asker, Operation, PeerRequest, Shared
 from node.engine.outbox import Outbox
 from node.wire.messages import AskLeaf, AskTrees, LeafTold, TreesTold
 from node.wire.requests import Document
@@ -254,16 +254,14 @@ class AntiEntropy:
         self._serving += more
 
 
-class ServingTrees(Operation):
+class ServingTrees(PeerRequest):
     """One question of a peer about our trees, waiting for the store."""
 
-    __slots__ = ("antientropy", "peer", "rid")
+    __slots__ = ("antientropy",)
 
     def __init__(self, antientropy: AntiEntropy, peer: NodeId, rid: int) -> None:
-        super().__init__(antientropy.shared)
+        super().__init__(antientropy.shared, peer, rid)
         self.antientropy = antientropy
-        self.peer = peer
-        self.rid = rid
         antientropy.serves(1)
 
     def digested(self, digests: tuple[bytes, ...], now: Instant, out: Outbox) -> None:

@@ -25,7 +25,7 @@ from node.core.ids import Instant, NodeId
 from node.core.limits import CATCH_UP_ROWS, CATCH_UP_S
 from node.core.rounds import Told, behind
 from node.engine.cluster import STATE_BEHIND
-from node.engine.operation import Operation, Shared
+from node.engine.operation import Operation, PeerRequest, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Adopt, Forget, Outcome, Reaped, Refused, Saved, SaveState
 from node.wire.messages import AskRounds, RoundsTold
@@ -163,15 +163,10 @@ class DropBehind(Operation):
         self.catchup.ended(now + CATCH_UP_S)
 
 
-class ServingRounds(Operation):
+class ServingRounds(PeerRequest):
     """A member asked, whose new life is on its way to our disk."""
 
-    __slots__ = ("peer", "rid")
-
-    def __init__(self, shared: Shared, peer: NodeId, rid: int) -> None:
-        super().__init__(shared)
-        self.peer = peer
-        self.rid = rid
+    __slots__ = ()
 
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
         """From here on we confirm nothing in the name of its former life, whatever happens to us."""

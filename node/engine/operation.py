@@ -265,6 +265,17 @@ class Operation:
         """A time this operation set has come."""
 
 
+class PeerRequest(Operation):
+    """What a peer asked of us, waiting for our disk: the answer goes to `peer`, under its `rid`."""
+
+    __slots__ = ("peer", "rid")
+
+    def __init__(self, shared: Shared, peer: NodeId, rid: int) -> None:
+        super().__init__(shared)
+        self.peer = peer
+        self.rid = rid
+
+
 def unavailable(text: str) -> Failed:
     """The quorum cannot be met and nothing was stored anywhere."""
     return Failed("UNAVAILABLE", text)

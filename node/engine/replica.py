@@ -5,7 +5,7 @@ from __future__ import annotations
 from node.core.ids import Instant, NodeId
 from node.core.limits import SCAN_LIMIT_MAX
 from node.core.row import Row
-from node.engine.operation import Operation, Shared
+from node.engine.operation import PeerRequest, Shared
 from node.engine.outbox import Outbox
 from node.engine.rounds import adopt_for
 from node.storage.port import FOREVER, Adopted, Merge, Merged, Outcome, Owed, Refusal, Refused
@@ -33,20 +33,18 @@ from node.wire.messages import (
 from node.wire.rows import decode_row, encode_row, trusted_row
 
 
-class Serving(Operation):
+class Serving(PeerRequest):
     """One peer's request, waiting for our disk. `key` and `hint_for` are those of the message, if it has any.
 
     What came too late has no answer: whoever asked has given up.
     """
 
-    __slots__ = ("hint_for", "key", "peer", "rid")
+    __slots__ = ("hint_for", "key")
 
     def __init__(
         self, shared: Shared, peer: NodeId, rid: int, key: bytes = b"", hint_for: tuple[NodeId, ...] = ()
     ) -> None:
-        super().__init__(shared)
-        self.peer = peer
-        self.rid = rid
+        super().__init__(shared, peer, rid)
         self.key = key
         self.hint_for = hint_for
 

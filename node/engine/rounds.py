@@ -8,7 +8,7 @@ says nothing; whoever waits for the answer hears none, and ends as if the messag
 from __future__ import annotations
 
 from node.core.ids import Instant, NodeId, partition_of
-from node.engine.operation import Operation, Shared
+from node.engine.operation import Operation, PeerRequest, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Adopt, Adopted, Outcome, Reap, Reaped, Refusal, Refused
 from node.wire.messages import REBUILDING, Buried, Bury, Confirm, Confirmed, Outdated, Replicate
@@ -59,15 +59,10 @@ class RepeatOperation(Operation):
             out.send(self.peer, repeated)
 
 
-class ServingConfirm(Operation):
+class ServingConfirm(PeerRequest):
     """A peer asked what we hold, for a round."""
 
-    __slots__ = ("peer", "rid")
-
-    def __init__(self, shared: Shared, peer: NodeId, rid: int) -> None:
-        super().__init__(shared)
-        self.peer = peer
-        self.rid = rid
+    __slots__ = ()
 
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
         """Adopted in one transaction with the look; or we were in that round already, and what we sent since counts."""
@@ -81,15 +76,13 @@ class ServingConfirm(Operation):
             out.send(self.peer, Confirmed(self.rid, outcome.round, (), Refusal.ROUND.value))
 
 
-class ServingBury(Operation):
+class ServingBury(PeerRequest):
     """A peer told us what may go. `left` writes are on their way."""
 
-    __slots__ = ("left", "peer", "refused", "rid")
+    __slots__ = ("left", "refused")
 
     def __init__(self, shared: Shared, peer: NodeId, rid: int, left: int) -> None:
-        super().__init__(shared)
-        self.peer = peer
-        self.rid = rid
+        super().__init__(shared, peer, rid)
         self.left = left
         self.refused = ""
 

@@ -12,7 +12,7 @@ import msgspec
 
 from node.core.ids import Instant, NodeId
 from node.core.limits import SURVEY_MS_MAX
-from node.engine.operation import Operation, Shared
+from node.engine.operation import Operation, PeerRequest, Shared
 from node.engine.outbox import Outbox
 from node.wire.messages import UNREADABLE, Answer, Ask, Fetch, Fetched
 
@@ -73,15 +73,10 @@ class Survey(Operation):
             self.reached(now, out)
 
 
-class AnswerStatus(Operation):
+class AnswerStatus(PeerRequest):
     """A peer asked how we are: our figures, as soon as the runtime gives them."""
 
-    __slots__ = ("peer", "rid")
-
-    def __init__(self, shared: Shared, peer: NodeId, rid: int) -> None:
-        super().__init__(shared)
-        self.peer = peer
-        self.rid = rid
+    __slots__ = ()
 
     def measured(self, figures: dict[str, object], now: Instant, out: Outbox) -> None:
         """The figures are there."""
