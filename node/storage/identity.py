@@ -3,7 +3,7 @@
 A file that forgot commits, or that has a twin, must not: its next dots might name something else already. So the epoch
 is redrawn, before anything is written, when
 
-* the machine, the device or the inode is another one than recorded: the file is a copy, or was moved;
+* the machine, device, inode or its time of birth is another one than recorded: the file is a copy, or was moved;
 * the token of the last run is not the one that `lock` beside it remembers: the file was put back from a copy;
 * the last stop was unclean while less than every acknowledgement was synced;
 * other nodes knew of more starts of this store than it did (`engine.gossip`): a whole machine was put back, lock and
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from node.core.limits import EPOCHS_MAX
+from node.storage.born import born_ns
 from node.storage.errors import BrokenStore, ForeignStore
 
 FULL = "full"
@@ -39,11 +40,17 @@ Entropy = Callable[[int], bytes]
 
 
 class Place(NamedTuple):
-    """Where a file lies: the machine's id (machine-id(5)), the device and the inode."""
+    """Where a file lies: the machine's id (machine-id(5)), the device, the inode, and its birth (0: unknown)."""
 
     machine: str
     device: int
     inode: int
+    born_ns: int
+
+    def may_be(self, other: Place) -> bool:
+        """Whether nothing speaks against both being one place."""
+        known = self.born_ns and other.born_ns
+        return self[:3] == other[:3] and (self.born_ns == other.born_ns or not known)
 
 
 class FileIdentity(NamedTuple):
@@ -66,7 +73,7 @@ def checksum(*parts: object) -> int:
 def place_of(path: Path) -> Place:
     """Where the file at `path` lies now."""
     found = os.stat(path)
-    return Place(_machine_id(), found.st_dev, found.st_ino)
+    return Place(_machine_id(), found.st_dev, found.st_ino, born_ns(path))
 
 
 def _machine_id() -> str:
@@ -87,14 +94,15 @@ def draw_epoch(entropy: Entropy) -> int:
 def load(connection: sqlite3.Connection, path: Path) -> FileIdentity | None:
     """Return what the file says of itself, None if it is new. Raises BrokenStore if its checksum does not match."""
     found = connection.execute(
-        "SELECT storage_id, node_id, epochs, machine, device, inode, token, clean, durability, checksum FROM identity"
+        "SELECT storage_id, node_id, epochs, machine, device, inode, born_ns, token, clean, durability, checksum"
+        " FROM identity"
     ).fetchone()
     if found is None:
         return None
     if checksum(*found[:-1]) != found[-1]:
         raise BrokenStore(f"{path} is damaged: its identity does not match its checksum", REBUILD)
-    storage_id, node_id, epochs, machine, device, inode, token, clean, durability = found[:-1]
-    place = Place(machine, device, inode)
+    storage_id, node_id, epochs, machine, device, inode, born, token, clean, durability = found[:-1]
+    place = Place(machine, device, inode, born)
     return FileIdentity(storage_id, node_id, tuple(json.loads(epochs)), place, token, bool(clean), durability)
 
 
@@ -103,8 +111,8 @@ def save(connection: sqlite3.Connection, identity: FileIdentity) -> None:
     storage_id, node_id, epochs, place, token, clean, durability = identity
     values = (storage_id, node_id, json.dumps(epochs), *place, token, int(clean), durability)
     connection.execute(
-        "REPLACE INTO identity (one, storage_id, node_id, epochs, machine, device, inode, token, clean, durability,"
-        " checksum) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "REPLACE INTO identity (one, storage_id, node_id, epochs, machine, device, inode, born_ns, token, clean,"
+        " durability, checksum) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*values, checksum(*values)),
     )
 
@@ -130,7 +138,7 @@ def claim(
 
 
 def _why_redraw(found: FileIdentity, place: Place, token: str) -> str:
-    if place != found.place:
+    if not place.may_be(found.place):
         return "the file is a copy, or was moved to another disk or machine"
     if token != found.token:
         return "the file, or the lock beside it, was put back from a copy"

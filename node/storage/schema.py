@@ -23,6 +23,7 @@ from sqlite_utils import Database, Migrations
 
 from node.storage import tables
 from node.storage.errors import BrokenStore, NewerStore
+from node.storage.identity import checksum
 from node.storage.records import digest_of
 from node.storage.tombstones import index_rows
 
@@ -145,7 +146,19 @@ def m004_tombstones(db: Database) -> None:
     index_rows(db.conn)
 
 
-NAMES = ("m001_first", "m002_hints", "m003_trees", "m004_tombstones")
+@migrations()
+def m005_born(db: Database) -> None:
+    """When the file's inode was made (`storage.born`); 0, unknown, until it is opened. A damaged line stays damaged."""
+    old = "storage_id, node_id, epochs, machine, device, inode, token, clean, durability"
+    kept = list(db.execute(f"SELECT {old}, checksum FROM identity"))
+    db.execute("ALTER TABLE identity ADD COLUMN born_ns INTEGER NOT NULL DEFAULT 0")
+    for *values, kept_checksum in kept:
+        renewed = checksum(*values[:6], 0, *values[6:])
+        intact = checksum(*values) == kept_checksum
+        db.execute("UPDATE identity SET checksum = ?", (renewed if intact else renewed ^ 1,))
+
+
+NAMES = ("m001_first", "m002_hints", "m003_trees", "m004_tombstones", "m005_born")
 """Every migration above, in order: what a file of this version has been through."""
 
 

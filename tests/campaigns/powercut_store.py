@@ -43,6 +43,7 @@ from node.storage.port import (
 from node.storage.records import is_dead
 from node.storage.sqlite import FILE, SqliteStorage
 from node.wire.rows import decode_row, encode_row, row_digest
+from tests.helpers.stores import undo_m005
 
 DATA = "data"
 TOLD = "told"
@@ -129,7 +130,7 @@ def kept(store: SqliteStorage) -> list[object]:
 def one_place() -> Iterator[None]:
     """The image of a disk is the disk: the file is not to be taken for a copy of itself."""
     place_of = identity.place_of
-    identity.place_of = lambda path: Place("here", 1, 1)
+    identity.place_of = lambda path: Place("here", 1, 1, 1)
     try:
         yield
     finally:
@@ -167,6 +168,7 @@ def make_older(folder: Path, rng: Random) -> dict[str, str]:
     with closing(sqlite3.connect(folder / FILE, isolation_level=None)) as connection:
         for table in ("tombstones", "trees", "dirty", "hints"):
             connection.execute(f"DROP TABLE {table}")
+        undo_m005(connection)
         connection.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_first'")
         for key, row, birth in connection.execute("SELECT key, row, birth FROM rows").fetchall():
             head = b"%d %d " % (len(key), -1 if birth is None else birth)

@@ -17,6 +17,7 @@ from node.core.merkle import leaf_of
 from node.core.row import EMPTY, Actor, Clock, Dot, Row
 from node.core.version import advance
 from node.sim.disk import SimStorage
+from node.storage.identity import checksum as identity_checksum
 from node.storage.port import (
     Advance,
     Advanced,
@@ -205,3 +206,12 @@ def peer_row(*values: bytes | None, actor: Actor = PEER) -> bytes:
 def refusals(outcomes: Sequence[Outcome]) -> list[Refusal | None]:
     """Why each write was refused, None if it was not."""
     return [outcome.why if isinstance(outcome, Refused) else None for outcome in outcomes]
+
+
+def undo_m005(connection: sqlite3.Connection) -> None:
+    """Make the file's identity one of before that migration, and have it run again."""
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm005_born'")
+    connection.execute("ALTER TABLE identity DROP COLUMN born_ns")
+    columns = "storage_id, node_id, epochs, machine, device, inode, token, clean, durability"
+    values = connection.execute(f"SELECT {columns} FROM identity").fetchone()
+    connection.execute("UPDATE identity SET checksum = ?", (identity_checksum(*values),))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from node.storage import identity as identities
+from node.storage.born import born_ns
 from node.storage.directory import DirectoryLock
 from node.storage.errors import BrokenStore, ForeignStore, StorageError
 from node.storage.sqlite import FILE, SqliteStorage
-from tests.helpers.stores import Scribe, SqliteHandle
+from tests.helpers.stores import Scribe, SqliteHandle, undo_m005
 
 
 @pytest.fixture
@@ -66,6 +69,40 @@ def test_a_copied_directory_is_another_file(home: Path) -> None:
         handle.store = handle.open()
 
     check(home, befall, "copy")
+
+
+def test_a_directory_that_was_put_back_is_seen_where_inodes_are_used_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ext4 does so, mostly at once: lock and token are the copy's, and the inode the same number. It is born later."""
+    place_of = identities.place_of
+    monkeypatch.setattr(identities, "place_of", lambda path: place_of(path)._replace(inode=7))
+
+    def befall(handle: SqliteHandle) -> None:
+        handle.close()
+        shutil.copytree(home, home.with_name("copy"))
+        shutil.rmtree(home)
+        shutil.copytree(home.with_name("copy"), home)
+        handle.store = handle.open()
+
+    check(home, befall, "copy")
+
+
+@pytest.mark.parametrize("unknown", ["before", "afterwards"])
+def test_a_birth_that_is_not_known_says_nothing(home: Path, monkeypatch: pytest.MonkeyPatch, unknown: str) -> None:
+    """A file system that does not tell, or does since a newer kernel, or a file from before dyn wrote it down."""
+
+    def befall(handle: SqliteHandle) -> None:
+        handle.close()
+        if unknown == "afterwards":
+            monkeypatch.setattr(identities, "born_ns", lambda _: 0)
+        else:
+            monkeypatch.undo()
+        handle.store = handle.open()
+
+    if unknown == "before":
+        monkeypatch.setattr(identities, "born_ns", lambda _: 0)
+    check(home, befall, "")
 
 
 def test_a_file_moved_within_its_file_system_is_the_same(home: Path) -> None:
@@ -252,3 +289,23 @@ def test_a_copy_is_one_at_every_start_until_its_owner_has_noted_it(home: Path) -
         end()
         assert not handle.store.redrawn
     handle.close()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_older_file_does_not_know_when_it_was_made(home: Path, damaged: bool) -> None:
+    """m005: it is believed as it was, and what did not match its checksum before does not afterwards."""
+    handle = SqliteHandle(home)
+    handle.store.close()
+    with closing(sqlite3.connect(home / FILE)) as connection:
+        undo_m005(connection)
+        connection.execute("UPDATE identity SET checksum = checksum + ?", (damaged,))
+        connection.commit()
+    if damaged:
+        with pytest.raises(BrokenStore, match="its identity does not match"):
+            handle.open()
+        return
+    for _ in range(2):
+        handle.store = handle.open()
+        assert not handle.store.redrawn
+        assert handle.execute("SELECT born_ns FROM identity") == [(born_ns(home / FILE),)]
+        handle.store.close()
