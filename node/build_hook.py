@@ -5,7 +5,7 @@ what the source decides, which lies beside it in the wheel and is what an editab
 tests/wheel/test_compiled.py holds the two to each other. This file itself is not shipped.
 
     DYN_BUILD unset       compile if there is a C compiler; if that fails, say so in one line and ship plain Python
-    DYN_BUILD=compiled    compile, or fail
+    DYN_BUILD=compiled    compile, or fail; and the simulator, too, for those who run many seeds
     DYN_BUILD=pure        plain Python
 
 mypyc runs in a process of its own, on a copy: it ends the process on a type error, and it leaves files behind.
@@ -38,13 +38,18 @@ GROUPS = {
         "node/storage/tables.py",
     ],
     "dyn_engine": ["node/engine/*.py"],
+    "dyn_sim": ["node/sim/*.py"],
 }
 """What is compiled, by the library it goes into. Each library is one C file, so that two processors share the work."""
+
+ON_DEMAND = {"dyn_sim"}
+"""… if a compiled build is asked for: seeds take half the time, and no node gains by it."""
 
 INTERPRETED = {
     "node/core/cluster.py": "msgspec builds its named tuples from bytes",
     "node/core/row.py": "msgspec builds its named tuples from bytes",
     "node/engine/events.py": "structs",
+    "node/sim/__main__.py": "is run, not imported",
     "node/wire/handshake.py": "structs",
     "node/wire/link.py": "structs",
     "node/wire/messages.py": "structs",
@@ -106,7 +111,7 @@ def has_compiler(environ: Mapping[str, str]) -> bool:
     return shutil.which(command) is not None and Path(sysconfig.get_path("include"), "Python.h").exists()
 
 
-def modules(root: Path) -> dict[str, list[str]]:
+def modules(root: Path, mode: str) -> dict[str, list[str]]:
     """The files that are compiled, by library; an empty `__init__` is not worth it."""
     return {
         group: [
@@ -116,6 +121,7 @@ def modules(root: Path) -> dict[str, list[str]]:
             if (name := path.relative_to(root).as_posix()) not in INTERPRETED and path.stat().st_size
         ]
         for group, patterns in GROUPS.items()
+        if mode == COMPILED or group not in ON_DEMAND
     }
 
 
@@ -140,7 +146,7 @@ def compile_here() -> None:
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
 
-    groups = modules(Path.cwd())
+    groups = modules(Path.cwd(), os.environ.get(MODE, AUTO))
     files = [name for group in groups.values() for name in group]
     extensions = mypycify(
         ["--config-file=", *files],

@@ -22,7 +22,7 @@ from random import SystemRandom
 
 from node.sim.checkers import Answer
 from node.sim.marks import REQUIRED
-from node.sim.run import Outcome, run
+from node.sim.run import Outcome, collect_seldom, run
 from node.sim.safeguards import Safeguard
 
 CAMPAIGN_SEEDS = 300
@@ -107,10 +107,11 @@ def _campaign(seeds: Iterable[int], total: int | None, options: argparse.Namespa
 def _outcomes(seeds: Iterable[int], ops: int | None, off: Safeguard | None, jobs: int) -> Iterator[Outcome]:
     one = partial(run, ops=ops, off=off, tail=0)
     if jobs <= 1:
+        collect_seldom()
         yield from map(one, seeds)
         return
     waiting = iter(seeds)
-    with get_context("spawn").Pool(jobs) as pool:
+    with get_context("spawn").Pool(jobs, collect_seldom) as pool:
         while batch := list(islice(waiting, BATCH_SEEDS * jobs)):  # the pool would read an endless stream to its end
             yield from pool.imap(one, batch)
 

@@ -45,7 +45,6 @@ class Client:
         self.rng = rng
         self.seen: dict[bytes, Seen] = {}
         self.asked = 0
-        self.done = False
 
     def think(self) -> None:
         """Do the next thing in a while."""
@@ -54,7 +53,7 @@ class Client:
     def act(self) -> None:
         """Ask something of some node."""
         if not self.workload.take():
-            self.done = True
+            self.workload.busy.discard(self.name)
             return
         up = [host for host in self.world.hosts if host.up]
         if not up:
@@ -137,6 +136,7 @@ class Workload:
         self.clients = [
             Client(self, f"c{index + 1}", world.stream(f"c{index + 1}/client")) for index in range(options.clients)
         ]
+        self.busy = {client.name for client in self.clients}
         self._forger = world.stream("forger")
         self._begun = world.agenda.now
 
@@ -148,7 +148,7 @@ class Workload:
     @property
     def done(self) -> bool:
         """Whether every request was asked and answered."""
-        return all(client.done for client in self.clients)
+        return not self.busy
 
     @property
     def reads_only(self) -> bool:

@@ -14,7 +14,7 @@ from tests.helpers.campaign import scale
 from tests.helpers.tools import need
 from tests.helpers.wheel import ROOT, SUFFIX, build
 
-FILES = [name for group in modules(ROOT).values() for name in group]
+FILES = [name for group in modules(ROOT, COMPILED).values() for name in group]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,7 +38,7 @@ def test_every_pure_module_is_compiled(compiled: Path, tmp_path: Path) -> None:
     assert run(compiled, tmp_path, "-c", code).split() == [
         f"{compiled}/{name.removesuffix('.py')}{SUFFIX}" for name in FILES
     ]
-    assert {"node/core/version.py", "node/engine/put.py", "node/wire/rows.py", "node/storage/records.py"} <= {*FILES}
+    assert {"node/core/version.py", "node/engine/put.py", "node/wire/rows.py", "node/sim/host.py"} <= {*FILES}
 
 
 @pytest.mark.timeout(600)
@@ -109,6 +109,7 @@ def test_the_mode_decides() -> None:
     assert not wanted({MODE: PURE})
     assert not wanted({MODE: AUTO, "CC": "no-such-compiler"})
     assert wanted({}) == has_compiler({})
+    assert not {name for group in modules(ROOT, AUTO).values() for name in group if name.startswith("node/sim/")}
     with pytest.raises(ValueError, match="DYN_BUILD is 'fast'"):
         wanted({MODE: "fast"})
 
