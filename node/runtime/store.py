@@ -141,9 +141,10 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
     if data is None:
         owner = Owner(settings.name or f"n{settings.port}", settings.cluster)
         keep = [SaveState(OWNER, msgspec.msgpack.encode(owner))]
-        if settings.seat is not None:  # whoever had it acknowledged what this store has never seen
-            keep += forgetful(TOOK_SEAT)
+        if settings.seat is not None or storage.redrawn:  # whoever had it acknowledged what this store has never seen
+            keep += forgetful(TOOK_SEAT)  # (redrawn: made for a seat, and killed before that was noted)
         _keep(storage, settings, keep)
+        storage.own()
         return owner
     owner = msgspec.msgpack.decode(data, type=Owner)
     wanted = Owner(settings.name or owner.name, settings.cluster)

@@ -121,7 +121,7 @@ class SqliteStorage:
         mine, self.redrawn = identities.claim(found, self.path, node_id, durability, self._lock.token, self._entropy)
         births, ring_epoch, totals = tables.load_counters(writer, str(self.path))
         state = tables.load_state(writer, str(self.path))
-        if self.redrawn:  # until our owner has noted what follows from it (`own`), each start shall find it out again
+        if self.redrawn or (found is None and node_id):  # made for a seat; each start finds it out again until `own`
             self._lock.disown()
         self._adopt(mine)
         directories.sync(self.path.parent)

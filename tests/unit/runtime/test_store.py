@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from node.engine.cluster import STATE_BEHIND, STATE_REBUILDING
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.store import Store
 from node.storage.port import Advance, SaveState, StorageStopped, Unreadable
 from node.storage.sqlite import SqliteStorage
+from tests.helpers.stores import SqliteHandle
 
 
 @contextmanager
@@ -31,6 +33,17 @@ def test_a_new_store_belongs_to_who_opened_it_first(tmp_path: Path) -> None:
         assert (store.name, store.identity.storage_id) == ("n7703", first.storage_id)
     with opened(tmp_path, name="n7703") as store:
         assert store.identity.node_id == first.node_id
+
+
+def test_a_store_made_for_a_seat_knows_so_wherever_its_first_start_was_killed(tmp_path: Path) -> None:
+    """The file has the seat's id before it is noted whose it is: it would have counted as whole, and is empty."""
+    seat = "a" * 32
+    SqliteHandle(tmp_path, node_id=seat).abandon()
+    for _ in range(2):
+        with opened(tmp_path, name="n1") as store:
+            assert store.identity.node_id == seat
+            assert {STATE_REBUILDING, STATE_BEHIND} <= {*store.state}
+    assert store.redrawn == "", "and once that is noted it is a store like others"
 
 
 @pytest.mark.parametrize(("name", "cluster"), [("n2", "dyn"), (None, "shop"), ("n2", "shop")])
