@@ -37,7 +37,7 @@ class GetOperation(Operation):
 
     __slots__ = (
         "asker", "deadline", "epoch", "key", "least_round", "merged", "owners", "r", "rounds", "rows", "sent_at",
-        "strict", "tally", "wants_context", "written_back", "_hopes", "_unasked",
+        "strict", "tally", "wants_context", "written_back", "_hopes", "_looks", "_unasked",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +72,7 @@ class GetOperation(Operation):
         self.rounds: dict[NodeId, int] = {}
         self.merged = EMPTY
         self.written_back: Tally | None = None
+        self._looks = 0
         self._unasked: list[NodeId] = []
         self._hopes: dict[NodeId, bool] = {}  # silent owners that were asked all the same: whether they may answer yet
 
@@ -197,14 +198,15 @@ class GetOperation(Operation):
             else:
                 self._fail(out)
             return
-        self.shared.timers.set(self.deadline, self.ticket)
+        self._looks += 1
+        self.shared.timers.set(min(self.deadline, self.shared.read_patience.again(now, self._looks)), self.ticket)
         if self.written_back is None:
             for node in self.tally.nodes:
                 if node not in self.rows and node not in self._unasked:
                     self.shared.missed(node, now, out)
             while self._unasked:
                 self._ask_next(now, out)
-            if not self.ended and len(self.rows) < self.tally.need:
+            if self._looks == 1 and not self.ended and len(self.rows) < self.tally.need:
                 self._ask_next(now, out)
 
     def _lost(self, node: NodeId, why: str, now: Instant, out: Outbox) -> None:
@@ -289,9 +291,7 @@ class GetOperation(Operation):
         Nobody waits for it.
         """
         rows, failed = list(self.rows.values()), self.tally.failed
-        if self.written_back is not None or (not failed and all(row == rows[0] for row in rows)):
-            return
-        if not self.merged.clock:
+        if self.written_back or not self.merged.clock or (not failed and all(row == rows[0] for row in rows)):
             return
         merged, number = encode_row(self.merged), self._round()
         for owner in self.owners:

@@ -47,7 +47,7 @@ class PutOperation(Operation):
 
     __slots__ = (
         "advanced", "asker", "durable", "epoch", "filled_by", "gone", "hopes", "lacking", "repeated", "round",
-        "sent_at", "stand_ins", "surplus", "tally", "told", "write", "_impatient", "_waits",
+        "sent_at", "stand_ins", "surplus", "tally", "told", "write", "_looks", "_waits",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, write: Write, asker: Asker, owners: tuple[NodeId, ...]) -> None:
@@ -68,7 +68,7 @@ class PutOperation(Operation):
         self.repeated = False
         self.told = False
         self.sent_at: Instant = 0.0
-        self._impatient = False
+        self._looks = 0
         self._waits = False
 
     def start(self, now: Instant, out: Outbox) -> None:
@@ -143,10 +143,9 @@ class PutOperation(Operation):
 
     def _out_of_reach(self) -> Failed:
         name, tally = self.shared.cluster.name, self.tally
-        reachable = len(tally.nodes) - len(tally.failed)
         down = ", ".join(f"{name(owner)} {why}" for owner, why in tally.failed.items())
-        who = "owners" if self.write.strict else "nodes"
-        return unavailable(f"{reachable} of the {tally.need} {who} needed can be reached ({down}); nothing was stored")
+        left, who = len(tally.nodes) - len(tally.failed), "owners" if self.write.strict else "nodes"
+        return unavailable(f"{left} of the {tally.need} {who} needed can be reached ({down}); nothing was stored")
 
     def _commit(self, covered: Clock, owed: tuple[NodeId, ...], now: Instant, out: Outbox) -> None:
         write, at_ms = self.write, self.shared.wall_ms(now)
@@ -280,20 +279,22 @@ class PutOperation(Operation):
             if self.advanced is not None:  # else it is with our own disk: what it says decides who gets hints
                 self._owe(self.tally.unsaid, now, out)
                 self.end()
-        elif not self._impatient:
-            self._impatient = True
-            self.shared.timers.set(self.write.deadline, self.ticket)
+        else:
+            self._looks += 1
+            again = self.write.deadline if self.told else self.shared.write_patience.again(now, self._looks)
+            self.shared.timers.set(min(self.write.deadline, again), self.ticket)
             self._lose_patience(now, out)
 
     def _lose_patience(self, now: Instant, out: Outbox) -> None:
         if self.advanced is None:
             return  # it is our own disk that is slow
         for place in self.tally.unsaid:
-            self.shared.missed(place, now, out)
-            if not self.told and place not in self.stand_ins.values():
-                other = self._find_stand_in(place)
-                if other is not None:
-                    self._ask_stand_in(other, place, now, out)
+            asked = [node for node, owner in self.stand_ins.items() if owner == place]
+            for node in place, *asked:
+                self.shared.missed(node, now, out)
+            other = None if self.told or asked else self._find_stand_in(place)
+            if other is not None:
+                self._ask_stand_in(other, place, now, out)
 
     # Endings ---------------------------------------------------------------------------------------------
 
@@ -325,7 +326,7 @@ class PutOperation(Operation):
         self.durable.clear()
         self.filled_by.clear()
         self.renew()  # late acks of the first commit must not count for the second
-        self._impatient = False
+        self._looks = 0
         self.shared.timers.set(min(self.write.deadline, now + self.shared.write_patience.seconds), self.ticket)
         mine = self.stand_ins.get(self.shared.me)
         failed = tuple(self.tally.failed)  # their hints of the first commit may have been delivered by now

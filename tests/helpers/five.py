@@ -11,13 +11,13 @@ NAMES = ("n1", "n2", "n3", "n4", "n5")
 
 
 class Five:
-    """n1 of five nodes, and a key it owns: `owners` and `stand_ins` by name, n1 first among the owners."""
+    """n1 of five nodes (or more), and a key it owns: `owners` and `stand_ins` by name, n1 first among the owners."""
 
-    def __init__(self) -> None:
-        self.engine = engine = Engine(nodes=5)
+    def __init__(self, nodes: int = 5) -> None:
+        self.engine = engine = Engine(nodes=nodes)
         keys = (b"key%d" % i for i in range(1000))
         self.key = next(k for k in keys if engine.owners(k)[0] == node_id("n1"))
-        names = {node_id(name): name for name in NAMES}
+        names = {node_id(name): name for name in (f"n{number + 1}" for number in range(nodes))}
         preference = [names[node] for node in engine.node.cluster.preference_list(self.key)]
         self.owners, self.stand_ins = preference[:3], preference[3:]
 

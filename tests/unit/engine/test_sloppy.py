@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.core.limits import PATIENCE_MS_MAX
+from node.core.limits import MISSED_S, PATIENCE_MS_FIRST, PATIENCE_MS_MAX
 from node.core.row import Row
 from node.core.version import merge
 from node.engine.put import PutOperation
@@ -69,6 +69,35 @@ def test_silence_for_longer_than_usual_asks_a_stand_in() -> None:
     assert [m.hint_for for m in five.asked(five.stand_ins[1])] == [(node_id(five.owners[2]),)]
     five.ack(five.owners[2])
     assert five.acks(ticket) == [("n1", None), (five.owners[2], None)]
+
+
+def say_nothing(five: Five, seconds: float) -> None:
+    """Time passes as it does, and nobody answers anything."""
+    for _ in range(round(seconds / 0.01) + 1):
+        five.engine.pass_time(0.01)
+
+
+def test_a_stand_in_that_is_silent_itself_is_followed_by_the_next_one() -> None:
+    """Its machine lost power with the owner's, say, and nobody has missed it yet: it is missed by what it was asked."""
+    five = Five()
+    ticket = five.engine.ask(Put(five.key, b"v", cover=True, w=3))
+    five.engine.store()
+    five.ack(five.owners[1])
+    say_nothing(five, PATIENCE_MS_FIRST / 1000 + 0.02)
+    assert five.asked(five.stand_ins[0])
+    say_nothing(five, 2 * PATIENCE_MS_FIRST / 1000 + MISSED_S)
+    assert [m.hint_for for m in five.asked(five.stand_ins[1])] == [(node_id(five.owners[2]),)]
+    five.ack(five.stand_ins[1])
+    assert five.acks(ticket) == [("n1", None), (five.owners[1], None), (five.stand_ins[1], five.owners[2])]
+
+
+def test_a_read_goes_on_behind_stand_ins_that_are_silent_themselves() -> None:
+    seven = Five(nodes=7)
+    ticket = seven.engine.ask(Get(seven.key))
+    seven.engine.load(None)
+    say_nothing(seven, 1.0)
+    fetched(seven, seven.stand_ins[-1], row_of(b"v"))
+    assert isinstance(seven.engine.replies[ticket], Found)
 
 
 def test_a_refusal_and_a_broken_link_ask_a_stand_in_too() -> None:
