@@ -45,8 +45,7 @@ def leave_alone(world: World, ask: Callable[[list[Host]], None]) -> None:
     world.network.change(NetworkOptions())
     world.deliver(world.network.heal_all(world.agenda.now))
     for host in core:
-        host.paused_until = host.slow_until = host.full_until = world.agenda.now
-        host.boot()
+        host.mend()
     if not world.agenda.run(world.agenda.now + SEEN_S_MAX, lambda: _see_each_other(core)):
         world.history.unhealed.append(f"{SEEN_S_MAX} s after it was left alone a core does not see itself")
     world.agenda.run(world.agenda.now + SETTLED_S)

@@ -13,6 +13,9 @@ from node.core.cluster import Quorums
 from node.core.ids import Instant
 from node.sim.network import NetworkOptions
 
+FREEZE_S = 60.0
+"""A process that stands still for so long is given up by everybody, and does not know."""
+
 
 class Options(NamedTuple):
     """The options of one run. Times are seconds of virtual time; `…_every_s` is 0 for never.
@@ -56,6 +59,9 @@ class Options(NamedTuple):
     restore_every_s: float
     wipe_every_s: float
     surge: float
+    disk_error_every_s: float
+    wrong_clock_every_s: float
+    freeze_every_s: float
 
     @property
     def chaos_s(self) -> float:
@@ -91,6 +97,7 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         [Quorums(3, 2, 2)] * 6
         + [Quorums(3, 1, 1), Quorums(3, 1, 3), Quorums(3, 3, 1), Quorums(2, 1, 2), Quorums(5, 3, 3)]
     )
+    later = Random(f"{seed}/later options")  # what was thought of later changes nothing of before
     calm = rng.random() < 0.05
     drawn = rng.choice((100, 200, 300, 400))  # drawn in any case: how long a run is changes nothing else
     return Options(
@@ -128,6 +135,9 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         restore_every_s=0.0 if calm else rng.choice((0.0, 0.0, 1.0, 4.0)),
         wipe_every_s=0.0 if calm else rng.choice((0.0, 0.0, 0.0, 5.0)),
         surge=Random(f"{seed}/surge options").choice((0.0,) * 19 + (5.0,)),
+        disk_error_every_s=0.0 if calm else later.choice((0.0, 0.0, 0.0, 4.0)),
+        wrong_clock_every_s=0.0 if calm else later.choice((0.0, 0.0, 2.0)),
+        freeze_every_s=0.0 if calm else later.choice((0.0,) * 9 + (10.0,)),
     )
 
 
@@ -157,6 +167,9 @@ def draw_faults(options: Options) -> list[Fault]:
         ("rot", options.rot_every_s),
         ("restore", options.restore_every_s),
         ("wipe", options.wipe_every_s),
+        ("disk error", options.disk_error_every_s),
+        ("wrong clock", options.wrong_clock_every_s),
+        ("freeze", options.freeze_every_s),
     ):
         at = rng.expovariate(1 / every_s) if every_s else options.chaos_s
         while at < options.chaos_s:
@@ -177,6 +190,8 @@ def _draw_fault(kind: str, at: Instant, options: Options, rng: Random) -> list[F
         return _draw_cut(at, host, options, rng)
     if kind == "restore":
         return [Fault(at, kind, (host,), rng.choice((0.5, 5.0, 15.0)) * rng.random())]
+    if kind == "freeze":
+        return [Fault(at, kind, (host,), FREEZE_S)]
     if kind == "pause":
         return [Fault(at, kind, (host,), rng.uniform(0.05, 4.0))]
     return [Fault(at, kind, (host,), rng.uniform(0.1, 2.0))]

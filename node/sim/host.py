@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -19,21 +19,26 @@ from node.core.ids import Instant, NodeId
 from node.engine.cluster import STATE_REBUILDING
 from node.engine.config import NodeConfig
 from node.engine.events import (
-    Digested,
     Event,
-    Loaded,
     Measured,
-    OwedHere,
     Persisted,
     Reached,
     Received,
-    ScannedHere,
-    TombstonesHere,
 )
 from node.engine.node import Node
 from node.engine.outbox import Outbox
+from node.sim.reads import Reads
 from node.sim.safeguards import Safeguard, skip, weaken
-from node.storage.port import FOREVER, Advance, Merge, Outcome, Refusal, Refused, Unreadable, Write, is_late
+from node.storage.port import (
+    FOREVER,
+    Advance,
+    Merge,
+    Outcome,
+    Refusal,
+    Refused,
+    Write,
+    is_late,
+)
 from node.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -51,6 +56,10 @@ SLICE_S_MAX = 0.5
 
 SPINS_MAX = 1000
 """Times a node may want to be woken at one and the same moment."""
+
+STOPPED: Final = Refused(Refusal.STOPPED, "the disk failed")
+UNCLEAR: Final = Refused(Refusal.UNCLEAR, "the disk failed while this was stored")
+"""What writes are told by a disk that failed (`runtime.disk`)."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -76,6 +85,9 @@ class Host:
         self.paused_until: Instant = 0.0
         self.slow_until: Instant = 0.0
         self.full_until: Instant = 0.0
+        self.broken = False
+        self._doomed: bool | None = None
+        self._reads = Reads(self)
         self.wishes: dict[str, None] = {}
         self.took_s: list[float] = []
         self._look_at: Instant = 0.0
@@ -132,6 +144,20 @@ class Host:
         world.marks.hit("partition rescanned", self.storage.work_due)
         self._work_later()
 
+    def mend(self) -> None:
+        """End what is wrong with the machine. A node whose disk failed goes on only as another process."""
+        self.paused_until = self.slow_until = self.full_until = self.world.agenda.now
+        self._doomed = None
+        if self.broken:
+            self.crash(silently=False)
+        self.boot()
+
+    def turn_clock(self, by_s: float) -> None:
+        """Set the wall clock; the monotonic one goes on as ever."""
+        self.wall_offset_s += by_s
+        if self.node is not None:
+            self.node.shared.wall_offset_s = self.wall_offset_s
+
     def crash(self, *, silently: bool) -> None:
         """Kill the process (or, silently, the machine). Only what was synced stays; clients lose their connections."""
         if self.node is None:
@@ -143,7 +169,8 @@ class Host:
         self._inbox.clear()
         self._queue.clear()
         self.wishes.clear()
-        self._awake = self.writing = False
+        self._awake = self.writing = self.broken = False
+        self._doomed = None
         self._wake_at = None
         self.paused_until = world.agenda.now
         if self._group:
@@ -222,52 +249,13 @@ class Host:
             world.links.dial(self, address, keep=keep)
         if out.persists:
             self._persist(out.persists)
-        for ticket, key in out.loads:
-            world.agenda.after(self._load_s(), self._loaded, self.life, ticket, key)
-        for ticket, partition, partitions, after, limit in out.scans:
-            world.agenda.after(self._load_s(), self._scanned, self.life, ticket, partition, partitions, after, limit)
-        for ticket, target, after, limit in out.owed:
-            world.agenda.after(self._load_s(), self._owed, self.life, ticket, target, after, limit)
-        for ticket, after, limit in out.tombstones:
-            world.agenda.after(self._load_s(), self._tombstones, self.life, ticket, after, limit)
-        for ticket, bits, prefixes, deeper in out.digests:
-            world.agenda.after(self._load_s(), self._digested, self.life, ticket, bits, prefixes, deeper)
+        self._reads.ask(out)
         for ticket in out.measures:
             self.give(Measured(ticket, {}))
         for peer, messages in out.sends.items():
             world.send(self, peer, messages)
         for ticket, result in out.replies:
             world.replied(self, ticket, result)
-
-    def _load_s(self) -> float:
-        return self.rng.uniform(0, self.world.options.load_s_max)
-
-    def _loaded(self, life: int, ticket: int, key: bytes) -> None:
-        if self.life == life:
-            row = self.storage.fetch(key)
-            readable = not isinstance(row, Unreadable)
-            self.give(Loaded(ticket, None if isinstance(row, Unreadable) else row, readable))
-
-    def _scanned(self, life: int, ticket: int, partition: int, partitions: int, after: bytes, limit: int) -> None:
-        if self.life == life:
-            page = self.storage.scan(partition, partitions, after, limit)
-            self.give(ScannedHere(ticket, page.items, page.after is not None))
-
-    def _owed(self, life: int, ticket: int, target: NodeId, after: bytes, limit: int) -> None:
-        if self.life == life:
-            page = self.storage.owed(target, after, limit)
-            self.give(OwedHere(ticket, page.items, page.after))
-
-    def _tombstones(self, life: int, ticket: int, after: bytes, limit: int) -> None:
-        if self.life == life:
-            page = self.storage.tombstones(after, limit)
-            self.give(TombstonesHere(ticket, page.items, page.after))
-
-    def _digested(self, life: int, ticket: int, bits: int, prefixes: tuple[int, ...], deeper: int) -> None:
-        if self.life == life:
-            told = tuple(self.storage.digests(bits, prefix, deeper) for prefix in prefixes)
-            self.world.marks.hit("tree not ready", any(not digests for digests in told))
-            self.give(Digested(ticket, told))
 
     def received(self, peer: NodeId, message: Message) -> None:
         """A message arrived on an open link."""
@@ -276,9 +264,39 @@ class Host:
     # The disk ------------------------------------------------------------------------------------------------
 
     def _persist(self, writes: Sequence[tuple[int, Write]]) -> None:
+        if self.broken:
+            self._tell_later([(ticket, write, STOPPED) for ticket, write in writes])
+            return
         self._queue += writes
         if not self.writing:
             self._stage()
+
+    def fail_next_sync(self, *, survives: bool | None) -> None:
+        """Let the disk break in the middle of a commit, the one under way or the next one; None takes that back."""
+        self._doomed = survives if self.node is not None else None
+
+    def break_disk(self, *, survives: bool) -> None:
+        """An error of the disk, after which nothing that it says is believed until the process has gone.
+
+        `survives` decides what becomes of a commit under way: whether the log brings it back at the next start.
+        """
+        if self.node is None or self.broken:
+            return
+        world = self.world
+        world.trace.add(world.agenda.now, self.name, b"disk", "the disk fails")
+        world.marks.hit("disk failed")
+        world.marks.hit("disk failed in a commit", bool(self._group))
+        queue, self._queue = self._queue, []
+        group, self._group = self._group, []
+        self.broken, self.writing = True, False
+        if survives and group:
+            self.storage.sync()
+            self._record(group)
+        else:
+            self.storage.crash()
+        why = STOPPED if world.off is Safeguard.UNCLEAR_IS_SAID else UNCLEAR
+        told: Group = [(ticket, write, why) for ticket, write, _ in group]
+        self._tell_later(told + [(ticket, write, STOPPED) for ticket, write in queue])
 
     def _stage(self) -> None:
         """Begin a group commit with what waits."""
@@ -313,20 +331,26 @@ class Host:
 
     def _synced(self, life: int) -> None:
         """The group is durable; the news of it takes a moment."""
-        if self.life != life:
+        if self.life != life or self.broken:
+            return
+        if self._doomed is not None:
+            self.break_disk(survives=self._doomed)
             return
         self.storage.sync()
         group, self._group = self._group, []
         self._record(group)
         if self.world.off is not Safeguard.ACK_AFTER_SYNC:
-            told_at = self.world.agenda.now + self.rng.uniform(0, self.world.options.told_s_max)
-            self._told_at = max(self._told_at, told_at)
-            self.world.agenda.at(self._told_at, self._told, life, group)
+            self._tell_later(group)
         self.writing = False
         if self.rng.random() < SAVES:
             self.storage.save()
         if self._queue:
             self._stage()
+
+    def _tell_later(self, group: Group) -> None:
+        told_at = self.world.agenda.now + self.rng.uniform(0, self.world.options.told_s_max)
+        self._told_at = max(self._told_at, told_at)
+        self.world.agenda.at(self._told_at, self._told, self.life, group)
 
     def _work_later(self) -> None:
         """After a crash the rows are scanned for the trees, slice by slice, between the groups."""
@@ -334,7 +358,7 @@ class Host:
             self.world.agenda.after(self.rng.uniform(0, SLICE_S_MAX), self._work, self.life)
 
     def _work(self, life: int) -> None:
-        if self.life == life:
+        if self.life == life and not self.broken:
             self.storage.work()
             self._work_later()
 

@@ -11,10 +11,15 @@ from node.sim.safeguards import Safeguard
 from node.storage.port import SaveState
 from node.wire.rows import decode_row
 
+YEAR_S = 365.25 * 86400
+
 if TYPE_CHECKING:
     from node.sim.faults import Fault
     from node.sim.host import Host
     from node.sim.world import World
+
+CLOCK_ERRORS_S = (-10 * YEAR_S, -3600.0, -1.0, 1.0, 3600.0, 10 * YEAR_S)
+"""By how much a clock is wrong, until it is set right: both are steps, one of which is back."""
 
 REPLACED_S = 0.5
 """How long a machine is down while somebody puts another disk into it."""
@@ -26,6 +31,8 @@ class Misfortune:
     def __init__(self, world: World) -> None:
         self.world = world
         self._rot = world.stream("rot")
+        self._disks = world.stream("disks")
+        self._clocks = world.stream("clocks")
 
     def strike(self, fault: Fault) -> None:
         """Let a fault begin, and see to its end."""
@@ -41,12 +48,19 @@ class Misfortune:
         elif fault.kind == "cut":
             self._cut(host, world.hosts[fault.hosts[1]])
             agenda.at(end, self._heal, *fault.hosts)
-        elif fault.kind == "pause":
+        elif fault.kind in ("pause", "freeze"):
+            world.marks.hit("freeze", fault.kind == "freeze")
             self._pause(host, end)
         elif fault.kind == "slow disk":
             host.slow_until = end
         elif fault.kind == "full disk":
             host.full_until = end
+        elif fault.kind == "disk error":
+            at_once, survives = self._disks.random() < 0.25, self._disks.random() < 0.5
+            (host.break_disk if at_once else host.fail_next_sync)(survives=survives)
+            agenda.at(end, self._exchange_process, host)
+        elif fault.kind == "wrong clock":
+            self._turn_clock(host, end)
         elif fault.kind == "rot":
             self._lose_row(host)
         elif fault.kind == "restore":
@@ -64,6 +78,19 @@ class Misfortune:
         marks.hit("power cut", silently and host.up)
         host.crash(silently=silently)
         marks.hit("whole cluster down", not any(host.up for host in self.world.hosts))
+
+    def _exchange_process(self, host: Host) -> None:
+        """Somebody looks after a node whose disk failed: another process, on a disk that works."""
+        host.fail_next_sync(survives=None)
+        if host.broken:
+            self._crash(host, silently=False)
+            self.world.agenda.after(REPLACED_S, self._restart, host)
+
+    def _turn_clock(self, host: Host, end: Instant) -> None:
+        by_s = self._clocks.choice(CLOCK_ERRORS_S)
+        self.world.marks.hit("wrong clock")
+        host.turn_clock(by_s)
+        self.world.agenda.at(end, host.turn_clock, -by_s)
 
     def _restart(self, host: Host) -> None:
         if host.held_down:
@@ -103,7 +130,7 @@ class Misfortune:
         """
         world, rows = self.world, host.storage.durable_rows()
         clusters = [each.node.cluster for each in world.hosts if each.node is not None]
-        if world.healed or any(each.forgetful for each in world.hosts):
+        if world.healed or not clusters or any(each.forgetful for each in world.hosts):
             return
         if not all(known.ring is not None and known.ring.sealed and host.id in known.members for known in clusters):
             return

@@ -43,6 +43,7 @@ class Safeguard(Enum):
     REBUILT_FIRST = "what a store that may have forgotten does not hold is no evidence, until it was rebuilt"
     CATCH_UP_FIRST = "a store that may have forgotten learns the reap rounds before it takes or gives a row"
     LATE_IS_DROPPED = "a store does nothing for a client that has given up"
+    UNCLEAR_IS_SAID = "a commit that the disk failed in is not called undone"
     ROOM_FOLLOWS_TIME = "a node takes on no more requests than it can do in time"
 
 

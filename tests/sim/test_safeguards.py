@@ -33,6 +33,7 @@ FIRES = {
     Safeguard.REBUILT_FIRST: "1 no loss",
     Safeguard.CATCH_UP_FIRST: "5 no resurrection",
     Safeguard.LATE_IS_DROPPED: "10 recovers",
+    Safeguard.UNCLEAR_IS_SAID: "9 honesty",
     Safeguard.ROOM_FOLLOWS_TIME: "10 recovers",
 }
 

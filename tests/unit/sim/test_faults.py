@@ -32,7 +32,10 @@ def test_seeds_differ_in_every_option() -> None:
 
 def test_every_kind_of_fault_is_drawn() -> None:
     kinds = {fault.kind for seed in range(100) for fault in draw_faults(draw_options(seed))}
-    assert kinds == {"kill", "power cut", "cut", "pause", "slow disk", "full disk", "rot", "restore", "wipe"}
+    assert kinds == {
+        "kill", "power cut", "cut", "pause", "slow disk", "full disk", "rot", "restore", "wipe", "disk error",
+        "wrong clock", "freeze",
+    }  # fmt: skip
 
 
 def test_faults_of_the_beginning_end_with_it() -> None:
