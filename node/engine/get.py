@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
+from node.core.limits import MISSED_S
 from node.core.quorum import Tally, Verdict
 from node.core.row import EMPTY
 from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable
@@ -111,11 +112,8 @@ class GetOperation(Operation):
                     others.append(owner)
                 else:
                     tally.no(owner, "down")
-        for _ in range(len(tally.failed)):
-            other = self._another()
-            if other is not None and other != me:
-                others.append(other)
-        return others
+        found = [self._another() for _ in range(len(tally.failed))]
+        return others + [other for other in found if other is not None and other != me]
 
     def _another(self) -> NodeId | None:
         """The next healthy node of the preference list, in the place of an owner; None if there is none."""
@@ -199,14 +197,16 @@ class GetOperation(Operation):
                 self._fail(out)
             return
         self._looks += 1
-        self.shared.timers.set(min(self.deadline, self.shared.read_patience.again(now, self._looks)), self.ticket)
+        again = now + max(self.shared.read_patience.seconds, MISSED_S)  # who is asked now may be silent, too
+        self.shared.timers.set(min(self.deadline, again), self.ticket)
         if self.written_back is None:
             for node in self.tally.nodes:
                 if node not in self.rows and node not in self._unasked:
                     self.shared.missed(node, now, out)
             while self._unasked:
                 self._ask_next(now, out)
-            if self._looks == 1 and not self.ended and len(self.rows) < self.tally.need:
+            more = self._looks == 1 or self.tally.verdict is Verdict.FAILED
+            if more and not self.ended and len(self.rows) < self.tally.need:
                 self._ask_next(now, out)
 
     def _lost(self, node: NodeId, why: str, now: Instant, out: Outbox) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from node.core.ids import Instant
 from node.core.limits import PATIENCE_MS_FIRST, PATIENCE_MS_MAX, PATIENCE_MS_MIN
 
 SAMPLED = 8
@@ -18,10 +17,6 @@ class Patience:
         self._mean_s = PATIENCE_MS_FIRST / 1000 / 2
         self._deviation_s = self._mean_s / 4
         self.seconds = PATIENCE_MS_FIRST / 1000
-
-    def again(self, now: Instant, looks: int) -> Instant:
-        """When to look again at an answer that is late, ever more seldom: who was asked since may be silent, too."""
-        return now + self.seconds * (1 << looks)
 
     def took(self, seconds: float) -> None:
         """An answer came after so long."""

@@ -19,18 +19,19 @@ from __future__ import annotations
 
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
-from node.core.limits import LINGERING_MAX, PATIENCE_MS_MAX
-from node.core.quorum import Tally, Verdict
+from node.core.limits import LINGERING_MAX, MISSED_S, PATIENCE_MS_MAX
+from node.core.quorum import Verdict
 from node.core.row import Clock
 from node.core.version import join
 from node.engine.forward import ForwardOperation
 from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED
+from node.engine.places import Places
 from node.engine.write import Write, beside
 from node.storage.port import Advance, Advanced, Outcome, Owe, Owed, Refusal, Refused
 from node.wire.messages import Ping, Replicate, Replicated, left_ms
-from node.wire.requests import Ack, Failed, Written
+from node.wire.requests import Failed, Written
 
 COMMIT_SHARE = 0.75
 """Of a write's time: if our own disk has not come to it by then, nothing is stored, and the client is told so (BUSY).
@@ -40,14 +41,13 @@ What is left is for the others: a commit whose copies come too late is work in v
 class PutOperation(Operation):
     """One write under coordination. This node owns the key, or stands in for one who does.
 
-    `hopes` were asked and are silent: their answer counts yet. `gone` are owners that do not take part and why,
-    `stand_ins` who was asked in whose place, `filled_by` who filled a place that is not its own. `lacking` were lost
-    while our own commit was under way: they get hints after it.
+    `hopes` were sent the row and are silent: their answer counts yet. `lacking` were lost while our own commit was
+    under way: they get hints after it. `first` is what the first of two commits stored.
     """
 
     __slots__ = (
-        "advanced", "asker", "durable", "epoch", "filled_by", "gone", "hopes", "lacking", "repeated", "round",
-        "sent_at", "stand_ins", "surplus", "tally", "told", "write", "_looks", "_waits",
+        "advanced", "asker", "epoch", "first", "hopes", "lacking", "places", "round", "sent_at", "surplus", "tally",
+        "told", "write", "_look_at", "_waits",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, write: Write, asker: Asker, owners: tuple[NodeId, ...]) -> None:
@@ -55,20 +55,17 @@ class PutOperation(Operation):
         self.write = write
         self.asker = asker
         self.epoch = shared.cluster.epoch
-        self.tally = Tally(min(write.w, len(owners)), owners)
-        self.durable: dict[NodeId, bool] = {}
-        self.gone: dict[NodeId, str] = {}
+        self.places = Places(write.w, owners)
+        self.tally = self.places.tally
         self.hopes: dict[NodeId, None] = {}
-        self.stand_ins: dict[NodeId, NodeId] = {}
-        self.filled_by: dict[NodeId, NodeId] = {}
         self.lacking: tuple[NodeId, ...] = ()
         self.advanced: Advanced | None = None
+        self.first: Advanced | None = None
         self.round = 0
         self.surplus: Clock = ()
-        self.repeated = False
         self.told = False
         self.sent_at: Instant = 0.0
-        self._looks = 0
+        self._look_at: Instant = 0.0
         self._waits = False
 
     def start(self, now: Instant, out: Outbox) -> None:
@@ -77,16 +74,20 @@ class PutOperation(Operation):
         me, is_up = shared.me, shared.cluster.is_up
         for owner in owners:
             if owner != me and not is_up(owner):
-                self.gone[owner] = "down"
+                self.places.gone[owner] = "down"
         owed: tuple[NodeId, ...] = ()
-        if self.gone or me not in owners:
+        if self.places.gone or me not in owners:
             owed = self._share_out()
             if self.tally.verdict is Verdict.FAILED:
                 if not self._wait_for_the_silent(now, out):
                     self._finish(self._out_of_reach(), out)
                 return
-        shared.timers.set(min(self.write.deadline, now + shared.write_patience.seconds), self.ticket)
+        self._wake_at(self.write.deadline)
         self._commit(self.write.context, owed, now, out)
+
+    def _wake_at(self, at: Instant) -> None:
+        self._look_at = at
+        self.shared.timers.set(at, self.ticket)
 
     def _wait_for_the_silent(self, now: Instant, out: Outbox) -> bool:
         """Too few answer, but some whose link stands may: ask them, and wait while there is time for the write itself.
@@ -99,10 +100,8 @@ class PutOperation(Operation):
         until = write.deadline - PATIENCE_MS_MAX / 1000
         self._waits = bool(silent) and now < until
         if self._waits:
-            self.gone.clear()
-            self.stand_ins.clear()
-            self.tally.failed.clear()
-            self.shared.timers.set(until, self.ticket)
+            self.places.begin_again()
+            self._wake_at(until)
             self.asker.steps_aside()
             for node in silent:
                 out.send(node, Ping(self.ticket))
@@ -120,26 +119,22 @@ class PutOperation(Operation):
 
     def _share_out(self) -> tuple[NodeId, ...]:
         """Give the places of owners that are gone to stand-ins; return for whom this node keeps hints itself."""
-        me, owners = self.shared.me, self.tally.nodes
+        places, me, owners = self.places, self.shared.me, self.tally.nodes
         mine: tuple[NodeId, ...] = ()
         if me not in owners:
-            mine = (next(iter(self.gone), owners[0]),)
-            self.stand_ins[me] = mine[0]
-        for owner in self.gone:
+            mine = (next(iter(places.gone), owners[0]),)
+            places.stand_ins[me] = mine[0]
+        for owner in places.gone:
             if owner not in mine and not self._find_stand_in(owner):
                 self.tally.no(owner, "down")
         return (*mine, *self.tally.failed)
 
-    def _find_stand_in(self, owner: NodeId) -> NodeId | None:
-        """Choose the next healthy node of the preference list for the owner's place; None if there is none."""
+    def _find_stand_in(self, place: NodeId) -> NodeId | None:
         if self.write.strict:
             return None
         cluster = self.shared.cluster
-        for node in cluster.preference_list(self.write.key)[len(self.tally.nodes) :]:
-            if node not in self.stand_ins and node != self.shared.me and cluster.is_up(node):
-                self.stand_ins[node] = owner
-                return node
-        return None
+        behind = cluster.preference_list(self.write.key)[len(self.tally.nodes) :]
+        return self.places.find_stand_in(place, behind, cluster)
 
     def _out_of_reach(self) -> Failed:
         name, tally = self.shared.cluster.name, self.tally
@@ -163,13 +158,13 @@ class PutOperation(Operation):
             self._refused(outcome, now, out)
             return
         assert isinstance(outcome, Advanced), f"a put was persisted as {outcome!r}"
-        if self.advanced is not None:  # a SET counts what its first commit replaced, too
-            outcome = outcome._replace(replaced=max(outcome.replaced, self.advanced.replaced))
+        if self.first is not None:  # a SET counts what its first commit replaced, too
+            outcome = outcome._replace(replaced=max(outcome.replaced, self.first.replaced))
         self.advanced = outcome
         self.round = self.shared.rounds.of(self.write.key)  # that of this row: it is sent again later, as it is
         self.sent_at = now
-        me = self.shared.me
-        self._fill(me, self.stand_ins.get(me, me), self.shared.durable)
+        me, places = self.shared.me, self.places
+        places.fill(me, durable=self.shared.durable)
         self._owe(self.lacking, now, out)
         self.lacking = ()
         if now >= self.write.deadline:  # nobody waits: the others get it by hints, when there is time for them
@@ -180,11 +175,12 @@ class PutOperation(Operation):
         left = left_ms(self.write.deadline, now)
         message = Replicate(self.ticket, self.epoch, self.write.key, outcome.row, (), self.round, left)
         for owner in self.tally.nodes:
-            if owner != me and owner not in self.gone:
+            if owner != me and owner not in places.gone:
                 out.send(owner, message)
-        for node, owner in self.stand_ins.items():
-            if node != me:
+        for node, owner in places.stand_ins.items():
+            if node != me and node not in places.lost:
                 self._ask_stand_in(node, owner, now, out)
+        self._wake_at(min(self.write.deadline, now + self.shared.write_patience.seconds))
         self._decide(now, out)
 
     def _ask_stand_in(self, node: NodeId, owner: NodeId, now: Instant, out: Outbox) -> None:
@@ -192,28 +188,21 @@ class PutOperation(Operation):
         row, left = self.advanced.row, left_ms(self.write.deadline, now)
         out.send(node, Replicate(self.ticket, self.epoch, self.write.key, row, (owner,), self.round, left))
 
-    def _fill(self, node: NodeId, place: NodeId, durable: bool) -> None:
-        if place not in self.durable:
-            self.durable[place] = durable
-            if node != place:
-                self.filled_by[place] = node
-        self.tally.yes(place)
-
     # Answers ---------------------------------------------------------------------------------------------
 
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
         """Somebody we asked stored the row (and may hold more than we knew), or would not; nobody else counts."""
-        place = peer if peer in self.tally.nodes else self.stand_ins.get(peer)
+        place = self.places.of(peer)
         if self.advanced is None or place is None:
             return
         self.hopes.pop(peer, None)
-        if self.ticket % SAMPLED == 0:
+        if self.ticket % SAMPLED == 0 and peer == place:  # (a stand-in may have been asked later)
             self.shared.write_patience.took(now - self.sent_at)
         if message.refused:
-            self._lost(peer, place, f"refused ({message.refused})", now, out)
+            self._lost(peer, f"refused ({message.refused})", now, out)
         else:
-            self._fill(peer, place, message.durable)
-            if message.row is not None and self.write.cover and not (self.repeated or self.told):
+            self.places.fill(peer, durable=message.durable)
+            if message.row is not None and self.write.cover and self.first is None and not self.told:
                 self.surplus = join(self.surplus, beside(message.row, self.advanced.dot))
         self._decide(now, out)
 
@@ -222,37 +211,32 @@ class PutOperation(Operation):
         self.hopes.pop(peer, None)
         if self._waits:
             self._start_again(now, out)
-            return
-        place = peer if peer in self.tally.nodes else self.stand_ins.get(peer)
-        if place is None or place in self.tally.met_by:
-            return
-        self._lost(peer, place, "down", now, out)
-        if self.advanced is not None:
-            self._decide(now, out)
-
-    def peer_silent(self, peer: NodeId, now: Instant, out: Outbox) -> None:
-        """Somebody does not answer: others are asked in its place, but what it was sent may be answered yet."""
-        if self._waits:
-            return
-        if self.advanced is not None:
-            self.hopes[peer] = None
-        place = peer if peer in self.tally.nodes else self.stand_ins.get(peer)
-        if place is not None and place not in self.tally.met_by:
-            self._lost(peer, place, "down", now, out)
+        elif self.places.of(peer) is not None:
+            self._lost(peer, "down", now, out)
             if self.advanced is not None:
                 self._decide(now, out)
 
-    def _lost(self, node: NodeId, place: NodeId, why: str, now: Instant, out: Outbox) -> None:
-        """`node` will not fill the place: find another one, or remember what the owner lacks."""
-        if node == place:
-            self.gone[place] = why
-        if place in self.tally.met_by or place in self.tally.failed:
+    def peer_silent(self, peer: NodeId, now: Instant, out: Outbox) -> None:
+        """Somebody does not answer: others are asked in its place, but what it was sent may be answered yet."""
+        place = self.places.of(peer)
+        if self._waits or place is None:
             return
-        if any(owner == place and other != node for other, owner in self.stand_ins.items()) or place not in self.gone:
-            return  # somebody else was asked for it, too
+        if self.advanced is not None and place not in self.tally.met_by and peer not in self.places.gone:
+            self.hopes[peer] = None
+        self._lost(peer, "down", now, out)
+        if self.advanced is not None:
+            self._decide(now, out)
+
+    def _lost(self, node: NodeId, why: str, now: Instant, out: Outbox) -> None:
+        """`node` will not fill its place: find another one, or remember what the owner lacks."""
+        vacant = self.places.give_up(node, why)
+        if vacant is not None:
+            self._refill(vacant, now, out)
+
+    def _refill(self, place: NodeId, now: Instant, out: Outbox) -> None:
         other = None if self.told else self._find_stand_in(place)
         if other is None:
-            self.tally.no(place, self.gone[place])
+            self.tally.no(place, self.places.gone[place])
             self._owe((place,), now, out)
         elif self.advanced is not None:
             self._ask_stand_in(other, place, now, out)
@@ -270,26 +254,25 @@ class PutOperation(Operation):
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """Longer than usual: ask others, too. The deadline: what was committed so far may or may not reach the rest."""
+        if now < min(self._look_at, self.write.deadline):
+            return  # what it was to look at then is over
         if self._waits:
             self._start_again(now, out)
-            return
-        if now >= self.write.deadline:
+        elif now < self.write.deadline:
+            again = now + max(self.shared.write_patience.seconds, MISSED_S)  # who is asked now may be silent, too
+            self._wake_at(self.write.deadline if self.told else min(self.write.deadline, again))
+            self._lose_patience(now, out)
+        else:
             if not self.told:
-                self._answer(unknown(self._describe()), out)
+                self._answer(unknown(self.places.describe(self.shared.cluster)), out)
             if self.advanced is not None:  # else it is with our own disk: what it says decides who gets hints
                 self._owe(self.tally.unsaid, now, out)
                 self.end()
-        else:
-            self._looks += 1
-            again = self.write.deadline if self.told else self.shared.write_patience.again(now, self._looks)
-            self.shared.timers.set(min(self.write.deadline, again), self.ticket)
-            self._lose_patience(now, out)
 
     def _lose_patience(self, now: Instant, out: Outbox) -> None:
-        if self.advanced is None:
-            return  # it is our own disk that is slow
-        for place in self.tally.unsaid:
-            asked = [node for node, owner in self.stand_ins.items() if owner == place]
+        """Of whom nothing is heard is missed; each empty place gets a stand-in, if it has none that may fill it yet."""
+        for place in (*self.tally.unsaid, *self.tally.failed):
+            asked = self.places.asked_for(place)
             for node in place, *asked:
                 self.shared.missed(node, now, out)
             other = None if self.told or asked else self._find_stand_in(place)
@@ -307,8 +290,8 @@ class PutOperation(Operation):
                 self.asker.steps_aside()
                 return
             if verdict is Verdict.FAILED:
-                self._answer(unknown(self._describe()), out)
-            elif self.surplus and not self.repeated:
+                self._answer(unknown(self.places.describe(self.shared.cluster)), out)
+            elif self.surplus and self.first is None:
                 self._commit_again(now, out)
                 return
             else:
@@ -321,25 +304,18 @@ class PutOperation(Operation):
             self.end()
 
     def _commit_again(self, now: Instant, out: Outbox) -> None:
-        self.repeated = True
-        self.tally.reset()
-        self.durable.clear()
-        self.filled_by.clear()
+        """Once more, over what others hold beside it: nobody has that row yet, whatever they have of the first."""
+        places = self.places
+        self.first, self.advanced = self.advanced, None
+        places.empty()
+        self.hopes.clear()
         self.renew()  # late acks of the first commit must not count for the second
-        self._looks = 0
-        self.shared.timers.set(min(self.write.deadline, now + self.shared.write_patience.seconds), self.ticket)
-        mine = self.stand_ins.get(self.shared.me)
+        self._wake_at(self.write.deadline)
+        mine = places.stand_ins.get(self.shared.me)
         failed = tuple(self.tally.failed)  # their hints of the first commit may have been delivered by now
         self._commit(self.surplus, failed if mine is None else (mine, *failed), now, out)
-
-    def _describe(self) -> str:
-        name = self.shared.cluster.name
-
-        def who(place: NodeId) -> str:
-            stand_in = self.filled_by.get(place)
-            return name(place) if stand_in is None else f"{name(stand_in)} for {name(place)}"
-
-        return self.tally.describe("wrote", who)
+        for place in filter(places.is_vacant, tuple(places.gone)):
+            self._refill(place, now, out)
 
     def _written(self) -> Written | Failed:
         assert self.advanced is not None, "a quorum without our own commit"
@@ -350,21 +326,15 @@ class PutOperation(Operation):
             if isinstance(sealed, BadContext):
                 return unknown(f"stored by {self.tally.need}, but its context cannot be told: {sealed.why}")
             token = sealed
-        name, filled_by = cluster.name, self.filled_by
-        if filled_by:
-            acks = tuple(
-                Ack(name(filled_by.get(place, place)), self.durable[place], name(place) if place in filled_by else None)
-                for place in self.tally.met_by
-            )
-        else:
-            acks = tuple([Ack(name(place), self.durable[place]) for place in self.tally.met_by])
-        return Written(token, acks, self.tally.need, self.advanced.replaced > 0, self.advanced.siblings)
+        advanced = self.advanced
+        return Written(token, self.places.acks(cluster), self.tally.need, advanced.replaced > 0, advanced.siblings)
 
     def _refused(self, outcome: Refused, now: Instant, out: Outbox) -> None:
         """Our own store took nothing. Before the first commit that is a clean end; after it, what is stored stays."""
-        if self.advanced is not None:
-            self._owe(self.tally.unsaid, now, out)
-            if self.told:  # while the second commit was under way too many others were lost
+        if self.first is not None:
+            self.advanced = self.first
+            self._owe((*self.lacking, *self.tally.unsaid), now, out)
+            if self.told:  # while the second commit was under way too many others were lost, or too much time
                 self.end()
             else:
                 self._finish(unknown(f"stored, but not over what others hold: {outcome.why.value}"), out)

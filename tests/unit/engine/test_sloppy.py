@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from node.core.limits import MISSED_S, PATIENCE_MS_FIRST, PATIENCE_MS_MAX
 from node.core.row import Row
 from node.core.version import merge
@@ -85,10 +87,78 @@ def test_a_stand_in_that_is_silent_itself_is_followed_by_the_next_one() -> None:
     five.ack(five.owners[1])
     say_nothing(five, PATIENCE_MS_FIRST / 1000 + 0.02)
     assert five.asked(five.stand_ins[0])
-    say_nothing(five, 2 * PATIENCE_MS_FIRST / 1000 + MISSED_S)
+    say_nothing(five, 2 * MISSED_S + 0.02)
     assert [m.hint_for for m in five.asked(five.stand_ins[1])] == [(node_id(five.owners[2]),)]
     five.ack(five.stand_ins[1])
     assert five.acks(ticket) == [("n1", None), (five.owners[1], None), (five.stand_ins[1], five.owners[2])]
+
+
+@pytest.mark.parametrize("end", ["silent", "refuses", "refuses, its owner slow", "down before its owner"])
+def test_a_write_goes_on_behind_any_number_of_stand_ins_that_fail(end: str) -> None:
+    """One place of three is left, and two stand-ins in a row do not fill it: the third one does."""
+    eight = Five(nodes=8)
+    last = eight.owners[2]
+    ticket = eight.engine.ask(Put(eight.key, b"v", cover=True, w=3))
+    eight.engine.store()
+    eight.ack(eight.owners[1])
+    if end == "refuses":
+        eight.engine.down(last)
+    for stand_in in eight.stand_ins[:2]:
+        say_nothing(eight, 0.5)
+        assert eight.asked(stand_in), f"{stand_in} was not asked"
+        if end.startswith("refuses"):
+            eight.ack(stand_in, refused="disk full")
+        elif end == "down before its owner":
+            eight.engine.down(stand_in)
+    if end == "down before its owner":
+        eight.engine.down(last)
+    say_nothing(eight, 0.5)
+    eight.ack(eight.stand_ins[2])
+    assert eight.acks(ticket)[-1] == (eight.stand_ins[2], last)
+
+
+def test_patience_counts_from_our_own_commit() -> None:
+    """A slow disk of ours says nothing about the others: they are asked when they have had time, and only then."""
+    five = Five()
+    five.put()
+    say_nothing(five, 1.0)
+    five.engine.store()
+    say_nothing(five, PATIENCE_MS_FIRST / 1000 / 2)
+    assert not five.asked(five.stand_ins[0]), "asked for owners who had the row for a moment"
+    say_nothing(five, PATIENCE_MS_FIRST / 1000)
+    assert five.asked(five.stand_ins[0])
+
+
+def test_a_second_commit_that_takes_long_counts_no_copy_of_the_first() -> None:
+    """Two of 10,000 seeds: stand-ins got the first row under the second ticket, and their acknowledgements filled W."""
+    five = Five()
+    ticket = five.put()
+    mine = five.engine.store()
+    rid = five.asked(five.owners[1])[-1].rid
+    five.engine.receive(five.owners[1], Replicated(rid, True, encode_row(merge(mine, row_of(b"old", epoch=2))), ""))
+    sent = [len(five.asked(name)) for name in NAMES]
+    say_nothing(five, 1.0)
+    five.engine.down(five.owners[2])
+    assert [len(five.asked(name)) for name in NAMES] == sent, "a copy of the first row"
+    five.engine.receive(five.owners[1], Replicated(rid, True, None, ""))
+    assert ticket not in five.engine.replies
+    five.engine.store(mine)
+    five.ack(five.owners[1])
+    assert isinstance(five.engine.replies[ticket], Written)
+
+
+def test_a_node_that_was_asked_nothing_is_no_hope() -> None:
+    """STRICT: owners alone count, and who else is silent keeps nobody waiting."""
+    five = Five()
+    ticket = five.put(strict=True)
+    five.engine.store()
+    five.engine.node.cluster.peers.missed(node_id(five.stand_ins[0]), five.engine.now, five.engine.out)
+    say_nothing(five, MISSED_S + 0.02)
+    for owner in five.owners[1:]:
+        five.engine.down(owner)
+    result = five.engine.replies[ticket]
+    assert isinstance(result, Failed)
+    assert result.code == "UNKNOWN"
 
 
 def test_a_read_goes_on_behind_stand_ins_that_are_silent_themselves() -> None:
@@ -166,6 +236,7 @@ def test_no_node_keeps_a_hint_for_itself() -> None:
     rid = five.asked(five.owners[1])[-1].rid
     five.engine.receive(five.owners[1], Replicated(rid, True, encode_row(merge(mine, row_of(b"old", epoch=2))), ""))
     five.engine.wait(3.1)
+    five.engine.store(mine)
     assert five.owed() == [tuple(five.owners[1:])]
 
 
