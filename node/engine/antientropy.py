@@ -27,7 +27,7 @@ from node.core.merkle import LEAVES
 from node.engine.exchange import Exchange, Report, page_of
 from node.engine.operation import Asker, Operation, PeerRequest, Shared
 from node.engine.outbox import Outbox
-from node.wire.messages import AskLeaf, AskTrees, LeafTold, TreesTold
+from node.wire.messages import UNREADABLE, AskLeaf, AskTrees, LeafTold, TreesTold
 from node.wire.requests import Document
 
 EXCHANGE_ROWS: Final = 100
@@ -273,6 +273,11 @@ class ServingTrees(PeerRequest):
         """The rows of a leaf."""
         self._end()
         out.send(self.peer, LeafTold(self.rid, *page_of(items, more), ""))
+
+    def unscanned(self, now: Instant, out: Outbox) -> None:
+        """Nor can they be compared."""
+        self._end()
+        out.send(self.peer, LeafTold(self.rid, (), False, UNREADABLE))
 
     def _end(self) -> None:
         self.end()

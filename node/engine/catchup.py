@@ -141,6 +141,10 @@ class DropBehind(Operation):
         partition, number = self.todo.pop(0)
         out.persist(self.ticket, Adopt(partition, self.shared.cluster.partitions, number))
 
+    def unscanned(self, now: Instant, out: Outbox) -> None:
+        """The disk failed."""
+        self._give_up(now)
+
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
         """One is gone, or a round adopted, or all is done."""
         if isinstance(outcome, Refused):  # a full disk

@@ -74,11 +74,15 @@ class Loaded(msgspec.Struct, frozen=True, gc=False):
 
 
 class ScannedHere(msgspec.Struct, frozen=True, gc=False):
-    """A `scan` effect came back: rows in canonical bytes, in order; `more` if the partition goes on."""
+    """A `scan` effect came back: rows in canonical bytes, in order; `more` if the partition goes on.
+
+    Not `readable`: the disk failed, and that nothing came says nothing.
+    """
 
     ticket: int
     items: tuple[tuple[bytes, bytes], ...]
     more: bool
+    readable: bool = True
 
 
 class OwedHere(msgspec.Struct, frozen=True, gc=False):

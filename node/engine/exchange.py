@@ -39,7 +39,7 @@ from node.engine.operation import NO_TICKET, Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.repair import KeyReport, RepairKey
 from node.storage.port import Recount
-from node.wire.messages import AskLeaf, AskTrees, LeafTold, TreesTold
+from node.wire.messages import UNREADABLE, AskLeaf, AskTrees, LeafTold, TreesTold
 from node.wire.rows import row_digest
 
 SPANS_BELOW = 8
@@ -201,6 +201,10 @@ class Exchange(Operation):
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """Our own rows of the leaf."""
         self._page_of(self.shared.me, page_of(items, more), now, out)
+
+    def unscanned(self, now: Instant, out: Outbox) -> None:
+        """Our disk failed."""
+        self._finish(UNREADABLE, now, out)
 
     def leaf_told(self, peer: NodeId, message: LeafTold, now: Instant, out: Outbox) -> None:
         """The peer's rows of the leaf."""

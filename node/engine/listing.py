@@ -15,7 +15,7 @@ from node.core.version import merge
 from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.wire.errors import RemoteWireError
-from node.wire.messages import Scan, Scanned, left_ms
+from node.wire.messages import UNREADABLE, Scan, Scanned, left_ms
 from node.wire.requests import Failed, KeyPage, Keys
 from node.wire.rows import decode_row
 
@@ -75,6 +75,10 @@ class KeysOperation(Operation):
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """Our own page."""
         self._take(self.shared.me, items, more, now, out)
+
+    def unscanned(self, now: Instant, out: Outbox) -> None:
+        """Our disk failed: keys that we alone of the asked hold would be missing."""
+        self._finish(unavailable(f"{self.shared.cluster.name(self.shared.me)}: {UNREADABLE}"), out)
 
     def page_arrived(self, peer: NodeId, message: Scanned, now: Instant, out: Outbox) -> None:
         """A peer's page."""

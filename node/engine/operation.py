@@ -211,6 +211,9 @@ class Operation:
     def scanned(self, items: tuple[tuple[bytes, bytes], ...], more: bool, now: Instant, out: Outbox) -> None:
         """A page of local rows."""
 
+    def unscanned(self, now: Instant, out: Outbox) -> None:
+        """Local rows cannot be read: the disk failed."""
+
     def digested(self, digests: tuple[bytes, ...], now: Instant, out: Outbox) -> None:
         """What our own trees say."""
 

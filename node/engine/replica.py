@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.core.ids import Instant, NodeId
-from node.core.limits import SCAN_LIMIT_MAX
+from node.core.limits import OPERATIONS_MAX, SCAN_LIMIT_MAX
 from node.core.row import Row
 from node.engine.operation import PeerRequest, Shared
 from node.engine.outbox import Outbox
@@ -11,6 +11,7 @@ from node.engine.rounds import adopt_for
 from node.storage.port import FOREVER, Adopted, Merge, Merged, Outcome, Owed, Refusal, Refused
 from node.wire.errors import RemoteWireError
 from node.wire.messages import (
+    BUSY,
     UNREADABLE,
     AskLeaf,
     AskRounds,
@@ -75,6 +76,11 @@ class Serving(PeerRequest):
         self.end()
         out.send(self.peer, Scanned(self.rid, tuple((key, without_values(row)) for key, row in items), more, ""))
 
+    def unscanned(self, now: Instant, out: Outbox) -> None:
+        """Our word would be no evidence."""
+        self.end()
+        out.send(self.peer, Scanned(self.rid, (), False, UNREADABLE))
+
 
 class ServingLater(Serving):
     """A read by a coordinator that knows of a later reap round than we: we adopt it before we look."""
@@ -104,7 +110,13 @@ def without_values(row: bytes) -> bytes:
 
 
 def serve_replicate(shared: Shared, peer: NodeId, message: Replicate, now: Instant, out: Outbox) -> None:
-    """Merge a row into ours, with hints if we stand in for somebody. One that does not parse is refused."""
+    """Merge a row into ours, with hints if we stand in for somebody. One that does not parse is refused.
+
+    So is one that is too many: a disk that hangs must not make us keep all that others send meanwhile.
+    """
+    if len(shared.pending) >= OPERATIONS_MAX:
+        out.send(peer, Replicated(message.rid, False, None, BUSY))
+        return
     try:
         decoded = decode_row(message.row)
     except RemoteWireError as error:

@@ -29,7 +29,9 @@ PeerAnswer = (
 
 ANSWERS_HERE: Final[dict[type, Callable[[Operation, Any, Instant, Outbox], None]]] = {
     Loaded: lambda operation, event, now, out: operation.loaded(event.row, event.readable, now, out),
-    ScannedHere: lambda operation, event, now, out: operation.scanned(event.items, event.more, now, out),
+    ScannedHere: lambda operation, event, now, out: (
+        operation.scanned(event.items, event.more, now, out) if event.readable else operation.unscanned(now, out)
+    ),
     Digested: lambda operation, event, now, out: operation.digested(event.digests, now, out),
     OwedHere: lambda operation, event, now, out: operation.owed(event.items, event.after, now, out),
     TombstonesHere: lambda operation, event, now, out: operation.tombstones(event.items, event.after, now, out),

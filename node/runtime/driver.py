@@ -212,8 +212,9 @@ class Driver:
             try:
                 page = self._store.scan(partition, partitions, after, limit)
             except StorageStopped:
-                page = NO_PAGE
-            step(ScannedHere(ticket, page.items, page.after is not None), now, out)
+                step(ScannedHere(ticket, (), False, readable=False), now, out)
+            else:
+                step(ScannedHere(ticket, page.items, page.after is not None), now, out)
         owed, out.owed = out.owed, []
         for ticket, target, after, limit in owed:
             try:

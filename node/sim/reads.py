@@ -54,9 +54,10 @@ class Reads:
         if host.life != life:
             return
         page = host.storage.scan(partition, partitions, after, limit)
-        host.give(
-            ScannedHere(ticket, (), False) if host.broken else ScannedHere(ticket, page.items, page.after is not None)
-        )
+        if host.broken:
+            host.give(ScannedHere(ticket, (), False, readable=False))
+        else:
+            host.give(ScannedHere(ticket, page.items, page.after is not None))
 
     def _list_owed(self, life: int, ticket: int, target: NodeId, after: bytes, limit: int) -> None:
         host = self._host

@@ -6,9 +6,11 @@ import pytest
 
 from node.core.limits import SCAN_LIMIT_MAX
 from node.core.version import merge
+from node.engine import replica
 from node.engine.events import ScannedHere
 from node.storage.port import Merged, Refusal, Refused
-from node.wire.messages import Fetch, Fetched, Replicate, Replicated, Scan, Scanned
+from node.wire.messages import BUSY, UNREADABLE, Fetch, Fetched, Replicate, Replicated, Scan, Scanned
+from node.wire.requests import Failed, Keys
 from node.wire.rows import decode_row, encode_row
 from tests.helpers.engine import EPOCH, KEY, Engine, row_of
 
@@ -65,3 +67,26 @@ def test_a_page_is_bounded_and_carries_no_values() -> None:
     assert [version.value for version in decode_row(page.items[0][1]).live] == [b""]
     assert isinstance(refused, Scanned)
     assert refused.refused == "no such partition"
+
+
+def test_a_page_of_a_disk_that_failed_is_none() -> None:
+    """It is empty, and says nothing: neither to a peer nor to our own client is it the end of the keys."""
+    engine = Engine()
+    engine.receive("n2", Scan(5, EPOCH, 0, b"", 10))
+    ticket = engine.out.scans.pop()[0]
+    engine.step(ScannedHere(ticket, (), False, readable=False))
+    assert engine.sent("n2") == [Scanned(5, (), False, UNREADABLE)]
+    asked = engine.ask(Keys())
+    ticket = engine.out.scans.pop()[0]
+    engine.step(ScannedHere(ticket, (), False, readable=False))
+    result = engine.replies[asked]
+    assert isinstance(result, Failed)
+    assert result.code == "UNAVAILABLE"
+
+
+def test_a_disk_that_hangs_keeps_no_more_than_so_many_rows_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replica, "OPERATIONS_MAX", 3)
+    engine = Engine()
+    for rid in range(5):
+        engine.receive("n2", Replicate(rid, EPOCH, KEY, encode_row(row_of(b"v"))))
+    assert engine.sent("n2") == [Replicated(3, False, None, BUSY), Replicated(4, False, None, BUSY)]

@@ -144,7 +144,7 @@ def test_a_stopped_store_reads_as_unreadable() -> None:
         world.engine.on[Asked] = lambda event, out: (out.load(1, b"k"), out.scan(2, 0, 1, b"", 10))[0]
         world.driver.submit(Get(b"k"), lambda result: None)
         await world.turns()
-        assert world.engine.events[1:] == [Loaded(1, None, False), ScannedHere(2, (), False)]
+        assert world.engine.events[1:] == [Loaded(1, None, False), ScannedHere(2, (), False, readable=False)]
 
     run(test)
 
