@@ -341,11 +341,14 @@ class World:
             if at is host:
                 record.paused_s += max(0.0, end - max(host.paused_until, self.agenda.now))
 
-    def known(self, key: bytes, besides: Host | None = None) -> Row:
-        """What the disks of all nodes know of a key, taken together."""
+    def known(self, key: bytes, besides: Host) -> Row:
+        """What the disks of a key's other owners know of it, taken together: what a stand-in has may go any time."""
+        rings = [host.node.cluster for host in self.hosts if host.node is not None and host.node.cluster.ring]
+        owners = rings[0].owners(key) if rings else ()
         known = EMPTY
         for host in self.hosts:
-            row = host.storage.durable_rows().get(key) if host is not besides else None
+            counts = host is not besides and host.id in owners
+            row = host.storage.durable_rows().get(key) if counts else None
             known = merge(known, decode_row(row)) if row is not None else known
         return known
 
