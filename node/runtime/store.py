@@ -64,6 +64,7 @@ class Store:
             storage = SqliteStorage.open(
                 settings.data_dir, node_id=settings.seat, durability=settings.durability, entropy=token_bytes,
                 connection=connection,
+                born_with=forgetful(TOOK_SEAT) if settings.seat is not None else (),
             )  # fmt: skip
         except StorageError as error:
             raise StartError(error.message, error.hint) from None
@@ -140,11 +141,9 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
     data = storage.load_state().get(OWNER)
     if data is None:
         owner = Owner(settings.name or f"n{settings.port}", settings.cluster)
-        keep = [SaveState(OWNER, msgspec.msgpack.encode(owner))]
-        if settings.seat is not None or storage.redrawn:  # whoever had it acknowledged what this store has never seen
-            keep += forgetful(TOOK_SEAT)  # (redrawn: made for a seat, and killed before that was noted)
-        _keep(storage, settings, keep)
-        storage.own()
+        _keep(storage, settings, [SaveState(OWNER, msgspec.msgpack.encode(owner))])
+        if storage.redrawn:  # a copy, but of what has never served anybody
+            storage.own()
         return owner
     owner = msgspec.msgpack.decode(data, type=Owner)
     wanted = Owner(settings.name or owner.name, settings.cluster)

@@ -83,6 +83,16 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         raise BrokenStore(f"{path} is damaged ({' '.join(verdict.split())})", REBUILD)
 
 
+def recover(connection: sqlite3.Connection, path: Path) -> None:
+    """After the disk failed: walk the file, and leave nothing to what a failed fsync left of the log.
+
+    The kernel still shows frames that never came to the disk, and would not write them again: what was appended behind
+    them would be lost with the power. (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.)
+    """
+    check(connection, path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def free_bytes(connection: sqlite3.Connection) -> int:
     """How much of the file is free pages: what deleted rows left. 0 for a file too damaged to tell."""
     try:

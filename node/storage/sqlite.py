@@ -85,11 +85,12 @@ class SqliteStorage:
     @classmethod
     def open(
         cls, directory: Path, *, node_id: str | None = None, durability: str = FULL, entropy: Entropy = os.urandom,
-        connection: type[sqlite3.Connection] = sqlite3.Connection,
+        connection: type[sqlite3.Connection] = sqlite3.Connection, born_with: Sequence[SaveState] = (),
     ) -> SqliteStorage:  # fmt: skip
         """Open or create the store in `directory`. `node_id` None takes what the file says, or draws one.
 
-        `connection` writes: another class for disks that are told to fail. StorageError: a sentence that says why not.
+        `connection` writes: another class for disks that are told to fail. A new file has the states `born_with` as
+        soon as it has its identity. StorageError: a sentence that says why not.
         """
         directories.prepare(directory)
         lock = directories.DirectoryLock.take(directory)
@@ -100,7 +101,7 @@ class SqliteStorage:
             raise
         store = cls(directory / FILE, lock, writer, entropy)
         try:
-            store._start(node_id, durability)
+            store._start(node_id, durability, born_with)
         except BaseException as error:
             writer.close()
             lock.release()
@@ -111,24 +112,23 @@ class SqliteStorage:
             raise
         return store
 
-    def _start(self, node_id: str | None, durability: str) -> None:
+    def _start(self, node_id: str | None, durability: str, born_with: Sequence[SaveState]) -> None:
         """Claim the file for this run, durably, before anything is written in it."""
         writer, self._space = self._writer, Space(self.path.parent, partial(opening.free_bytes, self._writer))
         if self._lock.failed:
-            opening.check(writer, self.path)
+            opening.recover(writer, self.path)
         found = identities.load(writer, self.path)
         self._lock.recognise(found.token if found is not None else "")
         mine, self.redrawn = identities.claim(found, self.path, node_id, durability, self._lock.token, self._entropy)
         births, ring_epoch, totals = tables.load_counters(writer, str(self.path))
         state = tables.load_state(writer, str(self.path))
-        if self.redrawn or (found is None and node_id):  # made for a seat; each start finds it out again until `own`
+        if self.redrawn:  # until our owner has noted what follows from it (`own`), each start shall find it out again
             self._lock.disown()
-        self._adopt(mine)
+        self._adopt(mine, born_with if found is None else ())
         directories.sync(self.path.parent)
         writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
         self._names = Names(mine.epochs, births, lambda: identities.draw_epoch(self._entropy))
-        self._ring_epoch = ring_epoch
-        self._counts, self._totals = Counts(totals), totals
+        self._ring_epoch, self._counts, self._totals = ring_epoch, Counts(totals), totals
         self._log = Log(int(writer.execute("PRAGMA page_size").fetchone()[0]))
         self._notes = Notes(writer, read_rounds(state.get(STATE_ROUNDS, b"")))
         reader = self._reader = Reader(self.path, self._recent, self._notes)
@@ -139,10 +139,10 @@ class SqliteStorage:
         self._trees = StoredTrees(writer, reader.suspects)
         self.digests, self.disown, self.own = self._trees.digests, self._lock.disown, self._lock.own
 
-    def _adopt(self, identity: FileIdentity) -> None:
+    def _adopt(self, identity: FileIdentity, born_with: Sequence[SaveState] = ()) -> None:
         """Become `identity`. While the file's token changes the lock knows the one before and the one to come."""
         self._lock.write(self._lock.token, coming=identity.token)
-        identities.save(self._writer, identity)
+        tables.save_identity(self._writer, identity, born_with)
         self._lock.write(identity.token)
         self._identity = identity
 

@@ -15,7 +15,7 @@ from node.core.ids import scan_position
 from node.core.limits import SCAN_PAGE_BYTES
 from node.storage import identity
 from node.storage.errors import BrokenStore
-from node.storage.port import Page, Totals
+from node.storage.port import Page, SaveState, Totals
 from node.storage.records import Record, digest_of
 
 _ONE = "SELECT row, birth, checksum FROM rows WHERE position = ? AND key = ?"
@@ -174,6 +174,19 @@ def is_aside(connection: sqlite3.Connection, key: bytes) -> bool:
 def bring_back(connection: sqlite3.Connection, keys: Iterable[bytes]) -> int:
     """Forget the quarantined rows of keys that have a row again; return how many there were."""
     return connection.executemany(_BACK, [(position_of(key), key) for key in keys]).rowcount
+
+
+def save_identity(connection: sqlite3.Connection, mine: identity.FileIdentity, states: Iterable[SaveState]) -> None:
+    """Write the file's identity, and pieces of state with it, in a transaction of their own."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        identity.save(connection, mine)
+        for state in states:
+            save_state(connection, state.name, state.data)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
 
 
 def load_counters(connection: sqlite3.Connection, path: str) -> tuple[int, int | None, Totals]:

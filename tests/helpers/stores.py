@@ -86,20 +86,14 @@ class SimHandle:
 class SqliteHandle:
     """The real store. Damage is done through a connection of its own, as nobody should."""
 
-    def __init__(
-        self, directory: Path, durability: str = "full", entropy: Callable[[int], bytes] = os.urandom,
-        node_id: str | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, directory: Path, durability: str = "full", entropy: Callable[[int], bytes] = os.urandom) -> None:
         self.directory = directory
-        self._node_id = node_id
         self.durability = durability
         self._entropy = entropy
         self.store = self.open()
 
     def open(self) -> SqliteStorage:
-        return SqliteStorage.open(
-            self.directory, node_id=self._node_id, durability=self.durability, entropy=self._entropy
-        )
+        return SqliteStorage.open(self.directory, durability=self.durability, entropy=self._entropy)
 
     def abandon(self) -> None:
         """End as a killed process does: nothing is said to the file, the kernel takes the lock back."""

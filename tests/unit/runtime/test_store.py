@@ -35,15 +35,33 @@ def test_a_new_store_belongs_to_who_opened_it_first(tmp_path: Path) -> None:
         assert store.identity.node_id == first.node_id
 
 
-def test_a_store_made_for_a_seat_knows_so_wherever_its_first_start_was_killed(tmp_path: Path) -> None:
+def test_a_store_made_for_a_seat_knows_so_wherever_its_first_start_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file has the seat's id before it is noted whose it is: it would have counted as whole, and is empty."""
     seat = "a" * 32
-    SqliteHandle(tmp_path, node_id=seat).abandon()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("node.runtime.store.claim", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Store.open(NodeSettings(name="n1", data_dir=tmp_path, seat=seat))
     for _ in range(2):
         with opened(tmp_path, name="n1") as store:
             assert store.identity.node_id == seat
             assert {STATE_REBUILDING, STATE_BEHIND} <= {*store.state}
-    assert store.redrawn == "", "and once that is noted it is a store like others"
+
+
+@pytest.mark.parametrize("durability", ["full", "normal"])
+def test_a_new_store_whose_first_start_was_killed_is_a_new_store(tmp_path: Path, durability: str) -> None:
+    """It has never served anybody: it may found a cluster, and join one as a new member."""
+    SqliteHandle(tmp_path, durability).abandon()
+    with opened(tmp_path, name="n1") as store:
+        assert not {STATE_REBUILDING, STATE_BEHIND} & {*store.state}
+    with opened(tmp_path, name="n1") as store:
+        assert not store.redrawn
 
 
 @pytest.mark.parametrize(("name", "cluster"), [("n2", "dyn"), (None, "shop"), ("n2", "shop")])

@@ -236,7 +236,6 @@ def test_the_lifetime_of_an_identity(home: Path) -> None:
     identity = store.identity
     assert identity.node_id == "a" * 32
     assert len(identity.storage_id) == 32
-    store.own()
     store.close()
     store = SqliteStorage.open(home)
     assert store.identity == identity

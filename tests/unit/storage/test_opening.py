@@ -180,6 +180,21 @@ def test_after_a_failed_disk_the_whole_file_is_checked(tmp_path: Path) -> None:
     SqliteStorage.open(tmp_path).close()
 
 
+def test_after_a_failed_disk_nothing_hangs_on_the_log_that_it_left(tmp_path: Path) -> None:
+    """Its frames may be in the kernel's memory alone, and what is appended behind a hole goes with the power."""
+    handle = SqliteHandle(tmp_path)
+    Scribe(handle).advance(b"k", b"v")
+    store = handle.store
+    store._lock.write(store._identity.token, failed=True)
+    log = tmp_path / f"{FILE}-wal"
+    before = log.stat().st_size
+    handle.abandon()
+    reopened = SqliteStorage.open(tmp_path)
+    assert log.stat().st_size < before
+    assert reopened.fetch(b"k") is not None
+    reopened.close()
+
+
 def test_the_tombstones_of_an_older_file_are_indexed_when_it_is_opened(tmp_path: Path) -> None:
     handle = SqliteHandle(tmp_path)
     scribe = Scribe(handle)
