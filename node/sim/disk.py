@@ -156,6 +156,10 @@ class SimStorage:
     def _dead(self) -> list[bytes]:
         return [key for key, record in self._rows.items() if is_dead(record.row)]
 
+    def owed_to(self, key: bytes) -> list[NodeId]:
+        """For whom a key's row is kept."""
+        return [target for target, kept in self._hints if kept == key]
+
     def hint_totals(self) -> tuple[HintTotals, ...]:
         """Return the durable hints, by target."""
         targets = sorted({target for target, _ in self._hints})

@@ -97,7 +97,11 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         [Quorums(3, 2, 2)] * 6
         + [Quorums(3, 1, 1), Quorums(3, 1, 3), Quorums(3, 3, 1), Quorums(2, 1, 2), Quorums(5, 3, 3)]
     )
-    later = Random(f"{seed}/later options")  # what was thought of later changes nothing of before
+
+    def later(name: str, *choices: float) -> float:
+        """What was thought of later changes nothing of before."""
+        return 0.0 if calm else Random(f"{seed}/{name}").choice(choices)
+
     calm = rng.random() < 0.05
     drawn = rng.choice((100, 200, 300, 400))  # drawn in any case: how long a run is changes nothing else
     return Options(
@@ -109,7 +113,7 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         zones=rng.choice((1, 1, 2, 3)),
         formation=rng.choice(("ready",) * 5 + ("join", "join", "discover")),
         early=rng.random() < 0.5,
-        network=NetworkOptions() if calm else _draw_network(rng),
+        network=NetworkOptions() if calm else _draw_network(rng)._replace(late=later("late", 0.0, 0.0, 0.05)),
         codec=rng.random() < 0.3,
         turn_s=rng.choice((0.0, 0.0, 0.0005, 0.002)),
         load_s_max=rng.choice((0.0, 0.0, 0.001, 0.02)),
@@ -135,9 +139,9 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         restore_every_s=0.0 if calm else rng.choice((0.0, 0.0, 1.0, 4.0)),
         wipe_every_s=0.0 if calm else rng.choice((0.0, 0.0, 0.0, 5.0)),
         surge=Random(f"{seed}/surge options").choice((0.0,) * 19 + (5.0,)),
-        disk_error_every_s=0.0 if calm else later.choice((0.0, 0.0, 0.0, 4.0)),
-        wrong_clock_every_s=0.0 if calm else later.choice((0.0, 0.0, 2.0)),
-        freeze_every_s=0.0 if calm else later.choice((0.0,) * 9 + (10.0,)),
+        disk_error_every_s=later("disk error", 0.0, 0.0, 3.0),
+        wrong_clock_every_s=later("wrong clock", 0.0, 0.0, 2.0),
+        freeze_every_s=later("freeze", *(0.0,) * 9, 10.0),
     )
 
 

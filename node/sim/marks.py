@@ -42,6 +42,7 @@ REQUIRED: Final = {
     "message lost": "",
     "message duplicated": "",
     "message overtaken": "",
+    "message late": "a second copy came seconds after the first",
     "message held": "a cut let its messages through late",
     "one-way cut": "one direction was cut and the other was not",
     "half-open link": "one end thought a link open that the other had lost",

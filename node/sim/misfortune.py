@@ -111,7 +111,7 @@ class Misfortune:
         return descends(self.world.known(key, besides=host).clock, decode_row(row).clock)
 
     def _lose_row(self, host: Host) -> None:
-        """Damage a row that its other owners together know as well: no knowledge is lost, but this store's."""
+        """Damage a row that the other stores together know as well: no knowledge is lost, but this store's."""
         rows = host.storage.durable_rows()
         if not rows or host.writing:  # what is being written may stand on the row
             return
@@ -125,8 +125,8 @@ class Misfortune:
     def _replace_disk(self, host: Host, copied: dict[str, object] | None) -> None:
         """Another disk, under the old seat: an empty one, or one with an earlier copy of the file.
 
-        One at a time, in a sealed ring, of a member that all know, and only what other owners together know as well:
-        W copies do not outlive W lost disks.
+        One at a time, in a sealed ring, of a member that all know, and only what the other stores together know as
+        well: W copies do not outlive W lost disks.
         """
         world, rows = self.world, host.storage.durable_rows()
         clusters = [each.node.cluster for each in world.hosts if each.node is not None]

@@ -19,12 +19,16 @@ from node.wire.messages import Forward, Message
 HELD_MAX = 2000
 """Messages that one cut direction keeps; beyond it they are lost, as a full send buffer would end the link."""
 
+LATE_S = (1.0, 10.0)
+"""When a second copy comes that is late: after a delete and its reap, if it is to be. So may what a process finds in
+its sockets that stood still, or what a stand-in had in hand; a copy of its own makes it frequent."""
+
 Direction = tuple[int, int]
 """From host, to host."""
 
 
 class NetworkOptions(NamedTuple):
-    """How bad the network is. Delays in seconds; `loss` and `duplicate` are probabilities a message."""
+    """How bad the network is. Delays in seconds; `loss`, `duplicate` and `late` are probabilities a message."""
 
     delay_s_min: float = 0.0005
     delay_s_max: float = 0.005
@@ -34,6 +38,7 @@ class NetworkOptions(NamedTuple):
     duplicate: float = 0.0
     ordered: bool = True
     hold: bool = False
+    late: float = 0.0
 
 
 class Link:
@@ -46,12 +51,13 @@ class Link:
 
 
 class Arrival(NamedTuple):
-    """One copy of a message that will arrive: when, on which link, and what."""
+    """One copy of a message that will arrive: when, on which link, and what. A late one does not once all is healed."""
 
     at: Instant
     direction: Direction
     link: Link
     message: Message
+    late: bool = False
 
 
 class Network:
@@ -60,7 +66,7 @@ class Network:
     def __init__(self, options: NetworkOptions, rng: Random, *, duplicates_forwards: bool = False) -> None:
         self.options = options
         self.rng = rng
-        self.counts = {"sent": 0, "lost": 0, "duplicated": 0, "held": 0, "overtook": 0}
+        self.counts = {"sent": 0, "lost": 0, "duplicated": 0, "held": 0, "overtook": 0, "late": 0}
         self._duplicates_forwards = duplicates_forwards
         self._cuts: dict[Direction, int] = {}
         self._held: dict[Direction, list[tuple[Link, Message]]] = {}
@@ -110,7 +116,7 @@ class Network:
         return rng.uniform(options.delay_s_min, options.delay_s_max)
 
     def send(self, source: int, target: int, now: Instant, link: Link, message: Message) -> list[Arrival]:
-        """Return the copies of `message` that will arrive: none, one or two."""
+        """Return the copies of `message` that will arrive: none, or one, two or three."""
         direction, options, counts = (source, target), self.options, self.counts
         counts["sent"] += 1
         if direction in self._cuts:
@@ -129,6 +135,9 @@ class Network:
         if options.duplicate and may_repeat and self.rng.random() < options.duplicate:
             counts["duplicated"] += 1
             arrivals.append(Arrival(self._when(direction, now), direction, link, message))
+        if options.late and may_repeat and self.rng.random() < options.late:
+            counts["late"] += 1
+            arrivals.append(Arrival(now + self.rng.uniform(*LATE_S), direction, link, message, late=True))
         return arrivals
 
     def _when(self, direction: Direction, now: Instant) -> Instant:

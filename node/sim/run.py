@@ -86,7 +86,12 @@ def run(seed: int, ops: int | None = None, off: Safeguard | None = None, *, tail
             Verdict("0 nothing raises", Answer.VIOLATED, (f"t={world.agenda.now:.3f}: {error!r}", _where(error)))
         ]
     marks = world.marks.counts
-    for name, mark in ("lost", "message lost"), ("duplicated", "message duplicated"), ("held", "message held"):
+    for name, mark in (
+        ("lost", "message lost"),
+        ("duplicated", "message duplicated"),
+        ("held", "message held"),
+        ("late", "message late"),
+    ):
         world.marks.hit(mark, world.network.counts[name])
     world.marks.hit("message overtaken", world.network.counts["overtook"])
     endings = Counter(f"{record.kind.value} {record.ending.value}" for record in world.history.requests)

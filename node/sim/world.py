@@ -253,6 +253,8 @@ class World:
     def _arrive(self, arrival: Arrival) -> None:
         source, target = (self.hosts[index] for index in arrival.direction)
         link = arrival.link
+        if arrival.late and self.healed:
+            return
         if link.open[target.index]:
             target.received(source.id, blind(arrival.message, self.off))
         else:
@@ -342,12 +344,13 @@ class World:
                 record.paused_s += max(0.0, end - max(host.paused_until, self.agenda.now))
 
     def known(self, key: bytes, besides: Host) -> Row:
-        """What the disks of a key's other owners know of it, taken together: what a stand-in has may go any time."""
-        rings = [host.node.cluster for host in self.hosts if host.node is not None and host.node.cluster.ring]
-        owners = rings[0].owners(key) if rings else ()
+        """What the disks of all other nodes know of a key, taken together.
+
+        A copy for `besides` counts for nothing: it may just have been handed over, and go.
+        """
         known = EMPTY
         for host in self.hosts:
-            counts = host is not besides and host.id in owners
+            counts = host is not besides and besides.id not in host.storage.owed_to(key)
             row = host.storage.durable_rows().get(key) if counts else None
             known = merge(known, decode_row(row)) if row is not None else known
         return known
