@@ -92,7 +92,7 @@ class ClientListener:
     @property
     def idle(self) -> bool:
         """Whether no client waits for a reply."""
-        return not any(session.slots for session in self.sessions.values())
+        return not any(session.owes for session in self.sessions.values())
 
     # For sessions ------------------------------------------------------------------------------------------
 
@@ -143,8 +143,8 @@ class ClientListener:
         self._turning = False
         self.left = COMMANDS_TURN_MAX
         behind, self.behind = self.behind, {}
-        for session in behind:
-            session.pump()  # those for whom nothing is left this time keep their order
+        for session in behind:  # those for whom nothing is left this time keep their order
+            self._guard(session, session.pump)
 
     def mark(self, session: Session) -> None:
         """A session has something to write: all that have write at the end of this turn of the loop."""
@@ -155,7 +155,15 @@ class ClientListener:
     def _flush_marked(self) -> None:
         marked, self._marked = self._marked, []
         for session in marked:
-            session.flush()
+            self._guard(session, session.flush)
+
+    def _guard(self, session: Session, do: Callable[[], None]) -> None:
+        """What goes wrong with one client ends its connection, and nobody else's."""
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001  # told as what it is: an exception that nobody caught
+            session.abort()
+            self.loop.call_exception_handler({"message": f"client {session.address}", "exception": error})
 
     # Facts -------------------------------------------------------------------------------------------------
 

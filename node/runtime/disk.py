@@ -183,6 +183,8 @@ class DiskThread:
 
     def _idle(self) -> None:
         """Nothing was written for a while: see how full the disk is, and save the trees when it has become long."""
+        if self._failed is not None:
+            return
         self._storage.look()
         self._checkpoint()
         self._idle_s += TREE_IDLE_S

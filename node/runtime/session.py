@@ -120,7 +120,7 @@ class Session(asyncio.Protocol):
             return False
         self._ended = True
         self.pump()
-        return self._closing or bool(self.slots) or self._at < len(self._batch)
+        return self._closing or self.waits or bool(self.slots) or self._at < len(self._batch)
 
     def pause_writing(self) -> None:
         """The client does not read: neither do we, and not for ever."""
@@ -133,7 +133,13 @@ class Session(asyncio.Protocol):
         self._unread = False
         if self.authenticated:
             self.stop_deadline()
+            self._limit_half_command()
         self.pump()
+
+    @property
+    def owes(self) -> bool:
+        """Whether the client has not been given all its replies."""
+        return bool(self.slots) or (self.transport is not None and self.transport.get_write_buffer_size() > 0)
 
     def abort(self) -> None:
         """End the connection now, replies or not."""
@@ -191,7 +197,7 @@ class Session(asyncio.Protocol):
                     held_bytes = self.reader.held_bytes
                     if held_bytes != self.held_bytes:
                         self._hold(held_bytes)
-                    return False
+                    return self.waits
             if (
                 self._unread
                 or self.waits
@@ -214,10 +220,14 @@ class Session(asyncio.Protocol):
         if not fits:
             self.reply(ErrorReply("BUSY", "too many long commands are arriving at once; send it again in a moment"))
             self.close()
-        elif held_bytes > INLINE_BYTES_MAX and self._deadline is None:
-            self.start_deadline(self.listener.command_s)
         elif not held_bytes and self.authenticated and not self._unread:
             self.stop_deadline()
+        else:
+            self._limit_half_command()
+
+    def _limit_half_command(self) -> None:
+        if self.held_bytes > INLINE_BYTES_MAX and self._deadline is None:
+            self.start_deadline(self.listener.command_s)
 
     def _pause(self, waits: bool) -> None:
         """Leave further commands in the socket, or fetch them again."""
@@ -368,8 +378,8 @@ class Session(asyncio.Protocol):
         if ready:
             data = ready[0] if len(ready) == 1 else b"".join(ready)
             self._ready -= len(data)
+            unread = transport.get_write_buffer_size()  # of before: one reply may be longer than what may wait
             transport.write(data)
-            unread = transport.get_write_buffer_size()
             if unread > (OUTPUT_BYTES_MAX if self.authenticated else PREAUTH_OUTPUT_BYTES_MAX):
                 self.listener.overflowed += 1
                 self.abort()
@@ -387,4 +397,4 @@ class Session(asyncio.Protocol):
             transport.write_eof()
             if self._paused:
                 transport.resume_reading()
-        self.start_deadline(self.listener.preauth_s)
+        self.start_deadline(self.listener.output_s if self._unread else self.listener.preauth_s)

@@ -51,6 +51,10 @@ PREAUTH: Final = Limits(
 )
 
 
+ARGUMENT_COST_BYTES: Final = 48
+"""What an argument of a half command costs beside its bytes: many short ones would hardly count else."""
+
+
 class Oversized(NamedTuple):
     """A command whose arguments were too long to keep: its name (b"" if that was the long one) and its length."""
 
@@ -345,7 +349,7 @@ class _Command:
             self.name = argument[:64]
         if not self.skipped:
             self.arguments.append(argument)
-            self.kept_bytes += len(argument)
+            self.kept_bytes += len(argument) + ARGUMENT_COST_BYTES
 
     def drop(self) -> None:
         """Forget the arguments: there is more than may be kept."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from itertools import pairwise
+
+import pytest
 
 from node.core.limits import COMMANDS_TURN_MAX, MIB, OUTPUT_PAUSE_BYTES, PIPELINE_MAX, REQUESTS_MIN
 from node.core.row import Dot, Row, Version
@@ -151,6 +154,15 @@ class Deaf:
         except BlockingIOError:
             pass
 
+    def read_all(self) -> int:
+        """Hear after all; return how many bytes there were until the end."""
+        self.socket.settimeout(10)
+        count = 0
+        with suppress(ConnectionResetError):
+            while more := self.socket.recv(MIB):
+                count += len(more)
+        return count
+
 
 def test_a_client_that_never_reads(run: Run) -> None:
     async def main() -> None:
@@ -172,6 +184,68 @@ def test_a_client_that_never_reads(run: Run) -> None:
             deaf.socket.close()
             assert OUTPUT_PAUSE_BYTES < most < 20 * OUTPUT_PAUSE_BYTES
             assert len(listener.sessions) == 1
+
+    run(main())
+
+
+def test_a_reply_may_be_longer_than_what_may_wait(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a key with many large siblings could never be read, and so never be merged."""
+    monkeypatch.setattr("node.runtime.session.OUTPUT_BYTES_MAX", MIB)
+
+    async def main() -> None:
+        async with serving() as port:
+            port.store.rows = {b"k": big_row(8 * MIB)}
+            client = await port.connect()
+            await client.send(pack("GET", "k"))
+            await client.expect(b"$8388608\r\n" + bytes(8 * MIB) + b"\r\n")
+
+    run(main())
+
+
+def test_a_node_that_stops_counts_replies_that_are_under_way(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as port:
+            port.store.rows = {b"k": big_row(16 * MIB)}
+            deaf = Deaf(port)
+            deaf.shout(pack("GET", "k"))
+            await until(lambda: any(session.owes and not session.slots for session in port.listener.sessions.values()))
+            assert not port.listener.idle
+            deaf.socket.close()
+            await until(lambda: port.listener.idle)
+
+    run(main())
+
+
+def test_who_said_goodbye_and_reads_slowly_gets_everything(run: Run) -> None:
+    async def main() -> None:
+        store = FakeStore()
+        listener = ClientListener(store.submit, store.flush, store, preauth_s=0.2)
+        async with serving(listener, store) as port:
+            store.rows = {b"k": big_row(16 * MIB)}
+            slow = Deaf(port)
+            slow.shout(pack("GET", "k"))
+            slow.socket.shutdown(socket.SHUT_WR)
+            await asyncio.sleep(0.6)
+            came = await asyncio.to_thread(slow.read_all)
+            slow.socket.close()
+            assert came == 16 * MIB + len(b"$16777216\r\n\r\n")
+
+    run(main())
+
+
+def test_half_a_command_behind_replies_that_are_read_late_has_its_time_and_no_more(run: Run) -> None:
+    async def main() -> None:
+        store = FakeStore()
+        listener = ClientListener(store.submit, store.flush, store, command_s=0.3)
+        async with serving(listener, store) as port:
+            store.rows = {b"k": big_row(8 * MIB)}
+            client = await port.connect()
+            half = b"*2\r\n$4\r\nECHO\r\n$2000000\r\n" + bytes(1_000_000)
+            sending = asyncio.create_task(client.send(pack("GET", "k") * 2 + half))
+            for _ in range(2):
+                await client.expect(b"$8388608\r\n" + bytes(8 * MIB) + b"\r\n")
+            await sending
+            assert await client.ended() == b""
 
     run(main())
 

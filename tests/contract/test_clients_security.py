@@ -140,6 +140,30 @@ def test_guessing_is_slow_and_short(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6]
 
 
+@pytest.mark.parametrize("then", ["broken", "goodbye"])
+def test_who_is_refused_late_hears_it_and_nobody_else_is_disturbed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """The refusal comes a while later, and what comes meanwhile must not end the connection before it."""
+    monkeypatch.setattr("node.runtime.housekeeping.delay_s", lambda attempts: 0.1)
+
+    async def main() -> None:
+        async with serving(*guarded()) as port:
+            other = await port.connect()
+            await other.send(pack("AUTH", SECRET))
+            await other.expect(b"+OK\r\n")
+            client = await port.connect()
+            await client.send(pack("AUTH", "guess") + (b"*99999\r\n" if then == "broken" else b""))
+            if then == "goodbye":
+                client.writer.write_eof()
+            said = await client.ended()
+            assert said.startswith(WRONG), said
+            await other.send(pack("PING"))
+            await other.expect(b"+PONG\r\n")
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("said", "answer"),
     [

@@ -314,3 +314,26 @@ def test_the_trees_are_saved_in_a_quiet_moment(tmp_path: Path, monkeypatch: pyte
     handle.crash()
     assert not handle.store.work_due
     handle.close()
+
+
+def test_a_failed_disk_answers_for_ever_though_nobody_can_look_how_full_it_is(
+    storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume that is gone: statvfs fails at each idle look, and the second one ended the thread."""
+    monkeypatch.setattr("node.runtime.disk.TREE_IDLE_S", 0.02)
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+
+    def look() -> None:
+        raise OSError(116, "Stale file handle")
+
+    async def main() -> None:
+        monkeypatch.setattr(storage, "look", look)
+        desk = Desk(storage)
+        desk.disk.start()
+        await asyncio.sleep(0.3)
+        desk.disk.submit(advances(1))
+        await desk.until(lambda: bool(desk.told))
+        assert isinstance(desk.told[0][1], Refused)
+        await asyncio.to_thread(desk.disk.stop)
+
+    asyncio.run(main())
