@@ -330,7 +330,10 @@ def test_a_failed_disk_answers_for_ever_though_nobody_can_look_how_full_it_is(
         monkeypatch.setattr(storage, "look", look)
         desk = Desk(storage)
         desk.disk.start()
-        await asyncio.sleep(0.3)
+        for _ in range(15):
+            await asyncio.sleep(0.02)
+            assert desk.disk._thread.is_alive()
+        assert len(desk.stops) == 1
         desk.disk.submit(advances(1))
         await desk.until(lambda: bool(desk.told))
         assert isinstance(desk.told[0][1], Refused)
