@@ -12,6 +12,7 @@ import pytest
 from node.core.limits import COMMANDS_TURN_MAX, MIB, OUTPUT_PAUSE_BYTES, PIPELINE_MAX, REQUESTS_MIN
 from node.core.row import Dot, Row, Version
 from node.runtime.clients import ClientListener
+from node.runtime.session import Session
 from tests.helpers.fake_store import FakeStore, Port, pack, serving
 from tests.helpers.peers import Run, until
 
@@ -230,6 +231,33 @@ def test_who_said_goodbye_and_reads_slowly_gets_everything(run: Run) -> None:
             came = await asyncio.to_thread(slow.read_all)
             slow.socket.close()
             assert came == 16 * MIB + len(b"$16777216\r\n\r\n")
+
+    run(main())
+
+
+def test_what_goes_wrong_with_one_client_is_nobody_elses_affair(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: the others' replies of the same turn of the loop are written, and it is told."""
+
+    async def main() -> None:
+        async with serving() as port:
+            told: list[dict[str, object]] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+            first, second = await port.connect(), await port.connect()
+            await until(lambda: len(port.listener.sessions) == 2)
+            one, other = port.listener.sessions.values()
+            flush = Session.flush
+
+            def failing(session: Session) -> None:
+                assert session is not one, "a defect"
+                flush(session)
+
+            monkeypatch.setattr(Session, "flush", failing)
+            for session in one, other:
+                session.slots.append(b"+OK\r\n")
+                session._mark()
+            await second.expect(b"+OK\r\n")
+            assert await first.ended() == b""
+            assert [type(context["exception"]) for context in told] == [AssertionError]
 
     run(main())
 
