@@ -20,6 +20,8 @@ class Member(NamedTuple):
 
     `host` with `port` (clients), `peer_port` and `http_port` is where to reach it. `epochs` are the dot epochs its
     store has ever used, the present one last: they give dots their node's name. `incarnation` grows at every start.
+    `starts` counts them in the store, and `run` is random, another one at each: both are durable before a peer hears
+    of them, so that two runs with one count are of a store that was put back.
     """
 
     id: NodeId
@@ -33,6 +35,8 @@ class Member(NamedTuple):
     storage_id: str
     epochs: tuple[int, ...]
     incarnation: int
+    starts: int = 0
+    run: str = ""
 
 
 class Seat(NamedTuple):

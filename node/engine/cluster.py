@@ -54,6 +54,7 @@ class Cluster:
         self.me = Member(
             config.id, config.name, config.host, config.port, config.peer_port, config.http_port, config.zone,
             config.weight, identity.storage_id, identity.epochs, before.incarnation + 1 if before else 1,
+            identity.starts, identity.run,
         )  # fmt: skip
         members = {member.id: member for member in known} | {config.id: self.me}
         self.members: dict[NodeId, Member] = dict(sorted(members.items()))

@@ -106,14 +106,13 @@ class Gossiper:
     def _told_of_me(self, told: Member, now: Instant, out: Outbox) -> bool:
         """Others have a newer word of this seat than we: an earlier life of it, somebody who took it, or this store.
 
-        A store counts its starts, durably. If others know of more of them it fell back, with all that would show it
-        (the snapshot of a whole machine does that): its next dots may name something already.
+        A store that others know a run of which it does not fell back, with all that would show it (the snapshot of a
+        whole machine does that): its next dots may name something already.
         """
-        cluster, me = self.cluster, self.cluster.me
-        later = told.storage_id == me.storage_id and told.incarnation > me.incarnation and me.epochs[-1] in told.epochs
-        if later and not cluster.rebuilding:
+        cluster = self.cluster
+        if is_forgotten_run(told, cluster.me) and not cluster.rebuilding:
             cluster.distrust(out)
-            cluster.note(now, out, "fell_back", starts=me.incarnation, known=told.incarnation)
+            cluster.note(now, out, "fell_back", start=cluster.me.starts, known=told.starts)
             return False
         if told.storage_id != cluster.me.storage_id and not cluster.rebuilding:
             cluster.note(now, out, "seat_taken", storage_id=told.storage_id)
@@ -144,6 +143,12 @@ class Gossiper:
             changed = True
         if changed:
             cluster.save_members(out)
+
+
+def is_forgotten_run(told: Member, me: Member) -> bool:
+    """Whether a record is of a run of this store, under its present dot epoch, that the store knows nothing of."""
+    later = told.starts > me.starts or (told.starts == me.starts and told.run != me.run)
+    return later and told.storage_id == me.storage_id and me.epochs[-1] in told.epochs
 
 
 def is_former_life(told: Member, known: Member) -> bool:

@@ -57,8 +57,8 @@ from node.storage.records import (
 
 NOTHING = Totals(0, 0, 0, 0)
 _FILE = (
-    "_storage_id", "_mark", "_rows", "_rotten", "_hints", "_state", "_ring_epoch", "_rounds", "_saved",
-    "_dirty",
+    "_storage_id", "_mark", "_rows", "_rotten", "_hints", "_state", "_ring_epoch", "_rounds",
+    "_saved", "_dirty", "_starts",
 )  # fmt: skip
 """What is in the file; the rest is in memory, or a switch of the world."""
 
@@ -70,8 +70,8 @@ class SimStorage:
     """
 
     def __init__(self, node_id: str, storage_id: str, epoch: int) -> None:
-        self._node_id = node_id
-        self._storage_id = storage_id
+        self._node_id, self._storage_id = node_id, storage_id
+        self._starts, self._run = 0, ""
         self._random = Random(f"{storage_id}/{epoch}")
         self.names = Names((epoch,), 0, self._draw)
         self.full = self.fail_fetch = False
@@ -105,7 +105,7 @@ class SimStorage:
     @property
     def identity(self) -> Identity:
         """Who this store is."""
-        return Identity(self._storage_id, self._node_id, self.names.epochs)
+        return Identity(self._storage_id, self._node_id, self.names.epochs, self._starts, self._run)
 
     def apply(self, writes: Sequence[Write]) -> list[Outcome]:
         """Do all writes and make them durable at once."""
@@ -117,8 +117,7 @@ class SimStorage:
         """Return the durable row of `key`."""
         if self.fail_fetch or key in self._rotten:
             return Unreadable("the row's checksum does not match")
-        record = self._rows.get(key)
-        return None if record is None else record.data
+        return self._rows[key].data if key in self._rows else None
 
     def scan(self, partition: int, partitions: int, after: bytes, limit: int) -> Page:
         """Return a page of durable rows of one partition."""
@@ -350,6 +349,10 @@ class SimStorage:
         return [leaf for leaf in leaves if self._trees.knows(leaf) and self._trees.leaf(leaf) != self._count(leaf)]
 
     # Faults --------------------------------------------------------------------------------------------------
+
+    def opened(self, run: str) -> None:
+        """A process begins with this file."""
+        self._starts, self._run = self._starts + 1, run
 
     def crash(self) -> None:
         """The process ends: what was not synced was never there."""

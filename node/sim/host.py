@@ -127,6 +127,7 @@ class Host:
         if self.node is not None:
             return
         world, streams = self.world, f"{self.world.options.seed}/{self.name}/{self.life}"
+        self.storage.opened(streams)
         self.node = Node(
             self.config,
             self.storage.identity,

@@ -6,7 +6,7 @@ is redrawn, before anything is written, when
 * the machine, device, inode or its time of birth is another one than recorded: the file is a copy, or was moved;
 * the token of the last run is not the one that `lock` beside it remembers: the file was put back from a copy;
 * the last stop was unclean while less than every acknowledgement was synced;
-* other nodes knew of more starts of this store than it did (`engine.gossip`): a whole machine was put back, lock and
+* other nodes knew of a run of this store that it did not (`engine.gossip`): a whole machine was put back, lock and
   inode with it. The node has stopped then, and left no token in `lock`;
 * the last start found any of this, and failed before it was noted what follows from it.
 """
@@ -24,6 +24,7 @@ from typing import NamedTuple
 from node.core.limits import EPOCHS_MAX
 from node.storage.born import born_ns
 from node.storage.errors import BrokenStore, ForeignStore
+from node.storage.port import Identity
 
 FULL = "full"
 """Every commit is synced before it is acknowledged."""
@@ -54,7 +55,8 @@ class Place(NamedTuple):
 
 
 class FileIdentity(NamedTuple):
-    """The one line of table `identity`. `epochs`: the dot epochs used, the present one last."""
+    """The one line of table `identity`. `epochs`: the dot epochs used, the present one last. `starts`: how often it was
+    claimed."""
 
     storage_id: str
     node_id: str
@@ -63,6 +65,11 @@ class FileIdentity(NamedTuple):
     token: str
     clean: bool
     durability: str
+    starts: int
+
+    def told(self) -> Identity:
+        """What others may know of it: while a run lasts, its token tells it from every other."""
+        return Identity(self.storage_id, self.node_id, self.epochs, self.starts, self.token)
 
 
 def checksum(*parts: object) -> int:
@@ -94,25 +101,25 @@ def draw_epoch(entropy: Entropy) -> int:
 def load(connection: sqlite3.Connection, path: Path) -> FileIdentity | None:
     """Return what the file says of itself, None if it is new. Raises BrokenStore if its checksum does not match."""
     found = connection.execute(
-        "SELECT storage_id, node_id, epochs, machine, device, inode, born_ns, token, clean, durability, checksum"
-        " FROM identity"
+        "SELECT storage_id, node_id, epochs, machine, device, inode, born_ns, token, clean, durability,"
+        " starts, checksum FROM identity"
     ).fetchone()
     if found is None:
         return None
     if checksum(*found[:-1]) != found[-1]:
         raise BrokenStore(f"{path} is damaged: its identity does not match its checksum", REBUILD)
-    storage_id, node_id, epochs, machine, device, inode, born, token, clean, durability = found[:-1]
+    storage_id, node_id, epochs, machine, device, inode, born, token, clean, durability, starts = found[:-1]
     place = Place(machine, device, inode, born)
-    return FileIdentity(storage_id, node_id, tuple(json.loads(epochs)), place, token, bool(clean), durability)
+    return FileIdentity(storage_id, node_id, tuple(json.loads(epochs)), place, token, bool(clean), durability, starts)
 
 
 def save(connection: sqlite3.Connection, identity: FileIdentity) -> None:
     """Write the line. In whatever transaction is open, else in its own."""
-    storage_id, node_id, epochs, place, token, clean, durability = identity
-    values = (storage_id, node_id, json.dumps(epochs), *place, token, int(clean), durability)
+    storage_id, node_id, epochs, place, token, clean, durability, starts = identity
+    values = (storage_id, node_id, json.dumps(epochs), *place, token, int(clean), durability, starts)
     connection.execute(
         "REPLACE INTO identity (one, storage_id, node_id, epochs, machine, device, inode, born_ns, token, clean,"
-        " durability, checksum) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " durability, starts, checksum) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*values, checksum(*values)),
     )
 
@@ -127,14 +134,15 @@ def claim(
     place, ours = place_of(path), entropy(16).hex()
     if found is None:
         first = (draw_epoch(entropy),)
-        identity = FileIdentity(entropy(16).hex(), node_id or entropy(16).hex(), first, place, ours, False, durability)
-        return identity, ""
+        node_id, storage_id = node_id or entropy(16).hex(), entropy(16).hex()
+        return FileIdentity(storage_id, node_id, first, place, ours, False, durability, starts=1), ""
     if node_id is not None and found.node_id != node_id:
         message = f"{path} belongs to node {found.node_id}, and this is node {node_id}"
         raise ForeignStore(message, "Choose another --data-dir")
     why = _why_redraw(found, place, token)
     epochs = (*found.epochs, draw_epoch(entropy))[-EPOCHS_MAX:] if why else found.epochs
-    return found._replace(epochs=epochs, place=place, token=ours, clean=False, durability=durability), why
+    mine = found._replace(epochs=epochs, place=place, token=ours, clean=False, durability=durability)
+    return mine._replace(starts=found.starts + 1), why
 
 
 def _why_redraw(found: FileIdentity, place: Place, token: str) -> str:

@@ -243,11 +243,16 @@ class Unreadable(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Whose file this is. `epochs`: the dot epochs this store has used, the present one last."""
+    """Whose file this is. `epochs`: the dot epochs this store has used, the present one last.
+
+    `starts`: how often it was opened, this time included. `run`: random, drawn when it was.
+    """
 
     storage_id: str
     node_id: str
     epochs: tuple[int, ...]
+    starts: int
+    run: str
 
 
 class Totals(NamedTuple):

@@ -146,19 +146,37 @@ def m004_tombstones(db: Database) -> None:
     index_rows(db.conn)
 
 
-@migrations()
-def m005_born(db: Database) -> None:
-    """When the file's inode was made (`storage.born`); 0, unknown, until it is opened. A damaged line stays damaged."""
-    old = "storage_id, node_id, epochs, machine, device, inode, token, clean, durability"
-    kept = list(db.execute(f"SELECT {old}, checksum FROM identity"))
-    db.execute("ALTER TABLE identity ADD COLUMN born_ns INTEGER NOT NULL DEFAULT 0")
+def _widen_identity(db: Database, column: str, columns: str) -> None:
+    """Add a number, 0, to the line `identity`. `columns`: those that the checksum covers from now on, in its order.
+
+    The line keeps its checksum's word: a damaged one stays damaged.
+    """
+    names = columns.split()
+    known = [name for name in names if name != column]
+    kept = list(db.execute(f"SELECT {', '.join(known)}, checksum FROM identity"))
+    db.execute(f"ALTER TABLE identity ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
     for *values, kept_checksum in kept:
-        renewed = checksum(*values[:6], 0, *values[6:])
         intact = checksum(*values) == kept_checksum
+        values.insert(names.index(column), 0)
+        renewed = checksum(*values)
         db.execute("UPDATE identity SET checksum = ?", (renewed if intact else renewed ^ 1,))
 
 
-NAMES = ("m001_first", "m002_hints", "m003_trees", "m004_tombstones", "m005_born")
+@migrations()
+def m005_born(db: Database) -> None:
+    """When the file's inode was made (`storage.born`); 0, unknown, until it is opened."""
+    columns = "storage_id node_id epochs machine device inode born_ns token clean durability"
+    _widen_identity(db, "born_ns", columns)
+
+
+@migrations()
+def m006_starts(db: Database) -> None:
+    """How often the file was opened; 0 until it is: nobody knows a run of before by its number."""
+    columns = "storage_id node_id epochs machine device inode born_ns token clean durability starts"
+    _widen_identity(db, "starts", columns)
+
+
+NAMES = ("m001_first", "m002_hints", "m003_trees", "m004_tombstones", "m005_born", "m006_starts")
 """Every migration above, in order: what a file of this version has been through."""
 
 

@@ -151,7 +151,7 @@ class SqliteStorage:
     @property
     def identity(self) -> Identity:
         """Who this store is."""
-        return Identity(self._identity.storage_id, self._identity.node_id, self._identity.epochs)
+        return self._identity.told()
 
     @property
     def near_full(self) -> bool:

@@ -142,6 +142,8 @@ def check_member(member: Member) -> None:
         _number(what, port, 0, 0xFFFF)
     _number("weight", member.weight, 0, 1_000_000)
     _number("incarnation", member.incarnation, 0, 2**63)
+    _number("starts", member.starts, 0, 2**63)
+    check_label("run", member.run)
     _length("epochs", member.epochs, EPOCHS_MAX)
     for epoch in member.epochs:
         _number("dot epoch", epoch, 0, 2**64 - 1)

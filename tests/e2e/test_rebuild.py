@@ -6,6 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.cluster import Cluster, Node, eventually
 
 KEYS = [b"key:%d" % number for number in range(150)]
@@ -98,16 +100,17 @@ def test_a_data_directory_that_is_put_back_brings_back_nothing_deleted(tmp_path:
         assert rows(three, one) == len(KEYS) - 50
 
 
-def test_a_machine_that_is_put_back_is_found_out_by_the_others(tmp_path: Path) -> None:
-    """Inodes, lock and token are as they were, so that the node itself sees nothing: it has started too seldom."""
+@pytest.mark.parametrize("forgotten", [1, 2])
+def test_a_machine_that_is_put_back_is_found_out_by_the_others(tmp_path: Path, forgotten: int) -> None:
+    """Inodes, lock and token are as they were, so that the node itself sees nothing: but others knew those runs."""
     with Cluster(3, tmp_path) as cluster:
         one, _, three = cluster
         one.send("SET", KEYS[0], b"v")
         three.stop()
         snapshot = {path: path.read_bytes() for path in data(three).rglob("*") if path.is_file()}
-        for number in range(2):
+        for _ in range(forgotten):
             three.start().ready()
-            three.send("SET", KEYS[number], b"later")
+            three.send("SET", KEYS[1], b"later")
             three.kill()
         for path in data(three).rglob("*"):
             if path.is_file() and path not in snapshot:

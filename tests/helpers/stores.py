@@ -209,9 +209,10 @@ def refusals(outcomes: Sequence[Outcome]) -> list[Refusal | None]:
 
 
 def undo_m005(connection: sqlite3.Connection) -> None:
-    """Make the file's identity one of before that migration, and have it run again."""
-    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm005_born'")
+    """Make the file's identity one of before that migration and the next, and have them run again."""
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name IN ('m005_born', 'm006_starts')")
     connection.execute("ALTER TABLE identity DROP COLUMN born_ns")
+    connection.execute("ALTER TABLE identity DROP COLUMN starts")
     columns = "storage_id, node_id, epochs, machine, device, inode, token, clean, durability"
     values = connection.execute(f"SELECT {columns} FROM identity").fetchone()
     connection.execute("UPDATE identity SET checksum = ?", (identity_checksum(*values),))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
 
-from node.engine.cluster import STATE_REBUILDING, forgetful
-from node.storage.port import Advance, Merge, SaveState
+import msgspec
+import pytest
+
+from node.engine.cluster import STATE_MEMBERS, STATE_REBUILDING, Cluster, forgetful
+from node.storage.port import Advance, Identity, Merge, SaveState
 from node.wire.messages import (
     REBUILDING,
     Confirm,
@@ -132,12 +135,18 @@ def test_a_node_whose_seat_was_taken_says_so() -> None:
     assert [fact.kind for fact in engine.out.facts] == ["seat_taken"]
 
 
-def test_a_store_that_remembers_fewer_starts_than_others_fell_back() -> None:
+@pytest.mark.parametrize(
+    "later_run", [{"starts": 2, "run": "second"}, {"run": "another first"}], ids=["more", "another"]
+)
+def test_a_store_that_knows_nothing_of_a_run_that_others_know_fell_back(later_run: dict[str, Any]) -> None:
     """The snapshot of a machine restores lock and inode, too; nothing else shows it, and its next dots are used up."""
     engine = Engine()
     me, state = engine.node.cluster.me, engine.node.cluster.state
-    moved, later = me._replace(port=me.port + 1), me._replace(incarnation=me.incarnation + 9)
-    for known, facts in (moved, []), (later, ["fell_back"]):
+    moved = me._replace(port=me.port + 1)
+    outbid = me._replace(incarnation=me.incarnation + 9)
+    former = outbid._replace(starts=me.starts - 1, run="zeroth")
+    later = me._replace(**later_run)
+    for known, facts in (moved, []), (outbid, []), (former, []), (later, ["fell_back"]):
         engine.node.cluster.me = me
         engine.clear()
         engine.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (known,), None, False))
@@ -147,12 +156,20 @@ def test_a_store_that_remembers_fewer_starts_than_others_fell_back() -> None:
     assert [write for _, write in engine.out.persists] == forgetful("it was put back to an earlier state")
     rebuilt = Engine()
     mine = rebuilt.node.cluster.me
-    former = mine._replace(incarnation=mine.incarnation + 9, epochs=(4711,))
+    former = mine._replace(incarnation=mine.incarnation + 9, epochs=(4711,), starts=mine.starts + 9)
     rebuilt.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (former,), None, False))
     assert rebuilt.node.cluster.me.incarnation == former.incarnation + 1, "a former life, of before it was rebuilt"
     lost = rebuilding()
     lost.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (later,), None, False))
     assert lost.node.cluster.me.incarnation == later.incarnation + 1, "one that knows it outbids it"
+
+
+def test_members_of_before_starts_were_counted_are_known() -> None:
+    """Of a file that an older version wrote: a record without the last two fields."""
+    kept = msgspec.msgpack.encode([tuple(member("n2"))[:11]])
+    engine = Engine()
+    node = Cluster(engine.node.config, Identity("s", node_id("n1"), (1,), 1, "r"), {STATE_MEMBERS: kept})
+    assert node.members[node_id("n2")] == member("n2")
 
 
 def test_a_name_in_use_is_refused_with_the_way_to_its_seat() -> None:

@@ -238,7 +238,7 @@ def test_the_lifetime_of_an_identity(home: Path) -> None:
     assert len(identity.storage_id) == 32
     store.close()
     store = SqliteStorage.open(home)
-    assert store.identity == identity
+    assert store.identity[:3] == identity[:3]
     store.close()
     with pytest.raises(ForeignStore, match=rf"{FILE} belongs to node a{{32}}, and this is node b{{32}}$"):
         SqliteStorage.open(home, node_id="b" * 32)
@@ -309,3 +309,19 @@ def test_an_older_file_does_not_know_when_it_was_made(home: Path, damaged: bool)
         assert not handle.store.redrawn
         assert handle.execute("SELECT born_ns FROM identity") == [(born_ns(home / FILE),)]
         handle.store.close()
+
+
+def test_every_start_is_counted_and_told_from_every_other(home: Path) -> None:
+    """On the disk before anything is done in it: also those of a run that was killed before it did anything."""
+    handle = SqliteHandle(home)
+    seen = [handle.store.identity]
+    for end in handle.crash, handle.reopen, handle.crash:
+        end()
+        seen.append(handle.store.identity)
+    assert [identity.starts for identity in seen] == [1, 2, 3, 4]
+    assert len({identity.run for identity in seen}) == 4
+    handle.store.close()
+    handle.directory = Path(shutil.copytree(home, home.with_name("twin")))
+    handle.store = handle.open()
+    assert handle.store.identity.starts == 5
+    handle.close()
