@@ -52,7 +52,7 @@ STATUS_BY_PREFIX = {
 """Exit status of a server's error prefix; any other one is a plain failure."""
 
 HINT_BY_PREFIX = {
-    "UNAVAILABLE": "Nothing was done; see who is down: dyn cluster status",
+    "UNAVAILABLE": "Nothing was done; see what is wrong: dyn cluster status",
     "UNKNOWN": "Look before writing again: dyn get KEY",
     "SIBLINGS": "Settle them: dyn merge KEY",
     "TOOMANYSIBLINGS": "Settle them: dyn merge KEY",

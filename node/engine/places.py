@@ -58,7 +58,7 @@ class Places:
         return place if self.is_vacant(place) else None
 
     def is_vacant(self, place: NodeId) -> bool:
-        """Whether it is empty, was not given up, and nobody who was asked may fill it."""
+        """Whether its owner is gone, it is empty, was not given up, and nobody who was asked may fill it."""
         tally = self.tally
         if place in tally.met_by or place in tally.failed or place not in self.gone:
             return False

@@ -8,6 +8,7 @@ and a list index. Percentiles are over the last one to two windows; counts and s
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -21,6 +22,9 @@ MICROS_BITS_MAX: Final = 36
 
 BUCKETS: Final = SUB * (MICROS_BITS_MAX - SUB_BITS + 1)
 PERCENTILES: Final = (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
+LOOKS: Final = 3
+"""What clients see now is over so many looks: one alone may have two requests in it."""
+
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -70,6 +74,10 @@ class Histogram:
         self._before = self._now
         self._now = [0] * BUCKETS
 
+    def counts(self) -> list[int]:
+        """How many samples each bucket got since the start."""
+        return [sum(counts) for counts in zip(self._now, self._before, self._older, strict=True)]
+
     def percentiles_ms(self) -> dict[str, float | None]:
         """p50, p99 and p999 in milliseconds over the last one to two windows; None without samples."""
         recent = [a + b for a, b in zip(self._now, self._before, strict=True)]
@@ -80,10 +88,10 @@ class Histogram:
         """Since the start: (seconds, samples below it) at every doubling from 64 µs to 67 s; the last is (inf, all)."""
         edges = {bucket_of(1 << bits): (1 << bits) / 1e6 for bits in range(6, 27)}
         below = 0
-        for bucket, counts in enumerate(zip(self._now, self._before, self._older, strict=True)):
+        for bucket, count in enumerate(self.counts()):
             if bucket in edges:
                 yield edges[bucket], below
-            below += sum(counts)
+            below += count
         yield float("inf"), below
 
 
@@ -143,6 +151,7 @@ class Measures:
         self._tombstones = tombstones
         self._started_at = now()
         self._window_ends_at = self._started_at + LATENCY_WINDOW_S
+        self._looks = {operation: deque([histogram.counts()], LOOKS) for operation, histogram in self.latency.items()}
 
     def done(self, request: Request, result: Result, seconds: float) -> None:
         """A client's request ended."""
@@ -185,6 +194,16 @@ class Measures:
     def p99_ms(self) -> float | None:
         """The 99th percentile of the slowest kind of request in the window; None if nobody asked."""
         p99s = (histogram.percentiles_ms()["p99"] for histogram in self.latency.values())
+        return max((p99 for p99 in p99s if p99 is not None), default=None)
+
+    def look_p99_ms(self) -> float | None:
+        """The same over the time since the look before the last two: what background work goes by, once a second."""
+        p99s = []
+        for operation, histogram in self.latency.items():
+            looks, counts = self._looks[operation], histogram.counts()
+            recent = [now - then for now, then in zip(counts, looks[0], strict=True)]
+            p99s.append(_percentile_ms(recent, sum(recent), 0.99))
+            looks.append(counts)
         return max((p99 for p99 in p99s if p99 is not None), default=None)
 
     def figures(self) -> dict[str, object]:

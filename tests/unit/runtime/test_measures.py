@@ -99,6 +99,22 @@ def test_requests_are_counted_by_operation_and_outcome() -> None:
     assert figures["storage"] == {"commits": 3}
 
 
+def test_background_work_goes_by_what_clients_have_just_seen() -> None:
+    """Not by the percentiles that are shown, which remember twenty seconds: after a load it waited for nobody."""
+    clock = Clock()
+    counted = measures(clock)
+    seen: list[float | None] = []
+    for slow_s in (0.3, 0.2, None, 0.001, None, None, None):
+        if slow_s is not None:
+            counted.done(Get(b"k"), Found(EMPTY), slow_s)
+            counted.done(Put(b"k", b"v"), WRITTEN, slow_s / 2)
+        clock.now += 1
+        counted.tick()
+        seen.append(counted.look_p99_ms())
+    assert seen == [pytest.approx(ms, rel=0.04) for ms in (300, 300, 300, 200, 1, 1)] + [None]
+    assert counted.p99_ms() == pytest.approx(300, rel=0.04)
+
+
 def test_windows_turn_with_time() -> None:
     clock = Clock()
     counted = measures(clock)
