@@ -19,9 +19,12 @@ class Member(NamedTuple):
     """One node as it describes itself. The record with the higher incarnation is the newer one.
 
     `host` with `port` (clients), `peer_port` and `http_port` is where to reach it. `epochs` are the dot epochs its
-    store has ever used, the present one last: they give dots their node's name. `incarnation` grows at every start.
-    `starts` counts them in the store, and `run` is random, another one at each: both are durable before a peer hears
-    of them, so that two runs with one count are of a store that was put back.
+    store has ever used, the present one last: they give dots their node's name. `incarnation` grows with every
+    start, and with all that changes here.
+
+    `starts` counts them in the store, `run` is random, another one at each, and `changes` is how often a row of the
+    store has changed. All three are durable before a peer hears of them: others remember the past of a store, and know
+    one that was put back (`engine.gossip`).
     """
 
     id: NodeId
@@ -37,6 +40,7 @@ class Member(NamedTuple):
     incarnation: int
     starts: int = 0
     run: str = ""
+    changes: int = 0
 
 
 class Seat(NamedTuple):

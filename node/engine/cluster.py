@@ -54,7 +54,7 @@ class Cluster:
         self.me = Member(
             config.id, config.name, config.host, config.port, config.peer_port, config.http_port, config.zone,
             config.weight, identity.storage_id, identity.epochs, before.incarnation + 1 if before else 1,
-            identity.starts, identity.run,
+            identity.starts, identity.run, identity.changes,
         )  # fmt: skip
         members = {member.id: member for member in known} | {config.id: self.me}
         self.members: dict[NodeId, Member] = dict(sorted(members.items()))
@@ -71,7 +71,8 @@ class Cluster:
         self._preference: tuple[tuple[NodeId, ...], ...] = ()
         self._owners: tuple[tuple[NodeId, ...], ...] = ()
         self._names: dict[int, str] = {}
-        self._refresh()
+        self._place()
+        self._name()
 
     # What operations ask -----------------------------------------------------------------------------------
 
@@ -159,13 +160,13 @@ class Cluster:
     def adopt(self, adopted: RingState | None) -> None:
         """Take a decided ring (None: give up the seat). The caller stores it."""
         self.ring = adopted
-        self._refresh()
+        self._place()
 
     def learn(self, member: Member) -> None:
         """Take a newer member record."""
         self.members[member.id] = member
         self.members = dict(sorted(self.members.items()))
-        self._refresh()
+        self._name()
 
     def save_ring(self, ring_state: RingState | None, out: Outbox, ticket: int = 0) -> None:
         """Store a ring; later writes of another epoch are refused by the store."""
@@ -205,11 +206,19 @@ class Cluster:
         out.fact(kind, **fields)
         self.events.append({"at": now, "node": self.config.name, "kind": kind, **fields})
 
-    def _refresh(self) -> None:
-        """Recompute what is derived: preference lists, the names of dot epochs, the digest of all stores' lives."""
+    def grew(self, changes: int) -> None:
+        """This store changed, durably: others shall know, to remember it."""
+        self.me = self.me._replace(changes=changes, incarnation=self.me.incarnation + 1)
+        self.learn(self.me)
+
+    def _name(self) -> None:
+        """Recompute what follows from the members: the names of dot epochs, the digest of all stores' lives."""
         self._names = {epoch: member.name for member in self.members.values() for epoch in member.epochs}
         lives = repr([(member.id, member.epochs[-1:]) for member in self.members.values()])
         self.lives = blake2b(lives.encode(), digest_size=LIVES_BYTES).digest()
+
+    def _place(self) -> None:
+        """Recompute what follows from the ring: preference lists."""
         if self.ring is not None:
             n = self.ring.quorums.n
             self._preference = ring.preference_lists(self.ring.seats, self.ring.owners, n)

@@ -119,10 +119,12 @@ class Reached(msgspec.Struct, frozen=True, gc=False):
     """The time that `next_deadline` named has come.
 
     `looked`: the runtime has looked, about once a second, at what clients see; `p99_ms` is it, None without clients.
+    `changes` is how often a row of the store has changed, durably; 0 if that was not looked at.
     """
 
     looked: bool = False
     p99_ms: float | None = None
+    changes: int = 0
 
 
 Event = (

@@ -18,6 +18,10 @@ from node.engine.peers import Link
 from node.engine.seats import Seats
 from node.wire.messages import Gossip, Join
 
+GREW_EVERY_S = 10.0
+"""How often a node that writes says how far its store has come: so much of it can be put back unnoticed. Each time all
+others take over its record, and write it down."""
+
 
 class Gossiper:
     """This node's part in spreading members and rings."""
@@ -27,6 +31,7 @@ class Gossiper:
         self.seats = seats
         self.rng = rng
         self.next_at: Instant = 0.0
+        self._grow_at: Instant = 0.0
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Remember this start, and dial everybody we know."""
@@ -48,6 +53,12 @@ class Gossiper:
         if cluster.seated and peers:
             out.send(self.rng.choice(peers), self.seats.gossip(ring=False, reply=True))
         return silent
+
+    def grew(self, changes: int, now: Instant) -> None:
+        """Rows of our store changed; say so, but not at each."""
+        if changes > self.cluster.me.changes and now >= self._grow_at:
+            self._grow_at = now + GREW_EVERY_S
+            self.cluster.grew(changes)
 
     def peer_up(self, event: PeerUp, now: Instant, out: Outbox) -> None:
         """A link opened: a member gets our news; a node of a cluster is asked for a seat if we have none."""
@@ -106,13 +117,14 @@ class Gossiper:
     def _told_of_me(self, told: Member, now: Instant, out: Outbox) -> bool:
         """Others have a newer word of this seat than we: an earlier life of it, somebody who took it, or this store.
 
-        A store that others know a run of which it does not fell back, with all that would show it (the snapshot of a
-        whole machine does that): its next dots may name something already.
+        A store of which others know more than it does fell back, with all that would show it (the snapshot of a whole
+        machine does that): its next dots may name something already.
         """
-        cluster = self.cluster
-        if is_forgotten_run(told, cluster.me) and not cluster.rebuilding:
+        cluster, me = self.cluster, self.cluster.me
+        if has_forgotten(me, told) and not cluster.rebuilding:
             cluster.distrust(out)
-            cluster.note(now, out, "fell_back", start=cluster.me.starts, known=told.starts)
+            known = f"start {told.starts}, {told.changes} changes of rows"
+            cluster.note(now, out, "fell_back", here=f"start {me.starts}, {me.changes} changes", known=known)
             return False
         if told.storage_id != cluster.me.storage_id and not cluster.rebuilding:
             cluster.note(now, out, "seat_taken", storage_id=told.storage_id)
@@ -145,10 +157,11 @@ class Gossiper:
             cluster.save_members(out)
 
 
-def is_forgotten_run(told: Member, me: Member) -> bool:
-    """Whether a record is of a run of this store, under its present dot epoch, that the store knows nothing of."""
-    later = told.starts > me.starts or (told.starts == me.starts and told.run != me.run)
-    return later and told.storage_id == me.storage_id and me.epochs[-1] in told.epochs
+def has_forgotten(me: Member, told: Member) -> bool:
+    """Whether a record is of this store, under its present dot epoch, and tells of what the store knows nothing of: a
+    run, or changes."""
+    run = told.starts > me.starts or (told.starts == me.starts and told.run != me.run)
+    return (run or told.changes > me.changes) and told.storage_id == me.storage_id and me.epochs[-1] in told.epochs
 
 
 def is_former_life(told: Member, known: Member) -> bool:

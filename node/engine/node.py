@@ -246,6 +246,7 @@ class Node:
     def _reached(self, event: Reached, now: Instant, out: Outbox) -> None:
         if event.looked:
             self.shared.admission.look(event.p99_ms)
+        self.gossiper.grew(event.changes, now)
         pending = self.shared.pending
         for ticket in self.timers.due(now):
             operation = pending.get(ticket)

@@ -266,7 +266,7 @@ class Driver:
         if now < self._look_at:
             return Reached()
         self._look_at = now + 1.0
-        return Reached(True, self._measures.look_p99_ms())
+        return Reached(True, self._measures.look_p99_ms(), self._measures.changes())
 
     def _reached(self) -> None:
         self._timer = None

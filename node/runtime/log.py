@@ -33,8 +33,8 @@ WORDS: Final[dict[str, str]] = {
     "peer_silent": "{node} does not answer: down for this node",
     "rebuilt": "holds again what its seat acknowledged ({rows} rows came from the other owners): its answers count",
     "caught_up": "knows the deletions it missed ({rows} rows dropped, which may have been deleted): takes writes again",
-    "fell_back": "others know a run of this store (start {known}) that it does not (its start {start}): its disk was "
-    "put back to an earlier state. The node stops; started again it is rebuilt from the other owners",
+    "fell_back": "others know another past of this store ({known}) than its own ({here}): its disk was put back to an "
+    "earlier state. The node stops; started again it is rebuilt from the other owners",
     "seat_taken": "another store has taken the seat of this node, which stops",
     "peer_heard": "{node} answers again",
     "hints_delivered": "{node} has got what it had missed: {rows} rows",

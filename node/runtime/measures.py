@@ -134,7 +134,7 @@ class Measures:
         self,
         now: Callable[[], float],
         *,
-        totals: Callable[[], tuple[int, int, int, int]],
+        totals: Callable[[], tuple[int, int, int, int, int]],
         hints: Callable[[], tuple[tuple[str, int, int, int], ...]],
         storage: Callable[[], dict[str, object]],
         queues: Callable[[], dict[str, object]],
@@ -206,10 +206,14 @@ class Measures:
             looks.append(counts)
         return max((p99 for p99 in p99s if p99 is not None), default=None)
 
+    def changes(self) -> int:
+        """How often a row of the store has changed, durably."""
+        return self._totals()[4]
+
     def figures(self) -> dict[str, object]:
         """Everything, JSON-ready: what a `measure` effect gets, and the HTTP port shows."""
         self.tick()
-        rows, size, siblings, quarantined = self._totals()
+        rows, size, siblings, quarantined, _ = self._totals()
         latency = {operation: histogram.percentiles_ms() for operation, histogram in self.latency.items()}
         errors = {f"{name} {outcome}": n for (name, outcome), n in sorted(self.outcomes.items()) if outcome != OK}
         return {

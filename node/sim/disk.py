@@ -55,7 +55,7 @@ from node.storage.records import (
     refuse_round,
 )
 
-NOTHING = Totals(0, 0, 0, 0)
+NOTHING = Totals(0, 0, 0, 0, 0)
 _FILE = (
     "_storage_id", "_mark", "_rows", "_rotten", "_hints", "_state", "_ring_epoch", "_rounds",
     "_saved", "_dirty", "_starts",
@@ -105,7 +105,8 @@ class SimStorage:
     @property
     def identity(self) -> Identity:
         """Who this store is."""
-        return Identity(self._storage_id, self._node_id, self.names.epochs, self._starts, self._run)
+        told = (self._starts, self._run, self._counts.changes)
+        return Identity(self._storage_id, self._node_id, self.names.epochs, *told)
 
     def apply(self, writes: Sequence[Write]) -> list[Outcome]:
         """Do all writes and make them durable at once."""
@@ -290,8 +291,7 @@ class SimStorage:
             if self._trees.knows(leaf):
                 self._trees.set_leaf(leaf, self._count(leaf))
         self._state |= self._pending_state
-        self._ring_epoch = self._pending_epoch
-        self._rounds = self._pending_rounds
+        self._ring_epoch, self._rounds = self._pending_epoch, self._pending_rounds
         self._forget()
 
     def durable_rows(self) -> dict[bytes, bytes]:

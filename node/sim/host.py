@@ -235,10 +235,11 @@ class Host:
     def _looked(self, now: Instant) -> Reached:
         """The event; once a second, while the world wants it, with what clients see, as the runtime's driver does."""
         if not self.world.looks or now < self._look_at:
-            return Reached()
+            return Reached(changes=self.storage.totals().changes)
         self._look_at = now + 1.0
         took_s, self.took_s = sorted(self.took_s), []
-        return Reached(True, took_s[len(took_s) * 99 // 100] * 1000 if took_s else None)
+        p99_ms = took_s[len(took_s) * 99 // 100] * 1000 if took_s else None
+        return Reached(True, p99_ms, self.storage.totals().changes)
 
     # Effects -------------------------------------------------------------------------------------------------
 

@@ -174,7 +174,7 @@ class World:
         config, identity = host.config, host.storage.identity
         return Member(
             config.id, config.name, config.host, config.port, config.peer_port, config.http_port, config.zone,
-            config.weight, identity.storage_id, identity.epochs, 1, identity.starts, identity.run,
+            config.weight, identity.storage_id, identity.epochs, 1, identity.starts, identity.run, identity.changes,
         )  # fmt: skip
 
     # Clients ---------------------------------------------------------------------------------------------------

@@ -67,9 +67,9 @@ class FileIdentity(NamedTuple):
     durability: str
     starts: int
 
-    def told(self) -> Identity:
+    def told(self, changes: int) -> Identity:
         """What others may know of it: while a run lasts, its token tells it from every other."""
-        return Identity(self.storage_id, self.node_id, self.epochs, self.starts, self.token)
+        return Identity(self.storage_id, self.node_id, self.epochs, self.starts, self.token, changes)
 
 
 def checksum(*parts: object) -> int:

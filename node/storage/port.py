@@ -245,7 +245,7 @@ class Unreadable(NamedTuple):
 class Identity(NamedTuple):
     """Whose file this is. `epochs`: the dot epochs this store has used, the present one last.
 
-    `starts`: how often it was opened, this time included. `run`: random, drawn when it was.
+    `starts`: how often it was opened, this time included. `run`: random, drawn when it was. `changes`: as in `Totals`.
     """
 
     storage_id: str
@@ -253,15 +253,21 @@ class Identity(NamedTuple):
     epochs: tuple[int, ...]
     starts: int
     run: str
+    changes: int
 
 
 class Totals(NamedTuple):
-    """What the store holds: keys (rows), bytes of rows, rows with more than one live value, quarantined rows."""
+    """What the store holds: keys (rows), bytes of rows, rows with more than one live value, quarantined rows.
+
+    `changes` is how often a row came, changed or went since there is the store: one of which others have heard of more
+    was put back.
+    """
 
     rows: int
     bytes: int
     siblings: int
     quarantined: int
+    changes: int
 
 
 class Page(NamedTuple):

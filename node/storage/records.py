@@ -131,13 +131,14 @@ class Names:
 class Counts:
     """A store's totals, kept while records are replaced."""
 
-    __slots__ = ("bytes", "quarantined", "rows", "siblings")
+    __slots__ = ("bytes", "changes", "quarantined", "rows", "siblings")
 
     def __init__(self, totals: Totals) -> None:
-        self.rows, self.bytes, self.siblings, self.quarantined = totals
+        self.rows, self.bytes, self.siblings, self.quarantined, self.changes = totals
 
     def replace(self, before: Record | None, after: Record | None) -> None:
         """A key's record became another one (None: there is none)."""
+        self.changes += 1
         if before is not None:
             self.rows -= 1
             self.bytes -= len(before.data)
@@ -162,7 +163,7 @@ class Counts:
 
     def totals(self) -> Totals:
         """The counts as a value."""
-        return Totals(self.rows, self.bytes, self.siblings, self.quarantined)
+        return Totals(self.rows, self.bytes, self.siblings, self.quarantined, self.changes)
 
 
 def advance_record(record: Record | None, write: Advance, names: Names) -> tuple[Record | None, Outcome]:

@@ -146,37 +146,43 @@ def m004_tombstones(db: Database) -> None:
     index_rows(db.conn)
 
 
-def _widen_identity(db: Database, column: str, columns: str) -> None:
-    """Add a number, 0, to the line `identity`. `columns`: those that the checksum covers from now on, in its order.
+def _widen(db: Database, table: str, column: str, columns: str) -> None:
+    """Add a number, 0, to a table of one line. `columns`: those that its checksum covers from now on, in that order.
 
     The line keeps its checksum's word: a damaged one stays damaged.
     """
     names = columns.split()
     known = [name for name in names if name != column]
-    kept = list(db.execute(f"SELECT {', '.join(known)}, checksum FROM identity"))
-    db.execute(f"ALTER TABLE identity ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+    kept = list(db.execute(f"SELECT {', '.join(known)}, checksum FROM {table}"))
+    db.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
     for *values, kept_checksum in kept:
         intact = checksum(*values) == kept_checksum
         values.insert(names.index(column), 0)
         renewed = checksum(*values)
-        db.execute("UPDATE identity SET checksum = ?", (renewed if intact else renewed ^ 1,))
+        db.execute(f"UPDATE {table} SET checksum = ?", (renewed if intact else renewed ^ 1,))
 
 
 @migrations()
 def m005_born(db: Database) -> None:
     """When the file's inode was made (`storage.born`); 0, unknown, until it is opened."""
     columns = "storage_id node_id epochs machine device inode born_ns token clean durability"
-    _widen_identity(db, "born_ns", columns)
+    _widen(db, "identity", "born_ns", columns)
 
 
 @migrations()
 def m006_starts(db: Database) -> None:
     """How often the file was opened; 0 until it is: nobody knows a run of before by its number."""
     columns = "storage_id node_id epochs machine device inode born_ns token clean durability starts"
-    _widen_identity(db, "starts", columns)
+    _widen(db, "identity", "starts", columns)
 
 
-NAMES = ("m001_first", "m002_hints", "m003_trees", "m004_tombstones", "m005_born", "m006_starts")
+@migrations()
+def m007_changes(db: Database) -> None:
+    """How often a row changed; counted from here on."""
+    _widen(db, "counters", "changes", "births ring_epoch rows bytes siblings quarantined changes")
+
+
+NAMES = ("m001_first", "m002_hints", "m003_trees", "m004_tombstones", "m005_born", "m006_starts", "m007_changes")
 """Every migration above, in order: what a file of this version has been through."""
 
 

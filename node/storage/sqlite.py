@@ -151,7 +151,7 @@ class SqliteStorage:
     @property
     def identity(self) -> Identity:
         """Who this store is."""
-        return self._identity.told()
+        return self._identity.told(self._totals.changes)
 
     @property
     def near_full(self) -> bool:

@@ -33,10 +33,10 @@ _SET_ASIDE = (
 _DROP = "DELETE FROM rows WHERE position = ? AND key = ?"
 _ASIDE = "SELECT 1 FROM quarantine WHERE position = ? AND key = ?"
 _BACK = "DELETE FROM quarantine WHERE position = ? AND key = ?"
-_COUNTERS = "SELECT births, ring_epoch, rows, bytes, siblings, quarantined, checksum FROM counters"
+_COUNTERS = "SELECT births, ring_epoch, rows, bytes, siblings, quarantined, changes, checksum FROM counters"
 _COUNT = (
-    "REPLACE INTO counters (one, births, ring_epoch, rows, bytes, siblings, quarantined, checksum)"
-    " VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
+    "REPLACE INTO counters (one, births, ring_epoch, rows, bytes, siblings, quarantined, changes, checksum)"
+    " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 _json = msgspec.json.Encoder()
@@ -193,10 +193,10 @@ def load_counters(connection: sqlite3.Connection, path: str) -> tuple[int, int |
     """Return the last birth, the ring's epoch and the totals. Raises BrokenStore if their checksum does not match."""
     found = connection.execute(_COUNTERS).fetchone()
     if found is None:
-        return 0, None, Totals(0, 0, 0, 0)
+        return 0, None, Totals(0, 0, 0, 0, 0)
     if identity.checksum(*found[:-1]) != found[-1]:
         raise BrokenStore(f"{path} is damaged: its counters do not match their checksum", identity.REBUILD)
-    return found[0], found[1], Totals(*found[2:6])
+    return found[0], found[1], Totals(*found[2:7])
 
 
 def save_counters(connection: sqlite3.Connection, births: int, ring_epoch: int | None, totals: Totals) -> None:

@@ -144,6 +144,7 @@ def check_member(member: Member) -> None:
     _number("incarnation", member.incarnation, 0, 2**63)
     _number("starts", member.starts, 0, 2**63)
     check_label("run", member.run)
+    _number("changes", member.changes, 0, 2**63)
     _length("epochs", member.epochs, EPOCHS_MAX)
     for epoch in member.epochs:
         _number("dot epoch", epoch, 0, 2**64 - 1)

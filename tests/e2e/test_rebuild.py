@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from node.core.cluster import Member
+from node.engine.cluster import STATE_MEMBERS
 from tests.helpers.cluster import Cluster, Node, eventually
 
 KEYS = [b"key:%d" % number for number in range(150)]
@@ -20,6 +25,14 @@ def data(node: Node) -> Path:
 def rows(node: Node, asked: Node) -> int:
     found: int = next(n["keys"] for n in asked.document("STATUS")["nodes"] if n["name"] == node.name)
     return found
+
+
+def changes(name: str, asked: Node) -> int:
+    """How often a row of `name` had changed when the file of `asked` last wrote down what it knows of members."""
+    (file,) = data(asked).rglob("node.db")
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+        (told,) = connection.execute("SELECT data FROM state WHERE name = ?", (STATE_MEMBERS,)).fetchone()
+    return next(m.changes for m in msgspec.msgpack.decode(told, type=tuple[Member, ...]) if m.name == name)
 
 
 def test_a_wiped_node_is_rebuilt_under_its_old_seat(tmp_path: Path) -> None:
@@ -124,6 +137,26 @@ def test_a_machine_that_is_put_back_is_found_out_by_the_others(tmp_path: Path, f
         eventually(lambda: one.document("STATUS")["health"] == "healthy", "the rebuild")
         assert "writes go on under a new dot epoch" in three.log
         assert three.send("DYN.GET", KEYS[1], "R", b"3")[1] == [b"later"]
+
+
+def test_a_copy_of_a_running_node_that_is_put_back_is_found_out(tmp_path: Path) -> None:
+    """It knows each of its starts; but the others have heard since how often its rows had changed."""
+    with Cluster(3, tmp_path) as cluster:
+        one, _, three = cluster
+        one.send("SET", KEYS[0], b"v")
+        copied = {path: path.read_bytes() for path in data(three).rglob("*") if path.is_file()}
+        for key in KEYS:
+            one.send("SET", key, b"later")
+        eventually(lambda: changes(three.name, one) > len(KEYS), "n1 to write down how much n3 has changed")
+        three.kill()
+        for path, content in copied.items():
+            path.write_bytes(content)
+        three.start()
+        eventually(lambda: "its disk was put back to an earlier state" in three.log, "it to notice")
+        assert three.wait() == 1
+        three.start().ready()
+        eventually(lambda: one.document("STATUS")["health"] == "healthy", "the rebuild")
+        assert three.send("DYN.GET", KEYS[0], "R", b"3")[1] == [b"later"]
 
 
 def test_a_whole_cluster_moved_elsewhere_goes_on(tmp_path: Path) -> None:

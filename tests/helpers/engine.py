@@ -72,7 +72,7 @@ class Engine:
     def __init__(self, nodes: int = 3, quorums: Quorums = PAPER, *, me: str = "n1", seed: int = 1) -> None:
         names = [f"n{i + 1}" for i in range(nodes)]
         config = NodeConfig(node_id(me), me, "dyn", join=("127.0.0.1:1",))
-        identity = Identity(f"store-{me}", node_id(me), (int(me[1:]),), 1, "first")
+        identity = Identity(f"store-{me}", node_id(me), (int(me[1:]),), 1, "first", 0)
         self.node = Node(config, identity, {}, rng=Random(seed), entropy=Random(2).randbytes, wall_offset_s=0.0)
         self.node.cluster.adopt(sealed_ring(names, quorums))
         for name in names:

@@ -23,7 +23,7 @@ class Newcomer:
     ) -> None:
         config = NodeConfig(node_id(name), name, "dyn", join=join, discover=discover)
         state = {STATE_REBUILDING: TOOK_SEAT.encode()} if rebuilding else {}
-        identity = Identity(f"store-{name}", node_id(name), (int(name[1:]),), 1, "")
+        identity = Identity(f"store-{name}", node_id(name), (int(name[1:]),), 1, "", 0)
         self.node = Node(config, identity, state, rng=Random(1), entropy=Random(2).randbytes, wall_offset_s=0.0)
         self.now = 10.0
         self.out = Outbox()

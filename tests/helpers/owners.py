@@ -52,7 +52,7 @@ class Owner:
         self.id = node_id(name)
         self.store = store
         config = NodeConfig(self.id, name, "dyn", join=("127.0.0.1:1",))
-        identity = Identity(f"store-{name}", self.id, (epoch,), 1, "")
+        identity = Identity(f"store-{name}", self.id, (epoch,), 1, "", 0)
         state = {kept: data for kept, data in store.load_state().items() if kept != STATE_RING}
         self.node = Node(config, identity, state, rng=Random(name), entropy=Random(2).randbytes, wall_offset_s=0.0)
         self.node.cluster.adopt(sealed_ring(list(names), quorums, partitions))

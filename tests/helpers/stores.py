@@ -209,10 +209,12 @@ def refusals(outcomes: Sequence[Outcome]) -> list[Refusal | None]:
 
 
 def undo_m005(connection: sqlite3.Connection) -> None:
-    """Make the file's identity one of before that migration and the next, and have them run again."""
-    connection.execute("DELETE FROM _sqlite_migrations WHERE name IN ('m005_born', 'm006_starts')")
-    connection.execute("ALTER TABLE identity DROP COLUMN born_ns")
-    connection.execute("ALTER TABLE identity DROP COLUMN starts")
-    columns = "storage_id, node_id, epochs, machine, device, inode, token, clean, durability"
-    values = connection.execute(f"SELECT {columns} FROM identity").fetchone()
-    connection.execute("UPDATE identity SET checksum = ?", (identity_checksum(*values),))
+    """Make the file one of before that migration and the next two, and have them run again."""
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name IN ('m005_born', 'm006_starts', 'm007_changes')")
+    identity = "storage_id, node_id, epochs, machine, device, inode, token, clean, durability"
+    counters = "births, ring_epoch, rows, bytes, siblings, quarantined"
+    for table, added, covered in ("identity", ("born_ns", "starts"), identity), ("counters", ("changes",), counters):
+        for column in added:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        values = connection.execute(f"SELECT {covered} FROM {table}").fetchone()
+        connection.execute(f"UPDATE {table} SET checksum = ?", (identity_checksum(*values),))

@@ -63,7 +63,7 @@ def test_two_lives_of_a_node_share_no_ticket() -> None:
     rids = []
     for seed in (1, 2):
         node = Newcomer().node
-        fresh = Node(node.config, Identity("s", node.config.id, (1,), 1, ""), {}, rng=Random(seed),
+        fresh = Node(node.config, Identity("s", node.config.id, (1,), 1, "", 0), {}, rng=Random(seed),
                      entropy=Random(3).randbytes, wall_offset_s=0.0)  # fmt: skip
         rids.append(fresh.shared.enter(Operation(fresh.shared)))
     assert abs(rids[0] - rids[1]) > 1000

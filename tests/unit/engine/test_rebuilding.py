@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from node.engine.cluster import STATE_MEMBERS, STATE_REBUILDING, Cluster, forgetful
+from node.engine.events import Reached
+from node.engine.gossip import GREW_EVERY_S
 from node.storage.port import Advance, Identity, Merge, SaveState
 from node.wire.messages import (
     REBUILDING,
@@ -135,17 +137,15 @@ def test_a_node_whose_seat_was_taken_says_so() -> None:
     assert [fact.kind for fact in engine.out.facts] == ["seat_taken"]
 
 
-@pytest.mark.parametrize(
-    "later_run", [{"starts": 2, "run": "second"}, {"run": "another first"}], ids=["more", "another"]
-)
-def test_a_store_that_knows_nothing_of_a_run_that_others_know_fell_back(later_run: dict[str, Any]) -> None:
+@pytest.mark.parametrize("what", [{"starts": 2, "run": "second"}, {"run": "another first"}, {"changes": 8}])
+def test_a_store_of_which_others_know_more_than_it_does_fell_back(what: dict[str, Any]) -> None:
     """The snapshot of a machine restores lock and inode, too; nothing else shows it, and its next dots are used up."""
     engine = Engine()
     me, state = engine.node.cluster.me, engine.node.cluster.state
     moved = me._replace(port=me.port + 1)
     outbid = me._replace(incarnation=me.incarnation + 9)
     former = outbid._replace(starts=me.starts - 1, run="zeroth")
-    later = me._replace(**later_run)
+    later = me._replace(**what)
     for known, facts in (moved, []), (outbid, []), (former, []), (later, ["fell_back"]):
         engine.node.cluster.me = me
         engine.clear()
@@ -164,11 +164,24 @@ def test_a_store_that_knows_nothing_of_a_run_that_others_know_fell_back(later_ru
     assert lost.node.cluster.me.incarnation == later.incarnation + 1, "one that knows it outbids it"
 
 
+def test_others_learn_how_far_a_store_has_come_now_and_then() -> None:
+    """Not at each change: everybody writes it down. And a start goes on where it stood."""
+    engine = Engine()
+    began = engine.node.cluster.me
+    for at, changes, told in (0.0, 7, 7), (GREW_EVERY_S - 1, 9, 7), (GREW_EVERY_S, 9, 9), (3 * GREW_EVERY_S, 9, 9):
+        engine.now = at
+        engine.step(Reached(changes=changes))
+        assert engine.node.cluster.me.changes == engine.node.cluster.members[began.id].changes == told
+    assert engine.node.cluster.me.incarnation == began.incarnation + 2, "newer than what was told before"
+    again = Cluster(engine.node.config, Identity("s", began.id, (1,), 2, "r", 9), {})
+    assert again.me.changes == 9
+
+
 def test_members_of_before_starts_were_counted_are_known() -> None:
-    """Of a file that an older version wrote: a record without the last two fields."""
+    """Of a file that an older version wrote: a record without the last three fields."""
     kept = msgspec.msgpack.encode([tuple(member("n2"))[:11]])
     engine = Engine()
-    node = Cluster(engine.node.config, Identity("s", node_id("n1"), (1,), 1, "r"), {STATE_MEMBERS: kept})
+    node = Cluster(engine.node.config, Identity("s", node_id("n1"), (1,), 1, "r", 0), {STATE_MEMBERS: kept})
     assert node.members[node_id("n2")] == member("n2")
 
 

@@ -53,7 +53,7 @@ class World:
         self.did: list[tuple[str, Any]] = []
         self.rows: dict[bytes, bytes | Unreadable | None] = {}
         self.stopped = False
-        measures = Measures(monotonic, totals=lambda: (0, 0, 0, 0), hints=tuple, storage=dict, queues=dict)
+        measures = Measures(monotonic, totals=lambda: (0, 0, 0, 0, 0), hints=tuple, storage=dict, queues=dict)
         self.driver = Driver(
             self.engine,  # type: ignore[arg-type]  # plays the node
             self,

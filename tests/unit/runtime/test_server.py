@@ -39,7 +39,7 @@ def ending(cause: Callable[[Driver], Any]) -> tuple[int, bool, str]:
         server._stop_code = 0
         server._stopping = loop.create_future()
         loop.set_exception_handler(server._exception)
-        measures = Measures(monotonic, totals=lambda: (0, 0, 0, 0), hints=tuple, storage=dict, queues=dict)
+        measures = Measures(monotonic, totals=lambda: (0, 0, 0, 0, 0), hints=tuple, storage=dict, queues=dict)
         nothing: Any = None
         engine: Any = Broken()
         driver = Driver(engine, nothing, nothing, measures, server.log.fact, lambda: None)

@@ -67,7 +67,7 @@ from node.wire.messages import (
 from node.wire.requests import Ack, Document, Failed, Found, KeyPage, Written
 
 ID = NodeId("0123456789abcdef" * 2)
-MEMBER = Member(ID, "n1", "127.0.0.1", 7700, 7800, 7900, "", 1, "s", (5, 2**64 - 1), 3, 2, "r")
+MEMBER = Member(ID, "n1", "127.0.0.1", 7700, 7800, 7900, "", 1, "s", (5, 2**64 - 1), 3, 2, "r", 9)
 RING = RingState(
     "id", "dyn", 4, True, ID, Quorums(3, 2, 2), (Seat(ID, "z", 1),) * 2, (0, 1, 0, 1), (Secret(0, bytes(32)),)
 )  # fmt: skip
@@ -236,6 +236,7 @@ def ring(**changes: Any) -> Gossip:
         (member(incarnation=-1), "incarnation"),
         (member(starts=-1), "starts"),
         (member(run=NAME), "run"),
+        (member(changes=-1), "changes"),
         (member(epochs=(0,) * (EPOCHS_MAX + 1)), "epochs"),
         (member(epochs=(-1,)), "dot epoch"),
         (Gossip("c1", 1, True, (MEMBER,) * (MEMBERS_MAX + 1), None, False), "members"),
