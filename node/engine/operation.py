@@ -227,6 +227,9 @@ class Operation:
         """A peer refused a row of an older reap round. Whether that was all; if not, our own row is read and sent."""
         return False
 
+    def repeated(self, row: bytes) -> None:
+        """Our own row, as it is held by now, was sent to a peer under the number of what the peer had refused."""
+
     def confirmed_by(self, peer: NodeId, message: Confirmed, now: Instant, out: Outbox) -> None:
         """A peer's word for a reap round."""
 

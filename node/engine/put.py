@@ -202,9 +202,18 @@ class PutOperation(Operation):
             self._lost(peer, f"refused ({message.refused})", now, out)
         else:
             self.places.fill(peer, durable=message.durable)
-            if message.row is not None and self.write.cover and self.first is None and not self.told:
-                self.surplus = join(self.surplus, beside(message.row, self.advanced.dot))
+            if message.row is not None:
+                self._found_beside(message.row)
         self._decide(now, out)
+
+    def repeated(self, row: bytes) -> None:
+        """Somebody gets what we hold by now, others' writes too: its answer will say nothing of those."""
+        self._found_beside(row)
+
+    def _found_beside(self, held: bytes) -> None:
+        """What is held beside our write is to be covered, if that is a SET's first commit."""
+        if self.write.cover and self.advanced is not None and self.first is None and not self.told:
+            self.surplus = join(self.surplus, beside(held, self.advanced.dot))
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """Somebody we wait for is gone."""

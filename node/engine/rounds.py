@@ -52,11 +52,12 @@ class RepeatOperation(Operation):
         """What we hold now, under the rid of what was refused: its answer goes to whoever waits for it."""
         self.end()
         if row is not None:
-            key, cluster = self.message.key, self.shared.cluster
-            repeated = Replicate(
-                self.message.rid, cluster.epoch, key, row, self.message.hint_for, self.shared.rounds.of(key)
-            )
-            out.send(self.peer, repeated)
+            shared, message = self.shared, self.message
+            key, number = message.key, shared.rounds.of(message.key)
+            out.send(self.peer, Replicate(message.rid, shared.cluster.epoch, key, row, message.hint_for, number))
+            waiting = shared.pending.get(message.rid)
+            if waiting is not None:
+                waiting.repeated(row)
 
 
 class ServingConfirm(PeerRequest):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from node.core.cluster import Quorums
+from node.core.ids import partition_of
 from node.core.limits import KEY_BYTES_MAX, TIMEOUT_MS_MAX, VALUE_BYTES_MAX
 from node.core.version import merge
-from node.storage.port import Advance, Refusal, Refused
-from node.wire.messages import Replicate, Replicated
+from node.engine.events import Persisted
+from node.storage.port import Adopt, Adopted, Advance, Refusal, Refused
+from node.wire.messages import Outdated, Replicate, Replicated
 from node.wire.requests import Failed, Put, Written
 from node.wire.rows import decode_row, encode_row
 from tests.helpers.engine import EPOCH, KEY, Engine, node_id, row_of
@@ -112,6 +114,34 @@ def test_a_set_commits_again_over_what_an_owner_reports() -> None:
     assert write.context == merge(mine, older).clock
     engine.store(mine)
     ack(engine, "n2")
+    assert isinstance(engine.replies[ticket], Written)
+
+
+@pytest.mark.parametrize("cover", [True, False])
+def test_a_set_covers_what_came_into_the_row_that_it_had_to_send_again(cover: bool) -> None:
+    """Owners in a later reap round get the row as it is held by then, others' writes too; they find nothing to report.
+
+    Seed 1190: between a SET's commit and that, a hand-over brought a write that was acknowledged before it began.
+    """
+    engine = Engine()
+    ticket = engine.ask(Put(KEY, b"new", cover=cover))
+    mine = engine.store()
+    asked = [m for m in engine.sent("n2") if isinstance(m, Replicate)][-1]
+    engine.receive("n2", Outdated(asked.rid, KEY, (), 4))
+    partition, partitions = partition_of(KEY, 64), 64
+    (adopting,) = [each for each, write in engine.out.persists if isinstance(write, Adopt)]
+    engine.out.persists.clear()
+    engine.step(Persisted([(adopting, Adopted(True, partition, partitions, 4, ()))]))
+    held = merge(mine, row_of(b"acknowledged before", epoch=2))
+    engine.load(held)
+    ack(engine, "n2")
+    if cover:
+        assert ticket not in engine.replies, "answered beside a version that it did not cover"
+        write = engine.out.persists[0][1]
+        assert isinstance(write, Advance)
+        assert write.context == held.clock
+        engine.store(held)
+        ack(engine, "n2")
     assert isinstance(engine.replies[ticket], Written)
 
 
