@@ -6,7 +6,7 @@ function __dyn_subcommands
         case ''
             string split ' ' 'demo shell get put del merge keys bench help version completion cluster ring node fault key'
         case 'cluster'
-            string split ' ' 'status hints views repair'
+            string split ' ' 'status hints views repair events'
         case 'ring'
             string split ' ' 'show owner'
         case 'node'
@@ -27,7 +27,7 @@ function __dyn_where
     for word in $tokens[2..]
         if test -n "$previous"
             set previous ""
-        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format' 'node start:--seat'; or contains -- $word -n --node -o --output --timeout --color
+        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format' 'node start:--seat'; or contains -- $word -n --node -o --output --timeout --color
             set previous $word
         else if string match -q -- '-*' $word
             continue
@@ -150,11 +150,16 @@ complete -c dyn -n "__dyn_at 'cluster' 1" -a status -d 'Health, nodes and views 
 complete -c dyn -n "__dyn_at 'cluster' 1" -a hints -d 'Rows that nodes keep for owners who missed them: how many, since when, and why each still waits'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a views -d 'Who believes what about whom'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a repair -d 'Compare all partitions that a node owns with their other owners, and make equal what differs'
+complete -c dyn -n "__dyn_at 'cluster' 1" -a events -d 'What the nodes noted: who joined, went silent, came back, was repaired or rebuilt; the latest last'
 complete -c dyn -n "__dyn_in 'cluster status'" -l check -d 'Exit 8 unless the cluster is healthy'
 complete -c dyn -n "__dyn_in 'cluster status'" -l wait -x -a 'healthy' -d 'Wait until it is; exit 8 if not'
 complete -c dyn -n "__dyn_in 'cluster status'" -l for -x -d 'Wait this long; default 60'
 complete -c dyn -n "__dyn_in 'cluster repair'" -l check -d 'Exit 8 unless all was compared and every key could be repaired'
 complete -c dyn -n "__dyn_in 'cluster repair'" -l wait -d 'Stay until the pass is over'
+complete -c dyn -n "__dyn_in 'cluster events'" -l last -x -d 'The last N; default 20, with --since all'
+complete -c dyn -n "__dyn_in 'cluster events'" -l since -x -d 'Not older than 90s, 10m, 2h, 1d'
+complete -c dyn -n "__dyn_in 'cluster events'" -l level -x -a 'info warn error' -d 'This and what is worse'
+complete -c dyn -n "__dyn_in 'cluster events'" -l follow -s f -d 'Go on, with what happens, until Ctrl-C'
 complete -c dyn -n "__dyn_at 'ring' 1" -a show -d 'Draw the ring: the primary of every partition, the nodes'\'' shares, and whether the placement keeps its rules'
 complete -c dyn -n "__dyn_at 'ring' 1" -a owner -d 'Say where keys live: position, partition, owners, and the stand-ins that write for an owner that is down'
 complete -c dyn -n "__dyn_at 'ring owner' 1+" -a '(__dyn_dynamic keys)'

@@ -13,6 +13,9 @@ import typer
 
 from node.core.limits import TIMEOUT_MS_MAX
 
+SPAN_DIGITS_MAX = 4
+"""So much of any unit lies within the years that a clock can tell."""
+
 TIMEOUT_S_MAX = TIMEOUT_MS_MAX / 1000
 """As long as a node lets a request take."""
 
@@ -61,6 +64,16 @@ def seconds(word: str | float, *, most: float = TIMEOUT_S_MAX) -> float:
 def seconds_long(word: str | float) -> float:
     """A duration of up to a day."""
     return seconds(word, most=86_400)
+
+
+def span(word: str | float) -> float:
+    """How long ago: `90s`, `10m`, `2h` or `1d`, in seconds."""
+    given = str(word)
+    unit_s = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(given[-1:])
+    digits = given[:-1] if unit_s else given
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > SPAN_DIGITS_MAX:
+        raise ValueError(f"{word!r} is no time such as 90s, 10m, 2h or 1d")
+    return float(int(digits) * (unit_s or 1))
 
 
 def amount(least: float, most: float) -> Callable[[str], str]:

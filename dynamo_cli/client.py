@@ -69,7 +69,7 @@ class Connection:
             self._socket = socket.create_connection(address, timeout=_left(deadline))
         except TimeoutError:
             raise Unreachable("no answer") from None
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL, or what no host name may be (UnicodeError)
             raise Unreachable(_reason(error)) from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
@@ -224,7 +224,7 @@ def _reason(error: Exception) -> str:
         return "refused"
     if isinstance(error, hiredis.HiredisError):
         return "does not speak RESP"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | ValueError):
         return "no such host"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()

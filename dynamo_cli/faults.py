@@ -7,34 +7,12 @@ cut, which is why a node that does not answer spoils nothing: it comes back with
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from dynamo_cli import store
+from dynamo_cli.asking import Told
 from dynamo_cli.client import Client, Word
 from dynamo_cli.errors import CliError, usage
-from dynamo_cli.exit_status import ExitStatus
-
-SILENT = (ExitStatus.UNREACHABLE, ExitStatus.UNKNOWN)
-
-
-class Told(NamedTuple):
-    """What one node said last: its document, or why there is none."""
-
-    node: str
-    address: str
-    document: dict[str, Any] | None
-    error: CliError | None
-
-    @property
-    def faults(self) -> list[dict[str, Any]]:
-        """What is in force there."""
-        return list(self.document["faults"]) if self.document is not None else []
-
-    @property
-    def silent(self) -> bool:
-        """Whether the node does not answer at all."""
-        return self.error is not None and self.error.status in SILENT
-
 
 Order = tuple[str, tuple[Word, ...]]
 """A node's name, and the words after DYN.FAULT."""
@@ -57,9 +35,9 @@ def pairs(kind: str, a: str, b: str, *amount: Word) -> list[Order]:
     return [(end, (kind, one, other, *amount)) for one in left for other in right for end in (one, other)]
 
 
-def members(client: Client) -> dict[str, str]:
-    """Where each member of the ring takes clients, by name."""
-    return {member["name"]: member["address"] for member in store.document(client, "RING")["members"]}
+def in_force(told: Told) -> list[dict[str, Any]]:
+    """The faults that a node obeys, as it said last."""
+    return list(told.document["faults"]) if told.document is not None else []
 
 
 def tell(orders: Iterable[Order], addresses: dict[str, str], client_of: Callable[[str], Client]) -> list[Told]:
@@ -111,7 +89,7 @@ def document(told: Sequence[Told]) -> dict[str, Any]:
         {
             "node": each.node,
             "address": each.address,
-            "faults": each.faults if each.document is not None else None,
+            "faults": in_force(each) if each.document is not None else None,
             "note": each.document["note"] if each.document is not None else None,
             "error": each.error.message if each.error is not None else None,
         }

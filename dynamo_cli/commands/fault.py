@@ -9,10 +9,11 @@ import typer
 
 from dynamo_cli import faults
 from dynamo_cli.arguments import amount, choice, text
+from dynamo_cli.asking import Told, members
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.faults import Order, Told, pairs
+from dynamo_cli.faults import Order, pairs
 from dynamo_cli.options import command
 from dynamo_cli.render.faults import fault_rows
 from dynamo_cli.render.plain import show
@@ -32,7 +33,7 @@ Node = Annotated[str, typer.Argument(metavar="NODE", parser=text, help="A node b
 
 def _send(call: Call, orders: Sequence[Order], ring: dict[str, str] | None = None) -> list[Told]:
     """Send the orders; what the nodes said. If it failed as a whole: show what was done nevertheless, and raise."""
-    addresses = ring if ring is not None else faults.members(call.client)
+    addresses = ring if ring is not None else members(call.client)
     told = faults.tell(orders, addresses, lambda address: call.env.client_apart((address,), call.options.timeout_s))
     wrong = faults.failure(told, orders)
     if wrong is not None:
@@ -63,7 +64,7 @@ def _screen(document: Document, wide: bool) -> RenderableType:
 
 
 def _everybody(call: Call, kind: str) -> ExitStatus:
-    ring = faults.members(call.client)
+    ring = members(call.client)
     return _give(call, [(name, (kind,)) for name in ring], ring)
 
 
@@ -233,7 +234,7 @@ def disk(
     """Fill a node's disk, or break it. A full one recovers with `ok`; a store that had an error is done for."""
     told = _send(call, [(node, ("DISK", state))])
     _show(call, told)
-    in_force = [fault["state"] for each in told for fault in each.faults if fault["kind"] == "disk"] or ["ok"]
+    in_force = [fault["state"] for each in told for fault in faults.in_force(each) if fault["kind"] == "disk"] or ["ok"]
     if in_force != [state]:
         raise CliError(ExitStatus.REFUSED, f"the disk of {node} stays as it is", "Restart that node")
     return ExitStatus.OK

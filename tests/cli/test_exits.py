@@ -102,6 +102,14 @@ def test_4_is_a_conflict() -> None:
         assert dyn("get", "k", node=node).status == 4
 
 
+@pytest.mark.parametrize("host", ["a..b", "x\x01y", "nul\0"])
+def test_5_is_also_what_no_host_can_be_called(host: str) -> None:
+    """Found in the ring of a hostile node: the resolver raises no OSError for it."""
+    result = dyn("-n", f"{host}:7700", "get", "k")
+    assert result.status == ExitStatus.UNREACHABLE
+    assert "(no such host)" in result.err
+
+
 def test_5_is_unreachable(closed_port: int) -> None:
     result = dyn("get", "k", "-n", f"127.0.0.1:{closed_port}")
     assert result.status == 5

@@ -43,6 +43,13 @@ def test_a_conflict_from_its_making_to_its_end(nodes: dict[str, str]) -> None:
     assert "it was deleted" in dyn("get", "cart", environ=nodes).err
 
 
+def test_the_events_of_all_nodes(nodes: dict[str, str]) -> None:
+    """Each node tells what it noted, under its own name."""
+    told = json.loads(dyn("cluster", "events", "--since", "1d", "--json", environ=nodes).out)
+    assert not told["silent"]
+    assert {event["by"] for event in told["events"] if event["kind"] == "peer_up"} == {"n1", "n2", "n3"}
+
+
 def test_what_a_forger_and_a_dreamer_get(nodes: dict[str, str]) -> None:
     assert dyn("put", "k", "v", "--ctx", "forged", environ=nodes).status == 9
     assert dyn("get", "k", "-r", "4", environ=nodes).status == 1

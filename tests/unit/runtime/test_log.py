@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from node.core.limits import LOG_BURST, LOG_FIELD_CHARS_MAX, LOG_KINDS_MAX
-from node.runtime.log import ERRORS, WARNINGS, WORDS, Log
+from node.runtime.log import Log
+from node.words import ERRORS, WARNINGS, WORDS
 
 ROOT = Path(__file__).parents[3]
 

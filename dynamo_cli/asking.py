@@ -1,0 +1,56 @@
+"""One question to every member of the ring, at the same time: a node that is silent costs its own time, and no more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from dynamo_cli import store
+from dynamo_cli.client import Client, Word
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+
+SILENT = (ExitStatus.UNREACHABLE, ExitStatus.UNKNOWN)
+
+
+class Told(NamedTuple):
+    """What one node said: its document, or why there is none."""
+
+    node: str
+    address: str
+    document: dict[str, Any] | None
+    error: CliError | None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the node does not answer at all."""
+        return self.error is not None and self.error.status in SILENT
+
+
+def members(client: Client) -> dict[str, str]:
+    """Where each member of the ring takes clients, by name."""
+    return {member["name"]: member["address"] for member in store.document(client, "RING")["members"]}
+
+
+def ask(addresses: dict[str, str], client_of: Callable[[str], Client], name: str, *words: Word) -> list[Told]:
+    """Ask every node for one document of the interface, each on a connection of its own; their words, in that order.
+
+    Ctrl-C leaves at once: whoever still waits for a node ends by its own deadline.
+    """
+    told: dict[str, Told] = {}
+
+    def one(node: str, address: str) -> None:
+        try:
+            with closing(client_of(address)) as client:
+                told[node] = Told(node, address, store.document(client, name, *words), None)
+        except CliError as error:
+            told[node] = Told(node, address, None, error)
+
+    threads = [threading.Thread(target=one, args=item, daemon=True) for item in addresses.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [told[node] for node in addresses]
