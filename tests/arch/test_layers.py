@@ -43,7 +43,10 @@ OURS: dict[str, list[str]] = {
     "node.sim": [CORE, WIRE, ENGINE, "node.storage.port", "node.storage.records", "node.sim"],
     "node.words": [CORE],
     "dynamo_cli": [
+        "node.core.cluster",
+        "node.core.ids",
         "node.core.limits",
+        "node.core.moves",
         "node.core.ring",
         "node.wire.requests",
         "node.wire.errors",

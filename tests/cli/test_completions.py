@@ -49,7 +49,7 @@ def environ(node: FakeNode) -> dict[str, str]:
 
 CASES = [
     ("ri", {"ring"}),
-    ("ring ", {"show", "owner"}),
+    ("ring ", {"show", "owner", "simulate"}),
     ("--json ring ow", {"owner"}),
     ("get --str", {"--strict"}),
     ("get -o js", {"json", "jsonl"}),

@@ -50,6 +50,14 @@ def test_the_events_of_all_nodes(nodes: dict[str, str]) -> None:
     assert {event["by"] for event in told["events"] if event["kind"] == "peer_up"} == {"n1", "n2", "n3"}
 
 
+def test_what_one_node_more_would_move(nodes: dict[str, str]) -> None:
+    """Of three copies on three nodes a quarter goes to a fourth."""
+    told = json.loads(dyn("ring", "simulate", "--add", "1", "--json", environ=nodes).out)
+    assert told["steps"][0]["change"] == "n4 joins"
+    assert told["moves"] == 3 * 256 // 4
+    assert {node["replicas"]["before"] for node in told["nodes"]} == {256, 0}
+
+
 def test_what_a_forger_and_a_dreamer_get(nodes: dict[str, str]) -> None:
     assert dyn("put", "k", "v", "--ctx", "forged", environ=nodes).status == 9
     assert dyn("get", "k", "-r", "4", environ=nodes).status == 1

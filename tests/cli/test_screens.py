@@ -133,6 +133,7 @@ COMMANDS = [
     ("cluster", "events"),
     ("ring", "show"),
     ("ring", "owner", EVIL, "b"),
+    ("ring", "simulate", "--add", "1"),
     (),
     ("version",),
     ("help",),
