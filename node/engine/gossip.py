@@ -98,6 +98,8 @@ class Gossiper:
             seats.adopt(theirs, now, out)
             mine = (theirs.epoch, theirs.sealed)
         told = (message.epoch, message.sealed)
+        if told <= mine:
+            seats.agrees(peer)
         differ = message.members != tuple(cluster.members.values())
         if told != mine or (message.reply and differ):
             out.send(peer, seats.gossip(ring=told < mine, reply=told > mine))

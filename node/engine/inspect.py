@@ -83,10 +83,12 @@ class Inspector:
 
     def _tell_whether_sealed(self, peer: NodeId, rid: int, out: Outbox) -> None:
         """To a member that may have missed the news: the ring first, then the answer."""
-        ring = self.shared.cluster.ring
+        ring, seats = self.shared.cluster.ring, self.intake.seats
         sealed = ring is not None and ring.sealed
         if sealed:
-            out.send(peer, self.intake.seats.gossip(ring=True, reply=False))
+            out.send(peer, seats.gossip(ring=True, reply=False))
+        elif seats.doubt():  # who asks asks again
+            return
         out.send(peer, Answer(rid, msgspec.json.encode(Sealed(sealed))))
 
     # Documents ---------------------------------------------------------------------------------------------

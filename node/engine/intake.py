@@ -70,7 +70,7 @@ class Intake:
         def read(then: Instant, effects: Outbox) -> None:
             self._read(request, asker, deadline, then, effects)
 
-        UnsealedRead(self.shared, asker, deadline, read).start(now, out)
+        UnsealedRead(self.shared, asker, deadline, read, self.seats.doubt).start(now, out)
 
     def _bad_r(self, request: Get) -> Failed | None:
         n = self.shared.cluster.state.quorums.n

@@ -166,8 +166,7 @@ class Node:
         self.gossiper.start(now, out)
         self.antientropy.start(now)
         self.scrubber.start(now)
-        if not self.cluster.seated:
-            self.seats.start(now, out)
+        self.seats.start(now, out)
 
     def step(self, event: Event, now: Instant, out: Outbox) -> None:
         """Take one event at `now` and write what shall be done into `out`."""

@@ -57,11 +57,17 @@ class Seats:
         self._retry_at: Instant = 0.0
         self._deferred = 0
         self._turn = 0
+        self._agreed: dict[NodeId, None] = {}
+        self._looks_until: Instant | None = None
 
     # Time --------------------------------------------------------------------------------------------------
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Begin without a seat: dial the seeds; without seeds, found after having looked around."""
+        if self.cluster.seated:
+            looks = self.cluster.rebuilding and (self.config.discover or self.config.join)
+            self._looks_until = now + FOUND_AFTER_S if looks else None
+            return
         self._retry_at = now
         for address in self.config.join:
             self.candidate(address, out)
@@ -72,11 +78,14 @@ class Seats:
     def next_deadline(self) -> Instant | None:
         """When `tick` wants to run next."""
         if self.cluster.seated:
-            return min(self._retry_at, *(parked.deadline for parked in self.parked)) if self.parked else None
+            parked = min(self._retry_at, *(each.deadline for each in self.parked)) if self.parked else None
+            return parked if self._looks_until is None else min(self._looks_until, parked or self._looks_until)
         return self._retry_at if self._found_at is None else min(self._retry_at, self._found_at)
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Found, ask for a seat again, or ask for the seal again: whatever is due."""
+        if self._looks_until is not None and now >= self._looks_until:
+            self._looks_until = None
         if not self.cluster.seated:
             if self._found_at is not None and now >= self._found_at:
                 self._found_or_wait(now, out)
@@ -148,7 +157,8 @@ class Seats:
         mine = cluster.ring
         if mine is None:
             return
-        alone = len(cluster.members) == 1 and not mine.sealed and self._deciding is None and not self.parked
+        idle = self._deciding is None and not self.parked and not cluster.rebuilding
+        alone = len(cluster.members) == 1 and not mine.sealed and idle
         better = event.sealed or event.members > 1 or event.peer < self.config.id
         if alone and better:
             cluster.note(now, out, "yielded", cluster_id=mine.cluster_id, to=event.cluster_id, node=event.name)
@@ -180,6 +190,8 @@ class Seats:
             candidates = (address_of(decider),) if decider is not None else ()
             text = f"{cluster.name(state.decider)}, who founded the cluster, gives the seats"
             out.send(peer, Wait(True, text, candidates))
+        elif doubt := self.doubt():
+            out.send(peer, Wait(True, doubt, ()))
         elif self._deciding is None:
             self._take_in(joiner, now, out)
             seats, owners = ring.join(state.seats, state.owners, _seat(joiner), state.quorums.n)
@@ -221,6 +233,23 @@ class Seats:
         return None
 
     # Deciding and sealing ----------------------------------------------------------------------------------
+
+    def agrees(self, peer: NodeId) -> None:
+        """A member told, in this run, that it knows of no later ring than we."""
+        self._agreed[peer] = None
+
+    def doubt(self) -> str:
+        """Why this node, the decider of an unsealed ring, cannot say that nobody ever wrote; "" if it can.
+
+        A store that was put back to a time before the first write knows nothing of that: it believes its ring only
+        once every member has said that it knows no other; alone, once it has looked around.
+        """
+        cluster = self.cluster
+        unheard = next((member.name for member in cluster.others() if member.id not in self._agreed), None)
+        if not cluster.rebuilding or (unheard is None and self._looks_until is None):
+            return ""
+        lacks = "looks for others who know" if unheard is None else f"has not heard of it from {unheard}"
+        return f"{self.config.name} was put back to before the first write, if there was one, and {lacks}"
 
     def _decide(self, decided: RingState, out: Outbox) -> None:
         """Store a new ring first; `decision_stored` makes it true. One decision at a time."""
@@ -267,6 +296,8 @@ class Seats:
             return
         if state.decider != self.config.id:
             out.send(state.decider, Seal(state.epoch))
+        elif self.doubt():  # who asked asks again
+            return
         elif self._deciding is None:
             self._seal_wanted = False
             self._decide(state._replace(sealed=True), out)

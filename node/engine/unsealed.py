@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from node.core.ids import Instant, NodeId
-from node.core.limits import PATIENCE_MS_FIRST
+from node.core.limits import JOIN_RETRY_S, PATIENCE_MS_FIRST
 from node.core.row import EMPTY
 from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.outbox import Outbox
@@ -23,27 +23,35 @@ QUESTION = "sealed"
 
 
 class UnsealedRead(Operation):
-    """One read that waits for the decider's word. `read` begins the real one."""
+    """One read that waits for the decider's word. `read` begins the real one; `doubt` says why our own word is none."""
 
-    __slots__ = ("asker", "deadline", "decider", "read")
+    __slots__ = ("asker", "deadline", "decider", "doubt", "read")
 
     def __init__(
-        self, shared: Shared, asker: Asker, deadline: Instant, read: Callable[[Instant, Outbox], None]
+        self,
+        shared: Shared,
+        asker: Asker,
+        deadline: Instant,
+        read: Callable[[Instant, Outbox], None],
+        doubt: Callable[[], str],
     ) -> None:
         super().__init__(shared)
         self.asker = asker
         self.deadline = deadline
         self.decider: NodeId = shared.cluster.state.decider
         self.read = read
+        self.doubt = doubt
 
     def start(self, now: Instant, out: Outbox) -> None:
-        """Answer at once if we decide, else ask."""
+        """Answer at once if we decide, and have no doubt; else ask, and ask again."""
         cluster = self.shared.cluster
-        if self.decider == self.shared.me:
+        mine = self.decider == self.shared.me
+        if mine and not self.doubt():
             self._nothing_there(out)
-        elif cluster.is_up(self.decider):
-            self.shared.timers.set(self.deadline, self.ticket)
-            out.send(self.decider, Ask(self.ticket, QUESTION, b""))
+        elif mine or cluster.is_up(self.decider):
+            self.shared.timers.set(min(self.deadline, now + JOIN_RETRY_S), self.ticket)
+            if not mine:
+                out.send(self.decider, Ask(self.ticket, QUESTION, b""))
         else:
             self._nobody(out)
 
@@ -76,7 +84,7 @@ class UnsealedRead(Operation):
             self.end()
             self.read(now, out)
         else:
-            out.send(self.decider, Ask(self.ticket, QUESTION, b""))
+            self.start(now, out)
 
     def _nothing_there(self, out: Outbox) -> None:
         self.end()
@@ -85,4 +93,5 @@ class UnsealedRead(Operation):
     def _nobody(self, out: Outbox) -> None:
         self.end()
         name = self.shared.cluster.name(self.decider)
-        self.asker.answer(unavailable(f"before the first write reads need {name}, who founded the cluster"), out)
+        why = f"before the first write reads need {name}, who founded the cluster"
+        self.asker.answer(unavailable((self.doubt() if self.decider == self.shared.me else "") or why), out)

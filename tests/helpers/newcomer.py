@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 
-from node.engine.cluster import STATE_REBUILDING, TOOK_SEAT
+from node.engine.cluster import STATE_REBUILDING, TOOK_SEAT, forgetful
 from node.engine.config import NodeConfig
 from node.engine.events import PeerUp, Persisted, Reached, Received
 from node.engine.node import Node
@@ -16,13 +17,19 @@ from tests.helpers.engine import member, node_id
 
 
 class Newcomer:
-    """A node that starts with nothing."""
+    """A node that starts with nothing, or with the `state` of a store."""
 
     def __init__(
-        self, name: str = "n1", *, join: tuple[str, ...] = (), discover: bool = False, rebuilding: bool = False
+        self,
+        name: str = "n1",
+        *,
+        join: tuple[str, ...] = (),
+        discover: bool = False,
+        rebuilding: bool = False,
+        state: Mapping[str, bytes] | None = None,
     ) -> None:
         config = NodeConfig(node_id(name), name, "dyn", join=join, discover=discover)
-        state = {STATE_REBUILDING: TOOK_SEAT.encode()} if rebuilding else {}
+        state = {**(state or {}), **({STATE_REBUILDING: TOOK_SEAT.encode()} if rebuilding else {})}
         identity = Identity(f"store-{name}", node_id(name), (int(name[1:]),), 1, "", 0)
         self.node = Node(config, identity, state, rng=Random(1), entropy=Random(2).randbytes, wall_offset_s=0.0)
         self.now = 10.0
@@ -60,6 +67,15 @@ class Newcomer:
     def sent(self, name: str) -> list[Message]:
         """What was said to a peer by the last event."""
         return self.out.sends.get(node_id(name), [])
+
+    def put_back(self, *, discover: bool = False) -> Newcomer:
+        """The same node, started again from a copy of its store as it is now."""
+        out = Outbox()
+        self.node.cluster.save_ring(self.node.cluster.state, out)
+        self.node.cluster.save_members(out)
+        kept = [write for _, write in out.persists] + list(forgetful("put back from a copy"))
+        state = {write.name: write.data for write in kept if isinstance(write, SaveState)}
+        return Newcomer(self.node.config.name, discover=discover, state=state)
 
     def joined_by(self, *names: str) -> None:
         """These join, one after the other."""
