@@ -6,7 +6,7 @@ _dyn_subcommands() {
     case "$1" in
         "") list="demo shell get put del merge keys bench help version completion cluster ring node fault key" ;;
         "cluster") list="status hints views repair events" ;;
-        "ring") list="show owner simulate" ;;
+        "ring") list="show owner export simulate" ;;
         "node") list="start" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "key") list="explain repair" ;;
@@ -23,6 +23,8 @@ _dyn_value() {
         "bench:--op") list="get put mixed" ;;
         "cluster status:--wait") list="healthy" ;;
         "cluster events:--level") list="info warn error" ;;
+        "ring export:--format") list="svg dot md json" ;;
+        "ring export:--file") list="files" ;;
         "ring simulate:--remove") list="names" ;;
         "node start:--data-dir") list="files" ;;
         "node start:--discover") list="mdns none" ;;
@@ -77,6 +79,7 @@ _dyn_options() {
         "cluster status") list="--check --wait --for" ;;
         "cluster repair") list="--check --wait" ;;
         "cluster events") list="--last --since --level --follow -f" ;;
+        "ring export") list="--format --file" ;;
         "ring simulate") list="--nodes --zones --partitions --replicas --remove --weight --add --keys" ;;
         "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --seat --allow-faults" ;;
         "fault skew") list="--behind" ;;
@@ -87,7 +90,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat") return 0 ;;
     esac
     return 1
 }

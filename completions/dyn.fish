@@ -8,7 +8,7 @@ function __dyn_subcommands
         case 'cluster'
             string split ' ' 'status hints views repair events'
         case 'ring'
-            string split ' ' 'show owner simulate'
+            string split ' ' 'show owner export simulate'
         case 'node'
             string split ' ' 'start'
         case 'fault'
@@ -27,7 +27,7 @@ function __dyn_where
     for word in $tokens[2..]
         if test -n "$previous"
             set previous ""
-        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'ring simulate:--nodes' 'ring simulate:--zones' 'ring simulate:--partitions' 'ring simulate:--replicas' 'ring simulate:--remove' 'ring simulate:--weight' 'ring simulate:--add' 'ring simulate:--keys' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format' 'node start:--seat'; or contains -- $word -n --node -o --output --timeout --color
+        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'ring export:--format' 'ring export:--file' 'ring simulate:--nodes' 'ring simulate:--zones' 'ring simulate:--partitions' 'ring simulate:--replicas' 'ring simulate:--remove' 'ring simulate:--weight' 'ring simulate:--add' 'ring simulate:--keys' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format' 'node start:--seat'; or contains -- $word -n --node -o --output --timeout --color
             set previous $word
         else if string match -q -- '-*' $word
             continue
@@ -162,8 +162,11 @@ complete -c dyn -n "__dyn_in 'cluster events'" -l level -x -a 'info warn error' 
 complete -c dyn -n "__dyn_in 'cluster events'" -l follow -s f -d 'Go on, with what happens, until Ctrl-C'
 complete -c dyn -n "__dyn_at 'ring' 1" -a show -d 'Draw the ring: the primary of every partition, the nodes'\'' shares, and whether the placement keeps its rules'
 complete -c dyn -n "__dyn_at 'ring' 1" -a owner -d 'Say where keys live: position, partition, owners, and the stand-ins that write for an owner that is down'
+complete -c dyn -n "__dyn_at 'ring' 1" -a export -d 'Write the ring as a picture, a graph, a table, or as the document itself'
 complete -c dyn -n "__dyn_at 'ring' 1" -a simulate -d 'Say what a change would move, and how even the ring would be'
 complete -c dyn -n "__dyn_at 'ring owner' 1+" -a '(__dyn_dynamic keys)'
+complete -c dyn -n "__dyn_in 'ring export'" -l format -x -a 'svg dot md json' -d 'Default svg'
+complete -c dyn -n "__dyn_in 'ring export'" -l file -r -F -d 'Write it there; default: print it'
 complete -c dyn -n "__dyn_in 'ring simulate'" -l nodes -x -d 'Begin with N new nodes; asks nobody'
 complete -c dyn -n "__dyn_in 'ring simulate'" -l zones -x -d 'Zones of new nodes, by turns'
 complete -c dyn -n "__dyn_in 'ring simulate'" -l partitions -x -d 'With --nodes; default 256'

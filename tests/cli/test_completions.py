@@ -49,7 +49,7 @@ def environ(node: FakeNode) -> dict[str, str]:
 
 CASES = [
     ("ri", {"ring"}),
-    ("ring ", {"show", "owner", "simulate"}),
+    ("ring ", {"show", "owner", "simulate", "export"}),
     ("--json ring ow", {"owner"}),
     ("get --str", {"--strict"}),
     ("get -o js", {"json", "jsonl"}),

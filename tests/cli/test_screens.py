@@ -134,6 +134,7 @@ COMMANDS = [
     ("ring", "show"),
     ("ring", "owner", EVIL, "b"),
     ("ring", "simulate", "--add", "1"),
+    ("ring", "export"),
     (),
     ("version",),
     ("help",),
