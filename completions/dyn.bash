@@ -7,7 +7,7 @@ _dyn_subcommands() {
         "") list="demo shell get put del merge keys bench help version completion cluster ring node fault key" ;;
         "cluster") list="status hints views repair events" ;;
         "ring") list="show owner export simulate" ;;
-        "node") list="start" ;;
+        "node") list="start stats" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "key") list="explain repair" ;;
     esac
@@ -53,6 +53,7 @@ _dyn_arguments() {
         "help") list="demo,shell,get,put,del,merge,keys,bench,help,version,completion,cluster,ring,node,fault,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
         "ring owner") list="keys*" ;;
+        "node stats") list="names" ;;
         "fault cut") list="names names" ;;
         "fault cut1") list="names names" ;;
         "fault delay") list="names names none" ;;

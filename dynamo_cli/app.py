@@ -23,7 +23,7 @@ from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Op
 
 MODULES = (
     "start", "demo", "shell", "values", "merge", "keys", "cluster", "repair", "events", "ring", "simulate", "node",
-    "fault", "bench", "help",
+    "stats", "fault", "bench", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 

@@ -50,6 +50,14 @@ def test_the_events_of_all_nodes(nodes: dict[str, str]) -> None:
     assert {event["by"] for event in told["events"] if event["kind"] == "peer_up"} == {"n1", "n2", "n3"}
 
 
+def test_the_figures_of_a_node_by_its_name(nodes: dict[str, str]) -> None:
+    told = json.loads(dyn("node", "stats", "n2", "--json", environ=nodes).out)
+    assert told["node"] == "n2"
+    screen = dyn("node", "stats", "n2", "--color", "never", environ=nodes, terminal=True).out
+    assert screen.startswith("node n2\n")
+    assert "hints: 20,000 rows/s" in screen
+
+
 def test_what_one_node_more_would_move(nodes: dict[str, str]) -> None:
     """Of three copies on three nodes a quarter goes to a fourth."""
     told = json.loads(dyn("ring", "simulate", "--add", "1", "--json", environ=nodes).out)

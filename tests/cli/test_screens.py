@@ -94,6 +94,21 @@ def key_repair(text: str = "k", *found: str | None) -> dict[str, Any]:
             "owners": owners}  # fmt: skip
 
 
+def stats(text: str = "n1") -> dict[str, Any]:
+    """A DYN.STATS document of a node that is busy."""
+    scrub = {"task": "scrub", "granted": 20000.0, "because": text, "done": 0.42, "damaged": 3, "last_pass": None}
+    latency = {"p50": 0.1095, "p99": 8.9595, "p999": 30.1}
+    storage = {"groups": 5, "writes": 8, "late": 2, "commit_ms_mean": 7.611, "commit_ms_max": 30.567, "failed": None,
+               "room": text, "stopped": text, "trees_unknown": True, "log_pages": 13, "checkpoints": 1,
+               "checkpoint_ms_max": 4.0}  # fmt: skip
+    queues = {"disk_writes": 0, "requests": 1, "requests_max": 1024, "requests_refused": 7, "peer_bytes": 2048,
+              "clients": 1}  # fmt: skip
+    return {"schema": "dyn.stats/v1", "node": text, "ops": {"get": 2_123_456, "put": 1, "del": 0},
+            "latency_ms": {"get": latency, "put": latency, "del": dict.fromkeys(latency)},
+            "versions_per_read": {"0": 1, "1": 99_999, "2": 3}, "storage": storage, "queues": queues,
+            "background": [{"task": "hints", "granted": 312.5, "because": text}, scrub]}  # fmt: skip
+
+
 def repair(*words: bytes) -> dict[str, Any]:
     """What a hostile node says to DYN.REPAIR."""
     return key_repair(EVIL) if words else pass_document(EVIL)
@@ -106,6 +121,7 @@ def node() -> Iterator[FakeNode]:
     documents: dict[str, Any] = {"DYN.RING": ring(3, 256), "DYN.STATUS": status(EVIL), "DYN.EXPLAIN": explain(EVIL)}
     documents |= {"DYN.HINTS": hints(EVIL), "DYN.VIEWS": views(EVIL)}
     documents["DYN.RING"]["members"][0] |= {"address": EVIL, "zone": EVIL}
+    documents["DYN.STATS"] = stats(EVIL)
     documents["DYN.EVENTS"] = {"schema": "dyn.events/v1", "events": [
         {"at": "2026-11-23T12:03:11.402Z", "node": EVIL, "kind": kind, "address": EVIL} for kind in ("peer_up", EVIL)
     ]}  # fmt: skip
@@ -135,6 +151,7 @@ COMMANDS = [
     ("ring", "owner", EVIL, "b"),
     ("ring", "simulate", "--add", "1"),
     ("ring", "export"),
+    ("node", "stats"),
     (),
     ("version",),
     ("help",),
@@ -366,3 +383,23 @@ def test_views_stand_side_by_side() -> None:
             ["n1", "7", "up", "up", "down"],
             ["n2", "7", "up", "up", "up"],
         ]
+
+
+def test_what_a_node_did_is_told_in_words_and_by_figure() -> None:
+    """No share is rounded to all: the paper's own figure is 99.94 % (section 6.3)."""
+    with fake_node(DYN_STATS=stats(), DYN_RING=ring(3, 8)) as node:
+        screen = dyn("node", "stats", "--color", "never", node=node, terminal=True).out
+        plain = dict(line.split("\t") for line in dyn("node", "stats", "-o", "plain", node=node).out.splitlines())
+        unknown = dyn("node", "stats", "n9", node=node)
+        document = node.replies["DYN.RING"]
+        document["members"][2]["address"] = node.address
+        other = dyn("node", "stats", "n3", "-o", "plain", node=node)
+    assert "get       2,123,456  0.1 ms  9.0 ms  30.1 ms" in screen
+    assert "nothing 0.001%, one version 99.996%, 2 versions 0.003%" in screen
+    assert "1 of at most 1,024 requests, 7 refused so far" in screen
+    assert max(map(len, screen.splitlines())) <= 80
+    assert (plain["latency_ms.get.p99"], plain["latency_ms.del.p99"]) == ("8.9595", "")
+    assert (plain["background.scrub.done"], plain["storage.trees_unknown"]) == ("0.42", "true")
+    assert unknown.status == 2
+    assert "There are n1, n2, n3" in unknown.err
+    assert other.status == 0
