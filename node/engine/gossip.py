@@ -32,6 +32,7 @@ class Gossiper:
         self.rng = rng
         self.next_at: Instant = 0.0
         self._grow_at: Instant = 0.0
+        self._fell_back = False
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Remember this start, and dial everybody we know."""
@@ -123,7 +124,10 @@ class Gossiper:
         machine does that): its next dots may name something already.
         """
         cluster, me = self.cluster, self.cluster.me
-        if has_forgotten(me, told) and not cluster.rebuilding:
+        if has_forgotten(me, told):
+            if self._fell_back:
+                return False
+            self._fell_back = True
             cluster.distrust(out)
             known = f"start {told.starts}, {told.changes} changes of rows"
             cluster.note(now, out, "fell_back", here=f"start {me.starts}, {me.changes} changes", known=known)
@@ -135,16 +139,22 @@ class Gossiper:
         return True
 
     def _learn(self, members: tuple[Member, ...], now: Instant, out: Outbox) -> None:
-        """Merge member records: per node the higher incarnation wins."""
-        cluster = self.cluster
+        """Merge member records: per node the higher incarnation wins, unless it has forgotten what the lower one knew.
+
+        What speaks against our own store does so in a record of any age.
+        """
+        cluster, me = self.cluster, self.cluster.me
         changed = False
         for member in members:
             known = cluster.members.get(member.id)
-            if member.id == cluster.me.id and member.incarnation >= cluster.me.incarnation and member != cluster.me:
-                changed = self._told_of_me(member, now, out) or changed
-            if member.id == cluster.me.id or (known is not None and known.incarnation >= member.incarnation):
+            if member.id == me.id:
+                newer = member.incarnation >= cluster.me.incarnation and member != cluster.me
+                if newer or has_forgotten(cluster.me, member):
+                    changed = self._told_of_me(member, now, out) or changed
                 continue
-            if known is not None and is_former_life(member, known):
+            if known is not None and known.incarnation >= member.incarnation:
+                continue
+            if known is not None and (is_former_life(member, known) or has_forgotten(member, known)):
                 continue
             if known is None and len(cluster.members) >= MEMBERS_MAX:
                 continue

@@ -87,7 +87,7 @@ class Inspector:
         sealed = ring is not None and ring.sealed
         if sealed:
             out.send(peer, seats.gossip(ring=True, reply=False))
-        elif seats.doubt():  # who asks asks again
+        elif ring is None or seats.doubt():  # no word of ours is one: who asks asks again
             return
         out.send(peer, Answer(rid, msgspec.json.encode(Sealed(sealed))))
 

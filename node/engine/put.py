@@ -28,7 +28,7 @@ from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailab
 from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED
 from node.engine.places import Places
-from node.engine.write import Write, beside
+from node.engine.write import Write, beside, holds
 from node.storage.port import Advance, Advanced, Outcome, Owe, Owed, Refusal, Refused
 from node.wire.messages import Ping, Replicate, Replicated, left_ms
 from node.wire.requests import Failed, Written
@@ -207,8 +207,12 @@ class PutOperation(Operation):
         self._decide(now, out)
 
     def repeated(self, row: bytes) -> None:
-        """Somebody gets what we hold by now, others' writes too: its answer will say nothing of those."""
-        self._found_beside(row)
+        """Somebody gets what we hold by now, others' writes too: its answer will say nothing of those.
+
+        If ours is not among them any more, whoever replaced it had seen it: that is not to be covered.
+        """
+        if self.advanced is not None and holds(row, self.advanced.dot):
+            self._found_beside(row)
 
     def _found_beside(self, held: bytes) -> None:
         """What is held beside our write is to be covered, if that is a SET's first commit."""

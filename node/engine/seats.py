@@ -65,8 +65,10 @@ class Seats:
     def start(self, now: Instant, out: Outbox) -> None:
         """Begin without a seat: dial the seeds; without seeds, found after having looked around."""
         if self.cluster.seated:
-            looks = self.cluster.rebuilding and (self.config.discover or self.config.join)
-            self._looks_until = now + FOUND_AFTER_S if looks else None
+            if self.cluster.rebuilding and not self.cluster.state.sealed:  # `doubt`
+                self._looks_until = now + FOUND_AFTER_S
+                for address in self.config.join:
+                    self.candidate(address, out)
             return
         self._retry_at = now
         for address in self.config.join:
@@ -157,7 +159,7 @@ class Seats:
         mine = cluster.ring
         if mine is None:
             return
-        idle = self._deciding is None and not self.parked and not cluster.rebuilding
+        idle = self._deciding is None and not self.parked and not self.doubt()
         alone = len(cluster.members) == 1 and not mine.sealed and idle
         better = event.sealed or event.members > 1 or event.peer < self.config.id
         if alone and better:
@@ -244,9 +246,10 @@ class Seats:
         A store that was put back to a time before the first write knows nothing of that: it believes its ring only
         once every member has said that it knows no other; alone, once it has looked around.
         """
-        cluster = self.cluster
-        unheard = next((member.name for member in cluster.others() if member.id not in self._agreed), None)
-        if not cluster.rebuilding or (unheard is None and self._looks_until is None):
+        others = self.cluster.others()
+        unheard = next((member.name for member in others if member.id not in self._agreed), None)
+        sure = unheard is None and (bool(others) or self._looks_until is None)
+        if sure or not self.cluster.rebuilding:
             return ""
         lacks = "looks for others who know" if unheard is None else f"has not heard of it from {unheard}"
         return f"{self.config.name} was put back to before the first write, if there was one, and {lacks}"
@@ -286,8 +289,10 @@ class Seats:
     def _give_up_late(self, now: Instant, out: Outbox) -> None:
         late = [parked for parked in self.parked if now >= parked.deadline]
         self.parked = [parked for parked in self.parked if now < parked.deadline]
+        decider = self.cluster.state.decider
+        why = self.doubt() if decider == self.config.id else ""
         for parked in late:
-            parked.give_up(f"{self.cluster.name(self.cluster.state.decider)} did not seal the ring in time", out)
+            parked.give_up(why or f"{self.cluster.name(decider)} did not seal the ring in time", out)
 
     def seal_asked(self, out: Outbox) -> None:
         """Freeze the placement: ourselves if we decide, else by asking who does."""

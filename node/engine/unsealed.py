@@ -25,7 +25,7 @@ QUESTION = "sealed"
 class UnsealedRead(Operation):
     """One read that waits for the decider's word. `read` begins the real one; `doubt` says why our own word is none."""
 
-    __slots__ = ("asker", "deadline", "decider", "doubt", "read")
+    __slots__ = ("asker", "deadline", "decider", "doubt", "read", "_look_at")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class UnsealedRead(Operation):
         self.decider: NodeId = shared.cluster.state.decider
         self.read = read
         self.doubt = doubt
+        self._look_at: Instant = 0.0
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Answer at once if we decide, and have no doubt; else ask, and ask again."""
@@ -49,7 +50,7 @@ class UnsealedRead(Operation):
         if mine and not self.doubt():
             self._nothing_there(out)
         elif mine or cluster.is_up(self.decider):
-            self.shared.timers.set(min(self.deadline, now + JOIN_RETRY_S), self.ticket)
+            self._wake_at(now + JOIN_RETRY_S)
             if not mine:
                 out.send(self.decider, Ask(self.ticket, QUESTION, b""))
         else:
@@ -69,7 +70,11 @@ class UnsealedRead(Operation):
             self.end()
             self.read(now, out)
         else:
-            self.shared.timers.set(now + PATIENCE_MS_FIRST / 1000, self.ticket)
+            self._wake_at(now + PATIENCE_MS_FIRST / 1000)
+
+    def _wake_at(self, at: Instant) -> None:
+        self._look_at = min(at, self.deadline)
+        self.shared.timers.set(self._look_at, self.ticket)
 
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The decider is gone."""
@@ -78,6 +83,8 @@ class UnsealedRead(Operation):
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """The deadline, or time to look again."""
+        if now < self._look_at:
+            return  # what it was to look at then is over: it was answered, and looks again sooner, or later
         if now >= self.deadline:
             self._nobody(out)
         elif self.shared.cluster.state.sealed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from node.core.ids import Instant
 from node.core.row import Clock, Dot
 from node.wire.errors import RemoteWireError
-from node.wire.rows import decode_row
+from node.wire.rows import decode_row, trusted_row
 
 
 class Write:
@@ -42,3 +42,8 @@ def beside(held: bytes, dot: Dot) -> Clock:
     except RemoteWireError:
         return ()  # the ack stands; what it added is unreadable and teaches us nothing
     return row.clock if any(version.dot != dot for version in row.versions) else ()
+
+
+def holds(held: bytes, dot: Dot) -> bool:
+    """Whether our write `dot` is still among the versions of our own row."""
+    return any(version.dot == dot for version in trusted_row(held).versions)

@@ -68,14 +68,14 @@ class Newcomer:
         """What was said to a peer by the last event."""
         return self.out.sends.get(node_id(name), [])
 
-    def put_back(self, *, discover: bool = False) -> Newcomer:
+    def put_back(self, *, join: tuple[str, ...] = ()) -> Newcomer:
         """The same node, started again from a copy of its store as it is now."""
         out = Outbox()
         self.node.cluster.save_ring(self.node.cluster.state, out)
         self.node.cluster.save_members(out)
         kept = [write for _, write in out.persists] + list(forgetful("put back from a copy"))
         state = {write.name: write.data for write in kept if isinstance(write, SaveState)}
-        return Newcomer(self.node.config.name, discover=discover, state=state)
+        return Newcomer(self.node.config.name, join=join, state=state)
 
     def joined_by(self, *names: str) -> None:
         """These join, one after the other."""

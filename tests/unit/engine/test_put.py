@@ -7,7 +7,8 @@ import pytest
 from node.core.cluster import Quorums
 from node.core.ids import partition_of
 from node.core.limits import KEY_BYTES_MAX, TIMEOUT_MS_MAX, VALUE_BYTES_MAX
-from node.core.version import merge
+from node.core.row import Actor
+from node.core.version import advance, merge
 from node.engine.events import Persisted
 from node.storage.port import Adopt, Adopted, Advance, Refusal, Refused
 from node.wire.messages import Outdated, Replicate, Replicated
@@ -143,6 +144,24 @@ def test_a_set_covers_what_came_into_the_row_that_it_had_to_send_again(cover: bo
         engine.store(held)
         ack(engine, "n2")
     assert isinstance(engine.replies[ticket], Written)
+
+
+@pytest.mark.parametrize("later", [b"later", None])
+def test_a_set_does_not_cover_who_had_seen_it(later: bytes | None) -> None:
+    """Another client read the SET's value before it was answered, and wrote or deleted over it: that one is last."""
+    engine = Engine()
+    ticket = engine.ask(Put(KEY, b"new", cover=True))
+    mine = engine.store()
+    asked = [m for m in engine.sent("n2") if isinstance(m, Replicate)][-1]
+    over, _ = advance(mine, mine.clock, Actor(2, 1), later, written_at_ms=0, writer="")
+    engine.receive("n2", Outdated(asked.rid, KEY, (), 4))
+    (adopting,) = [each for each, write in engine.out.persists if isinstance(write, Adopt)]
+    engine.out.persists.clear()
+    engine.step(Persisted([(adopting, Adopted(True, partition_of(KEY, 64), 64, 4, ()))]))
+    engine.load(over)
+    ack(engine, "n2")
+    assert isinstance(engine.replies[ticket], Written)
+    assert not [write for _, write in engine.out.persists if isinstance(write, Advance)]
 
 
 def test_acks_of_the_first_commit_do_not_count_for_the_second() -> None:

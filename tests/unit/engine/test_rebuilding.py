@@ -159,9 +159,40 @@ def test_a_store_of_which_others_know_more_than_it_does_fell_back(what: dict[str
     former = mine._replace(incarnation=mine.incarnation + 9, epochs=(4711,), starts=mine.starts + 9)
     rebuilt.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (former,), None, False))
     assert rebuilt.node.cluster.me.incarnation == former.incarnation + 1, "a former life, of before it was rebuilt"
-    lost = rebuilding()
-    lost.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (later,), None, False))
-    assert lost.node.cluster.me.incarnation == later.incarnation + 1, "one that knows it outbids it"
+    again = rebuilding()
+    again.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (later,), None, False))
+    assert [fact.kind for fact in again.out.facts] == ["fell_back"], "a snapshot of one that was being rebuilt"
+    again.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (later,), None, False))
+    assert len(again.out.facts) == 1, "said once, while it stops"
+
+
+def test_what_speaks_against_a_store_does_so_in_a_record_of_any_age() -> None:
+    """It may have outbid, by starts and by what it said since, the record that shows what it has forgotten."""
+    engine = Engine()
+    state, me = engine.node.cluster.state, engine.node.cluster.me
+    older = me._replace(changes=500)
+    engine.node.cluster.me = me._replace(incarnation=8, starts=3, run="third", changes=100)
+    engine.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (older,), None, False))
+    assert [fact.kind for fact in engine.out.facts] == ["fell_back"]
+    assert engine.node.cluster.me.incarnation == 8
+
+
+def test_the_record_of_a_store_that_has_forgotten_does_not_replace_the_proof() -> None:
+    """Else nobody could tell it, once it has spoken: the proof stays, until the store has another dot epoch."""
+    engine = Engine()
+    state = engine.node.cluster.state
+    known = member("n2")._replace(incarnation=7, starts=2, run="second", changes=500)
+    engine.node.cluster.learn(known)
+    forgot = known._replace(incarnation=8, starts=3, run="third", changes=100)
+    later = known._replace(incarnation=8, starts=3, run="third", changes=500)
+    redrawn = forgot._replace(epochs=(*known.epochs, 4711))
+    for told, held in (
+        (forgot, known),
+        (later, later),
+        (redrawn._replace(incarnation=9), redrawn._replace(incarnation=9)),
+    ):
+        engine.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (told,), None, False))
+        assert engine.node.cluster.members[node_id("n2")] == held
 
 
 def test_others_learn_how_far_a_store_has_come_now_and_then() -> None:

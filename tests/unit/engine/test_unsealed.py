@@ -20,11 +20,11 @@ TIMEOUT_MS = 3500
 AGAIN_S = JOIN_RETRY_S + 0.02
 
 
-def founder(*others: str, discover: bool = False) -> Newcomer:
+def founder(*others: str, join: tuple[str, ...] = ()) -> Newcomer:
     """n1, who founded the cluster and gave seats to `others`, put back to before the first write, if there was one."""
     first = Newcomer()
     first.joined_by(*others)
-    again = first.put_back(discover=discover)
+    again = first.put_back(join=join)
     for name in others:
         again.link(name, first.node.cluster.cluster_id)
     return again
@@ -124,25 +124,52 @@ def test_it_neither_seals_nor_gives_seats() -> None:
     assert again.decided().epoch == again.node.cluster.epoch, "the write that waits has it sealed now"
 
 
-@pytest.mark.parametrize("discover", [True, False])
-def test_alone_it_looks_around_as_one_that_founds(discover: bool) -> None:
-    """The copy may be older than the others are members."""
-    again = founder(discover=discover)
+@pytest.mark.parametrize("join", [(), ("127.0.0.1:7802",)])
+def test_alone_it_looks_around_first(join: tuple[str, ...]) -> None:
+    """The copy may be older than the others are members: they dial it, and it those that it was told of."""
+    again = founder(join=join)
+    assert [address for address, _ in again.out.dials] == list(join)
     reads(again, 2 * TIMEOUT_MS)
-    assert bool(answers(again)) is not discover
-    if discover:
-        for _ in range(round(FOUND_AFTER_S / JOIN_RETRY_S) + 1):
-            again.wait(AGAIN_S)
-            if answers(again):
-                break
-        (result,) = answers(again)
-        assert isinstance(result, Found)
+    assert not answers(again)
+    for _ in range(round(FOUND_AFTER_S / JOIN_RETRY_S) + 1):
+        again.wait(AGAIN_S)
+        if answers(again):
+            break
+    assert again.now - 10 >= FOUND_AFTER_S
+    (result,) = answers(again)
+    assert isinstance(result, Found)
 
 
-def test_it_yields_its_seat_to_no_other_cluster() -> None:
+def test_it_yields_its_seat_only_when_it_is_sure_that_nobody_wrote() -> None:
     again = founder()
-    again.step(Stranger(node_id("n9"), "n9", "another", "127.0.0.1:7809", 5, True))
+    better = Stranger(node_id("n9"), "n9", "another", "127.0.0.1:7809", 5, True)
+    again.step(better)
     assert again.node.view().seated
+    again.wait(FOUND_AFTER_S + 0.1)
+    again.step(better)
+    assert not again.node.view().seated
+
+
+def test_without_a_seat_a_decider_of_old_says_nothing() -> None:
+    """Its disk was lost, and it is about to take its seat again: a member that missed the seal may ask before that."""
+    wiped = Newcomer(rebuilding=True)
+    wiped.link("n2", "c1")
+    wiped.receive("n2", Ask(7, QUESTION, b""))
+    assert not wiped.sent("n2")
+
+
+def test_a_ring_that_is_late_does_not_make_questions_breed() -> None:
+    """The decider's word may overtake its ring: each answer sets a time to look again, and no more than one counts."""
+    second = seated_member()
+    reads(second)
+    asked = 0
+    for _ in range(200):
+        asks = [message for message in second.sent("n1") if isinstance(message, Ask)]
+        asked += len(asks)
+        for ask in asks:
+            second.receive("n1", Answer(ask.rid, b'{"sealed":true}'))
+        second.wait(0.01)
+    assert 10 < asked <= 2 / 0.04
 
 
 def test_who_does_not_decide_asks_until_it_hears() -> None:
