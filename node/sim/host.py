@@ -147,6 +147,8 @@ class Host:
 
     def mend(self) -> None:
         """End what is wrong with the machine. A node whose disk failed goes on only as another process."""
+        if self.paused and self._awake:  # its turn was put off to the end of that
+            self.world.agenda.after(0.0, self._turn, self.life)
         self.paused_until = self.slow_until = self.full_until = self.world.agenda.now
         self._doomed = None
         if self.broken:

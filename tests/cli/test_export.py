@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from dynamo_cli.render.export import colors_of, dot, markdown, svg
-from tests.cli.test_screens import EVIL, ring
 from tests.helpers.cli import dyn
+from tests.helpers.documents import EVIL, ring
 from tests.helpers.fake_node import fake_node
 
 TAG = "{http://www.w3.org/2000/svg}"

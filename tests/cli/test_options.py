@@ -15,8 +15,8 @@ from dynamo_cli.client import Address, parse_address
 from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError
 from dynamo_cli.store import MEMORY_KEYS_MAX, Memory, Reading
-from tests.cli.test_screens import ring, status
 from tests.helpers.cli import dyn, environment
+from tests.helpers.documents import ring, status
 from tests.helpers.fake_node import RECEIPT, fake_node, reading, version
 
 ONE = reading(version(b"milk", {"n1": 1}))

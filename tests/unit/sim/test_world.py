@@ -153,6 +153,18 @@ def test_a_pause_holds_everything_and_excuses_the_delay() -> None:
     assert record.ending is Ending.OK
 
 
+def test_a_process_that_stands_still_goes_on_when_everything_is_healed() -> None:
+    """Seed 18077: what it had in hand waited for the end of a freeze that there was none of any more."""
+    world = formed()
+    world.strike(Fault(world.agenda.now, "freeze", (0,), 60.0))
+    record = ask(world, 0, Get(b"k"))
+    run(world, 1.0)
+    assert record.ending is Ending.PENDING
+    world.heal_everything()
+    run(world, 0.5)
+    assert record.ending is Ending.OK
+
+
 def test_a_row_is_lost_only_where_others_hold_it() -> None:
     world = formed()
     put(world)

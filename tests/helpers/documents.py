@@ -1,0 +1,100 @@
+"""Documents of a cluster as nodes tell them, made up: one of each sort, with room for a hostile text in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+EVIL = "\x1b]0;owned\x07\x1b[31m[bold]\x9b\u202e"
+"""What somebody who wants the terminal would store: escapes, rich markup, C1, a direction mark."""
+
+
+def member(i: int, *, name: str = "") -> dict[str, Any]:
+    facts = {"name": name or f"n{i}", "id": f"{i:032x}", "address": f"127.0.0.1:{7700 + i}", "zone": "", "weight": 1}
+    return {**facts, "state": "up"}
+
+
+def ring(nodes: int, partitions: int, n: int = 3) -> dict[str, Any]:
+    """A DYN.RING document in which partitions go round."""
+    members = [member(i) for i in range(1, nodes + 1)]
+    names = [m["name"] for m in members]
+    preference = [[names[(p + i) % nodes] for i in range(nodes)] for p in range(partitions)]
+    facts = {"epoch": 7, "partitions": partitions, "n": n, "r": 2, "w": 2, "hash": "md5", "moving": None}
+    return {"schema": "dyn.ring/v1", **facts, "members": members, "owners": [p[0] for p in preference],
+            "preference": preference}  # fmt: skip
+
+
+def status(name: str = "n5", **more: Any) -> dict[str, Any]:
+    """A DYN.STATUS document: n1 and n2 are up, and a third that is down and tells nothing."""
+    up = {"state": "up", "seen_by": ["n1", "n2"], "keys": 1204, "bytes": 1_100_000, "partitions": 85, "hints": 0,
+          "p99_ms": 1.93, "uptime_s": 8040.0, "zone": ""}  # fmt: skip
+    down = dict.fromkeys(up) | {"state": "down", "seen_by": [], "partitions": 86, "zone": ""}
+    nodes = [{"name": f"n{i}", "address": f"127.0.0.1:770{i}", **up} for i in (1, 2)]
+    nodes.append({"name": name, "address": "127.0.0.1:7705", **down})
+    return {"schema": "dyn.status/v1", "cluster": "carts", "cluster_id": "ab", "epoch": 7, "health": "degraded",
+            "reasons": [f"{name} is down"], "nodes": nodes, "siblings": 2, "hints": 0, "transfers": 0,
+            "repair": {"last_pass_s_ago": None, "divergent": None}, "views_agree": True, **more}  # fmt: skip
+
+
+def hints(text: str = "n3") -> dict[str, Any]:
+    """A DYN.HINTS document: two nodes keep rows for a third."""
+    facts = {"for": text, "keys": 1234, "bytes": 123_456, "oldest_s": 171}
+    held = [{"by": "n1", **facts, "waits_because": f"{text} does not answer n1"},
+            {"by": "n2", **facts, "keys": 1, "waits_because": "being delivered"}]  # fmt: skip
+    return {"schema": "dyn.hints/v1", "held": held}
+
+
+def views(text: str = "n3", *, agree: bool = False) -> dict[str, Any]:
+    """A DYN.VIEWS document: n1 cannot reach the third, n2 can."""
+    seen = [
+        {"of": f"n{i}", "epoch": 7, "sees": {"n1": "up", "n2": "up", text: state}}
+        for i, state in ((1, "down"), (2, "up"))
+    ]
+    return {"schema": "dyn.views/v1", "views": seen, "agree": agree}
+
+
+def explain(text: str = "k") -> dict[str, Any]:
+    """A DYN.EXPLAIN document with a replica of each sort."""
+    story = {"dot": "n1:1", "clock": {"n1": 1}, "value_digest": "d", "bytes": 4, "written_at": "2026-11-23T12:03:11Z",
+             "writer": text, "deleted": False}  # fmt: skip
+    replicas = [
+        {"node": "n1", "role": "owner", "state": "up", "versions": [story], "hint_for": None, "note": ""},
+        {"node": "n2", "role": "owner", "state": "up", "versions": [], "hint_for": None, "note": "holds nothing"},
+        {"node": "n3", "role": "owner", "state": "down", "versions": None, "hint_for": None, "note": text},
+    ]
+    return {"schema": "dyn.explain/v1", "key": text, "enc": "utf8", "md5": "0" * 32, "partition": 2, "epoch": 7,
+            "preference": ["n1", "n2", "n3"], "replicas": replicas, "repairs": [], "survives": [],
+            "merged": [{"clock": {"n1": 1}, "value": text, "enc": "utf8", "deleted": False}],
+            "verdict": "stale", "why": f"1 of 2 lacks it {text}"}  # fmt: skip
+
+
+def pass_document(name: str = "n1", **more: Any) -> dict[str, Any]:
+    """A DYN.REPAIR document of a pass that found something and left somebody out."""
+    facts = {"node": name, "running": False, "compared": 85, "total": 170, "differing": 3, "repaired": 2, "failed": 1}
+    left_out = [{"node": name, "because": f"down {name}"}]
+    return {"schema": "dyn.repair/v1", **facts, "left_out": left_out, "took_s": 1.25, "last_pass_s_ago": 70.5,
+            "divergent": 0, **more}  # fmt: skip
+
+
+def key_repair(text: str = "k", *found: str | None) -> dict[str, Any]:
+    """A DYN.REPAIR document of one key, with what each owner held."""
+    owners = [
+        {"node": f"n{at}", "found": held, "repaired": held == "behind", "note": text if held is None else ""}
+        for at, held in enumerate(found or ("same", "behind", None), 1)
+    ]
+    return {"schema": "dyn.repair.key/v1", "key": text, "enc": "utf8", "partition": 2, "differed": True,
+            "owners": owners}  # fmt: skip
+
+
+def stats(text: str = "n1") -> dict[str, Any]:
+    """A DYN.STATS document of a node that is busy."""
+    scrub = {"task": "scrub", "granted": 20000.0, "because": text, "done": 0.42, "damaged": 3, "last_pass": None}
+    latency = {"p50": 0.1095, "p99": 8.9595, "p999": 30.1}
+    storage = {"groups": 5, "writes": 8, "late": 2, "commit_ms_mean": 7.611, "commit_ms_max": 30.567, "failed": None,
+               "room": text, "stopped": text, "trees_unknown": True, "log_pages": 13, "checkpoints": 1,
+               "checkpoint_ms_max": 4.0}  # fmt: skip
+    queues = {"disk_writes": 0, "requests": 1, "requests_max": 1024, "requests_refused": 7, "peer_bytes": 2048,
+              "clients": 1}  # fmt: skip
+    return {"schema": "dyn.stats/v1", "node": text, "ops": {"get": 2_123_456, "put": 1, "del": 0},
+            "latency_ms": {"get": latency, "put": latency, "del": dict.fromkeys(latency)},
+            "versions_per_read": {"0": 1, "1": 99_999, "2": 3}, "storage": storage, "queues": queues,
+            "background": [{"task": "hints", "granted": 312.5, "because": text}, scrub]}  # fmt: skip
