@@ -4,7 +4,7 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="demo shell get put del merge keys bench help version completion cluster ring node fault key" ;;
+        "") list="demo shell get put del merge keys doctor bench help version completion cluster ring node fault key" ;;
         "cluster") list="status hints views repair events" ;;
         "ring") list="show owner export simulate" ;;
         "node") list="start stats" ;;
@@ -50,7 +50,8 @@ _dyn_arguments() {
         "del") list="keys*" ;;
         "merge") list="keys" ;;
         "keys") list="keys" ;;
-        "help") list="demo,shell,get,put,del,merge,keys,bench,help,version,completion,cluster,ring,node,fault,key,ctx,formats,environment,exit-codes*" ;;
+        "doctor") list="host.python,host.files,host.text,host.space,cluster.answer,cluster.health,cluster.views,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.faults*" ;;
+        "help") list="demo,shell,get,put,del,merge,keys,doctor,bench,help,version,completion,cluster,ring,node,fault,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
         "ring owner") list="keys*" ;;
         "node stats") list="names" ;;
@@ -76,6 +77,7 @@ _dyn_options() {
         "del") list="-w --strict --ctx" ;;
         "merge") list="--take --value --union -w --strict" ;;
         "keys") list="--limit --siblings -0 --null" ;;
+        "doctor") list="--list" ;;
         "bench") list="--op --reads --clients --pipeline --size --keys --duration --count --seed --fill" ;;
         "cluster status") list="--check --wait --for" ;;
         "cluster repair") list="--check --wait" ;;

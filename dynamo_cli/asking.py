@@ -34,9 +34,16 @@ def members(client: Client) -> dict[str, str]:
     return {member["name"]: member["address"] for member in store.document(client, "RING")["members"]}
 
 
-def ask(addresses: dict[str, str], client_of: Callable[[str], Client], name: str, *words: Word) -> list[Told]:
+def ask(
+    addresses: dict[str, str],
+    client_of: Callable[[str], Client],
+    name: str,
+    *words: Word,
+    more: Callable[[str, Client], None] = lambda name, client: None,
+) -> list[Told]:
     """Ask every node for one document of the interface, each on a connection of its own; their words, in that order.
 
+    `more` may ask each for more, on that connection; what it raises is as if the document had not come.
     Ctrl-C leaves at once: whoever still waits for a node ends by its own deadline.
     """
     told: dict[str, Told] = {}
@@ -44,7 +51,9 @@ def ask(addresses: dict[str, str], client_of: Callable[[str], Client], name: str
     def one(node: str, address: str) -> None:
         try:
             with closing(client_of(address)) as client:
-                told[node] = Told(node, address, store.document(client, name, *words), None)
+                document = store.document(client, name, *words)
+                more(node, client)
+                told[node] = Told(node, address, document, None)
         except CliError as error:
             told[node] = Told(node, address, None, error)
 

@@ -58,6 +58,14 @@ def test_the_figures_of_a_node_by_its_name(nodes: dict[str, str]) -> None:
     assert "hints: 20,000 rows/s" in screen
 
 
+def test_a_real_cluster_is_looked_at_from_all_sides(nodes: dict[str, str]) -> None:
+    told = dyn("doctor", "--json", environ=nodes)
+    found = json.loads(told.out)
+    assert found["failures"] == told.status == 0, found
+    levels = {finding["id"]: finding["level"] for finding in found["checks"]}
+    assert {levels[name] for name in ("cluster.answer", "cluster.views", "ring.copies", "node.disk")} == {"ok"}
+
+
 def test_what_one_node_more_would_move(nodes: dict[str, str]) -> None:
     """Of three copies on three nodes a quarter goes to a fourth."""
     told = json.loads(dyn("ring", "simulate", "--add", "1", "--json", environ=nodes).out)

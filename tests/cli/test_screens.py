@@ -58,6 +58,7 @@ COMMANDS = [
     ("ring", "simulate", "--add", "1"),
     ("ring", "export"),
     ("node", "stats"),
+    ("doctor",),
     (),
     ("version",),
     ("help",),
