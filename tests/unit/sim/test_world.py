@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from node.core.cluster import Quorums
@@ -9,6 +11,7 @@ from node.engine.events import PeerDown, Received
 from node.sim.faults import Fault, Options, draw_options
 from node.sim.history import Ending, Kind, Record
 from node.sim.network import NetworkOptions
+from node.sim.run import is_founded_twice
 from node.sim.world import World
 from node.storage.port import Unreadable
 from node.wire.requests import Found, Get, Put, Request, Result, Written
@@ -203,3 +206,14 @@ def test_a_node_that_never_sleeps_is_found_out(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("node.engine.node.Node.next_deadline", lambda node: 1.0)
     with pytest.raises(AssertionError, match="again and again"):
         run(world, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "twice"),
+    [("aabb", True), ("aabbcc", True), ("aaa", False), ("aaab", False), ("aabb-", False), ("aa-", False)],
+)
+def test_only_clusters_of_several_members_each_may_stay_apart(clusters: str, twice: bool) -> None:
+    """One that is alone must yield, and one without a seat find it: else the founding did not end as it must."""
+    views = [SimpleNamespace(cluster_id=each.strip("-")) for each in clusters]
+    hosts = [SimpleNamespace(node=SimpleNamespace(view=lambda view=view: view)) for view in views]
+    assert is_founded_twice(SimpleNamespace(hosts=hosts)) is twice  # type: ignore[arg-type]  # all that it looks at
