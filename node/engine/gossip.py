@@ -173,7 +173,8 @@ def has_forgotten(me: Member, told: Member) -> bool:
     """Whether a record is of this store, under its present dot epoch, and tells of what the store knows nothing of: a
     run, or changes."""
     run = told.starts > me.starts or (told.starts == me.starts and told.run != me.run)
-    return (run or told.changes > me.changes) and told.storage_id == me.storage_id and me.epochs[-1] in told.epochs
+    same = told.storage_id == me.storage_id and me.epochs != () and me.epochs[-1] in told.epochs
+    return same and (run or told.changes > me.changes)
 
 
 def is_former_life(told: Member, known: Member) -> bool:

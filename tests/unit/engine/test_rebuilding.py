@@ -185,14 +185,21 @@ def test_the_record_of_a_store_that_has_forgotten_does_not_replace_the_proof() -
     engine.node.cluster.learn(known)
     forgot = known._replace(incarnation=8, starts=3, run="third", changes=100)
     later = known._replace(incarnation=8, starts=3, run="third", changes=500)
-    redrawn = forgot._replace(epochs=(*known.epochs, 4711))
-    for told, held in (
-        (forgot, known),
-        (later, later),
-        (redrawn._replace(incarnation=9), redrawn._replace(incarnation=9)),
-    ):
+    redrawn = forgot._replace(incarnation=9, epochs=(*known.epochs, 4711))
+    for told, held in (forgot, known), (later, later), (redrawn, redrawn):
         engine.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (told,), None, False))
         assert engine.node.cluster.members[node_id("n2")] == held
+
+
+def test_a_store_without_a_dot_epoch_has_no_past() -> None:
+    """There is none such, but a peer may tell of one, again and again."""
+    engine = Engine()
+    state = engine.node.cluster.state
+    for incarnation, starts in (7, 2), (8, 1):
+        told = member("n2")._replace(incarnation=incarnation, starts=starts, epochs=())
+        engine.node.cluster.members[told.id] = told._replace(incarnation=incarnation - 1, starts=starts + 1)
+        engine.receive("n2", Gossip(state.cluster_id, state.epoch, state.sealed, (told,), None, False))
+        assert engine.node.cluster.members[told.id] == told
 
 
 def test_others_learn_how_far_a_store_has_come_now_and_then() -> None:
