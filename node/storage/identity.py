@@ -6,7 +6,7 @@ is redrawn, before anything is written, when
 * the machine, device, inode or its time of birth is another one than recorded: the file is a copy, or was moved;
 * the token of the last run is not the one that `lock` beside it remembers: the file was put back from a copy;
 * the last stop was unclean while less than every acknowledgement was synced;
-* other nodes knew of a run of this store that it did not (`engine.gossip`): a whole machine was put back, lock and
+* other nodes knew more of this store's past than it did (`engine.gossip`): a whole machine was put back, lock and
   inode with it. The node has stopped then, and left no token in `lock`;
 * the last start found any of this, and failed before it was noted what follows from it.
 """

@@ -35,6 +35,15 @@ def changes(name: str, asked: Node) -> int:
     return next(m.changes for m in msgspec.msgpack.decode(told, type=tuple[Member, ...]) if m.name == name)
 
 
+def stops_and_is_rebuilt(put_back: Node, other: Node) -> None:
+    """Start a node whose disk was put back: it hears of it and ends, and its next start ends in a rebuild."""
+    put_back.start()
+    eventually(lambda: "its disk was put back to an earlier state" in put_back.log, "it to notice")
+    assert put_back.wait() == 1
+    put_back.start().ready()
+    eventually(lambda: other.document("STATUS")["health"] == "healthy", "the rebuild")
+
+
 def test_a_wiped_node_is_rebuilt_under_its_old_seat(tmp_path: Path) -> None:
     with Cluster(3, tmp_path) as cluster:
         one, two, three = cluster
@@ -130,11 +139,7 @@ def test_a_machine_that_is_put_back_is_found_out_by_the_others(tmp_path: Path, f
                 path.unlink()
         for path, content in snapshot.items():
             path.write_bytes(content)
-        three.start()
-        eventually(lambda: "its disk was put back to an earlier state" in three.log, "it to notice")
-        assert three.wait() == 1
-        three.start().ready()
-        eventually(lambda: one.document("STATUS")["health"] == "healthy", "the rebuild")
+        stops_and_is_rebuilt(three, one)
         assert "writes go on under a new dot epoch" in three.log
         assert three.send("DYN.GET", KEYS[1], "R", b"3")[1] == [b"later"]
 
@@ -151,11 +156,7 @@ def test_a_copy_of_a_running_node_that_is_put_back_is_found_out(tmp_path: Path) 
         three.kill()
         for path, content in copied.items():
             path.write_bytes(content)
-        three.start()
-        eventually(lambda: "its disk was put back to an earlier state" in three.log, "it to notice")
-        assert three.wait() == 1
-        three.start().ready()
-        eventually(lambda: one.document("STATUS")["health"] == "healthy", "the rebuild")
+        stops_and_is_rebuilt(three, one)
         assert three.send("DYN.GET", KEYS[0], "R", b"3")[1] == [b"later"]
 
 

@@ -12,7 +12,7 @@ from node.core.row import EMPTY
 from node.engine.events import Asked, Event, Loaded, Measured, PeerDown, Persisted, Reached, ScannedHere
 from node.engine.outbox import Outbox
 from node.runtime.driver import Driver
-from node.runtime.measures import Measures
+from node.runtime.measures import LOOKS, Measures
 from node.storage.port import Merged, Page, StorageStopped, Unreadable
 from node.wire.messages import Ping
 from node.wire.requests import Found, Get
@@ -53,7 +53,8 @@ class World:
         self.did: list[tuple[str, Any]] = []
         self.rows: dict[bytes, bytes | Unreadable | None] = {}
         self.stopped = False
-        measures = Measures(monotonic, totals=lambda: (0, 0, 0, 0, 0), hints=tuple, storage=dict, queues=dict)
+        measures = Measures(monotonic, totals=lambda: (0, 0, 0, 0, 9), hints=tuple, storage=dict, queues=dict)
+        self.measures = measures
         self.driver = Driver(
             self.engine,  # type: ignore[arg-type]  # plays the node
             self,
@@ -239,6 +240,23 @@ def test_an_earlier_deadline_moves_the_timer_forward() -> None:
         world.engine.deadline = monotonic() + 0.02
         world.driver.happened([PeerDown(PEER)])
         await until(lambda: "Reached" in world.engine.kinds())
+
+    run(test)
+
+
+def test_a_look_tells_what_clients_have_just_seen_and_how_far_the_store_has_come() -> None:
+    """Not the percentile that is shown, which remembers longer."""
+
+    async def test(world: World) -> None:
+        world.measures.done(Get(b"k"), FOUND, 0.3)
+        for _ in range(LOOKS):
+            world.measures.look_p99_ms()
+        assert world.measures.p99_ms() is not None
+        world.engine.deadline = monotonic()
+        world.driver.start()
+        await until(lambda: "Reached" in world.engine.kinds())
+        assert world.engine.events[0] == Reached(True, None, 9)
+        world.driver.stop()
 
     run(test)
 
