@@ -5,8 +5,8 @@ _dyn_subcommands() {
     list=""
     case "$1" in
         "") list="demo shell get put del merge keys doctor bench help version completion cluster ring node fault key" ;;
-        "cluster") list="status hints views repair events" ;;
-        "ring") list="show owner export simulate" ;;
+        "cluster") list="status hints views plan commit leave remove replace weight abandon transfers repair events" ;;
+        "ring") list="show owner export diff simulate" ;;
         "node") list="start stats" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "key") list="explain repair" ;;
@@ -36,6 +36,7 @@ _dyn_value() {
         "node start:--tls-key") list="files" ;;
         "node start:--tls-ca") list="files" ;;
         "node start:--log-format") list="text json" ;;
+        "node start:--replace") list="names" ;;
         *:-n|*:--node) list="nodes" ;;
         *:-o|*:--output) list="table wide plain json jsonl csv value" ;;
         *:--color) list="auto always never" ;;
@@ -53,7 +54,14 @@ _dyn_arguments() {
         "doctor") list="host.python,host.files,host.text,host.space,cluster.answer,cluster.health,cluster.views,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.faults*" ;;
         "help") list="demo,shell,get,put,del,merge,keys,doctor,bench,help,version,completion,cluster,ring,node,fault,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
+        "cluster plan") list="leave,remove,replace,weight names names" ;;
+        "cluster commit") list="none" ;;
+        "cluster leave") list="names" ;;
+        "cluster remove") list="names" ;;
+        "cluster replace") list="names names" ;;
+        "cluster weight") list="names none" ;;
         "ring owner") list="keys*" ;;
+        "ring diff") list="files files" ;;
         "node stats") list="names" ;;
         "fault cut") list="names names" ;;
         "fault cut1") list="names names" ;;
@@ -80,11 +88,18 @@ _dyn_options() {
         "doctor") list="--list" ;;
         "bench") list="--op --reads --clients --pipeline --size --keys --duration --count --seed --fill" ;;
         "cluster status") list="--check --wait --for" ;;
+        "cluster commit") list="--dry-run --wait --for" ;;
+        "cluster leave") list="--dry-run --wait --for" ;;
+        "cluster remove") list="--force --dry-run --wait --for" ;;
+        "cluster replace") list="--dry-run --wait --for" ;;
+        "cluster weight") list="--dry-run --wait --for" ;;
+        "cluster abandon") list="--dry-run" ;;
+        "cluster transfers") list="--watch" ;;
         "cluster repair") list="--check --wait" ;;
         "cluster events") list="--last --since --level --follow -f" ;;
         "ring export") list="--format --file" ;;
         "ring simulate") list="--nodes --zones --partitions --replicas --remove --weight --add --keys" ;;
-        "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --seat --allow-faults" ;;
+        "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --seat --replace --allow-faults" ;;
         "fault skew") list="--behind" ;;
     esac
     list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --no-header --help -h"
@@ -93,7 +108,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat"|"node start:--replace") return 0 ;;
     esac
     return 1
 }

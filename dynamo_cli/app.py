@@ -22,8 +22,8 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Options
 
 MODULES = (
-    "start", "demo", "shell", "values", "merge", "keys", "cluster", "repair", "events", "doctor", "ring", "simulate",
-    "node", "stats", "fault", "bench", "help",
+    "start", "demo", "shell", "values", "merge", "keys", "cluster", "change", "transfers", "repair", "events", "doctor",
+    "ring", "diff", "simulate", "node", "stats", "fault", "bench", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 

@@ -48,6 +48,7 @@ STATUS_BY_PREFIX = {
     "DENIED": ExitStatus.REFUSED,
     "NOAUTH": ExitStatus.REFUSED,
     "WRONGPASS": ExitStatus.REFUSED,
+    "REFUSED": ExitStatus.REFUSED,
 }
 """Exit status of a server's error prefix; any other one is a plain failure."""
 
@@ -60,6 +61,7 @@ HINT_BY_PREFIX = {
     "DENIED": "Give the password in a file: DYN_PASSWORD_FILE=FILE dyn …",
     "NOAUTH": "Give the password in a file: DYN_PASSWORD_FILE=FILE dyn …",
     "WRONGPASS": "Check the file that DYN_PASSWORD_FILE names",
+    "REFUSED": "See what is under way: dyn cluster transfers",
     "BUSY": "Try again in a moment",
     "DISKFULL": "Free space on that node, or write through another: -n HOST:PORT",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from dynamo_cli.client import Client, Reply, Word
+from dynamo_cli.client import UNCERTAIN, Client, Reply, Word
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
@@ -144,6 +144,17 @@ def keys(client: Client, prefix: bytes, *, siblings: bool = False, page: int = 1
 def document(client: Client, name: str, *words: Word) -> dict[str, Any]:
     """One JSON document of the interface, such as `RING`."""
     return _json(client.read(f"DYN.{name}", *words))
+
+
+def change(client: Client, *words: Word) -> dict[str, Any]:
+    """Ask for a change of the ring (DYN.CLUSTER), once: what was decided. Raises CliError, REFUSED among others."""
+    try:
+        return _json(client.write("DYN.CLUSTER", *words))
+    except CliError as error:
+        if error.status != ExitStatus.UNKNOWN:
+            raise
+        message = error.message.replace(UNCERTAIN, "the change may or may not be decided")
+        raise CliError(error.status, message, "See what became of it: dyn cluster transfers", code=error.code) from None
 
 
 def _quorum(letter: str, count: int | None, strict: bool) -> list[Word]:

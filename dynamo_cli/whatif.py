@@ -53,12 +53,16 @@ def fresh(nodes: int, zones: Iterable[str], partitions: int, n: int) -> Ring:
 
 
 def live(document: Mapping[str, Any]) -> Ring:
-    """The ring of a DYN.RING document. Members without a seat are none of it."""
+    """The ring of a DYN.RING document; while it moves, the one that it leads to. Members without a seat are not in it.
+
+    (Who leaves has no seat in that one, and who joins has.)
+    """
     members = [member for member in document["members"] if member.get("owns", True)]
+    owners = (document.get("moving") or document)["owners"]
     seats = tuple(Seat(NodeId(member["id"]), member["zone"], member["weight"]) for member in members)
     names = {seat.id: member["name"] for seat, member in zip(seats, members, strict=True)}
     at = {member["name"]: index for index, member in enumerate(members)}
-    return Ring(names, seats, tuple(at[name] for name in document["owners"]), document["n"])
+    return Ring(names, seats, tuple(at[name] for name in owners), document["n"])
 
 
 def add(ring: Ring, zone: str = "", taken: Iterable[str] = ()) -> Step:

@@ -50,6 +50,7 @@ INTERPRETED = {
     "node/core/row.py": "msgspec builds its named tuples from bytes",
     "node/engine/events.py": "structs",
     "node/sim/__main__.py": "is run, not imported",
+    "node/wire/change_messages.py": "structs",
     "node/wire/handshake.py": "structs",
     "node/wire/link.py": "structs",
     "node/wire/messages.py": "structs",

@@ -86,6 +86,10 @@ Seat = Annotated[
     Text,
     typer.Option("--seat", metavar="ID", parser=text, help="Take the seat of a member whose data is lost."),
 ]
+Replace = Annotated[
+    Text,
+    typer.Option("--replace", metavar="NODE", parser=text, help="New node in a dead member's place: its name or id."),
+]
 AllowFaults = Annotated[
     bool, typer.Option("--allow-faults", help="Take DYN.FAULT commands: for tests and demos, loopback only.")
 ]
@@ -98,11 +102,13 @@ AllowFaults = Annotated[
         ("dyn node start", "a node on 127.0.0.1:7700"),
         ("dyn node start --port 7701", "in a second terminal: joins the first by itself"),
         ("dyn node start --join :7800 --discover none", "joins through one address only"),
+        ("dyn node start --name n6 --replace n3", "a new, empty node takes the place of n3, which is dead"),
     ],
     exits=[1],
     see=["cluster status"],
     completes={
         "discover": "mdns none",
+        "replace": "names",
         "durability": "full normal memory",
         "log_format": "text json",
         "data_dir": "files",
@@ -139,6 +145,7 @@ def node_start(
     tls_ca: TlsCa = None,
     log_format: LogFormat = None,
     seat: Seat = None,
+    replace: Replace = None,
     allow_faults: AllowFaults = False,
 ) -> ExitStatus:
     """Run a node in the foreground. It finds its cluster, or founds it; Ctrl-C or SIGTERM stops it cleanly."""
@@ -150,7 +157,7 @@ def node_start(
         "weight": weight, "nrw": nrw, "partitions": partitions, "durability": durability,
         "max_value_bytes": max_value_bytes, "key_file": key_file, "password_file": password_file,
         "tls_cert": tls_cert, "tls_key": tls_key, "tls_ca": tls_ca, "log_format": log_format,
-        "seat": seat, "allow_faults": allow_faults,
+        "seat": seat, "replace": replace, "allow_faults": allow_faults,
     }  # fmt: skip
     try:
         settings = load_settings(environ=call.env.environ, cwd=Path.cwd(), config=config, **flags)

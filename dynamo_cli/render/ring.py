@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import decode, exact, show
-from dynamo_cli.render.rows import by_name
+from dynamo_cli.render.rows import by_name, newcomers
+from dynamo_cli.render.table import change_text
 
 Document = Mapping[str, Any]
 
@@ -23,6 +24,8 @@ STRIP_ROW = 64
 STRIP_MAX = 1024
 """Partitions the strip shows unless `wide`."""
 BAR_COLUMNS = 20
+BAR_COLUMNS_MOVING = 10
+"""… and while the ring moves, when the table has more to say."""
 
 LOAD_EFFICIENCY = 0.9
 """Mean by worst replica load that placement promises while there are 8 partitions a node."""
@@ -33,11 +36,21 @@ def ring_screen(document: Document, *, wide: bool = False) -> RenderableType:
     partitions, n = document["partitions"], document["n"]
     facts = f"   {partitions} partitions   N={n} R={document['r']} W={document['w']}   {show(document['hash'])}"
     head = Text.assemble(("ring ", "quiet"), (f"epoch {document['epoch']}", "label"), (facts, "quiet"))
-    lines: list[RenderableType] = [head, Text(), *strip(document, wide=wide), Text(), shares(document), Text()]
+    lines: list[RenderableType] = [head]
     if document.get("moving"):
-        moving = document["moving"]
-        lines.append(Text(f"moving  to epoch {moving['epoch']}: {moving['progress']:.0%} done", style="warn"))
+        lines += _moving(document["moving"])
+    lines += [Text(), *strip(document, wide=wide), Text(), shares(document), Text()]
     return Group(*lines, *checks(document))
+
+
+def _moving(moving: Document) -> list[Text]:
+    """Which change is under way, how far it is, and what the marks of the strip mean."""
+    partitions = len(moving.get("partitions") or ())
+    told = f"moving: {show(moving['change'] or '')}, {moving['progress']:.0%} done"
+    return [
+        Text(f"{told}, {partitions:,} partitions get other owners", style="warn"),
+        Text("below them: the letter of another primary, ^ for the same: dyn cluster transfers", style="quiet"),
+    ]
 
 
 def letters(document: Document) -> dict[str, str]:
@@ -58,7 +71,7 @@ def strip(document: Document, *, wide: bool = False) -> list[Text]:
         return [
             Text(f"{len(document['members'])} members: too many for letters; dyn ring show -o plain", style="quiet")
         ]
-    lines = []
+    lines, marks = [], _marks(document, letter)
     for begin in range(0, len(owners), STRIP_ROW):
         if begin >= STRIP_MAX and not wide:
             lines.append(Text(f"      … {len(owners) - begin} more: -o wide", style="quiet"))
@@ -68,15 +81,32 @@ def strip(document: Document, *, wide: bool = False) -> list[Text]:
             line.append(" " if offset % 16 == 0 and offset else "")
             line.append(letter.get(owner, "?"), style=color.get(owner, "bad"))
         lines.append(line)
+        if marks:
+            row = marks[begin : begin + STRIP_ROW]
+            below = " ".join("".join(row[i : i + 16]) for i in range(0, len(row), 16))
+            lines.append(Text(f"{'':7}{below}".rstrip(), style="warn"))
     return lines
 
 
+def _marks(document: Document, letter: Mapping[str, str]) -> list[str]:
+    """What stands below each partition while the ring moves: where it gets another primary that one's letter."""
+    moving = document.get("moving")
+    if not moving:
+        return []
+    marks = [" "] * len(document["owners"])
+    for partition in moving.get("partitions") or ():
+        then = moving["owners"][partition]
+        marks[partition] = "^" if then == document["owners"][partition] else letter.get(then, "?")
+    return marks
+
+
 def shares(document: Document) -> Table:
-    """A row a member: what it is primary for, and how many replicas it keeps."""
-    n, letter, color = document["n"], letters(document), color_of(document)
+    """A row a member: what it is primary for, and how many replicas it keeps; while the ring moves, what it will be."""
+    letter, color = letters(document), color_of(document)
     primaries: Counter[str] = Counter(document["owners"])
-    replicas = Counter(name for nodes in document["preference"] for name in nodes[:n])
-    most = max(replicas.values(), default=1)
+    then = Counter((document.get("moving") or document)["owners"])
+    replicas = Counter(name for nodes in _owners(document) for name in nodes)
+    most, columns = max(replicas.values(), default=1), BAR_COLUMNS_MOVING if document.get("moving") else BAR_COLUMNS
     zones = len({member["zone"] for member in document["members"]}) > 1
     table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
     for name in ("", "NODE", "ADDRESS", *(["ZONE"] if zones else []), "PRIMARY", "REPLICAS", "LOAD"):
@@ -85,25 +115,32 @@ def shares(document: Document) -> Table:
     for member in by_name(document["members"]):
         name = member["name"]
         held = replicas[name]
-        state = "" if member["state"] == "up" else f"  {show(member['state'])}"
-        bar = Text("#" * round(BAR_COLUMNS * held / most), style=color[name])
+        leaves = name in replicas and not member.get("owns", True)
+        state = "leaving" if leaves else "" if member["state"] == "up" else show(member["state"])
+        bar = Text("#" * round(columns * held / most), style=color[name])
         table.add_row(
             Text(letter.get(name, "?"), style=color[name]),
             Text(show(name), style="label"),
             show(member["address"]),
             *([show(member["zone"] or "-")] if zones else []),
-            f"{primaries[name]} {primaries[name] / max(1, document['partitions']):6.1%}",
+            f"{change_text(primaries[name], then[name])} {then[name] / max(1, document['partitions']):6.1%}",
             str(held),
-            bar.append(state if held else "  owns nothing", style="warn"),
+            bar.append(f"  {state or ('' if held else 'owns nothing')}".rstrip(), style="warn"),
         )
     return table
+
+
+def _owners(document: Document) -> list[list[str]]:
+    """The owners of each partition; while the ring moves, those before."""
+    new, n = newcomers(document), document["n"]
+    return [[name for name in nodes[:n] if name not in new] for nodes in document["preference"]]
 
 
 def checks(document: Document) -> list[Text]:
     """The rules of placement, counted over all partitions."""
     n, partitions = document["n"], document["partitions"]
     zone = {member["name"]: member["zone"] for member in document["members"]}
-    owners = [nodes[:n] for nodes in document["preference"]]
+    owners = _owners(document)
     seated = {name for nodes in owners for name in nodes}
     possible = min(n, len(seated))
     distinct = sum(len(set(nodes)) == possible for nodes in owners)

@@ -19,6 +19,12 @@ def by_name(members: Iterable[Document]) -> list[Document]:
     )
 
 
+def newcomers(document: Document) -> list[str]:
+    """Who gets its first seat by the move that is under way in a DYN.RING document: it owns nothing yet."""
+    moving = document.get("moving") is not None
+    return [m["name"] for m in document["members"] if moving and m["state"] == "joining" and m.get("owns", True)]
+
+
 def reading_values(document: Document) -> list[bytes]:
     """The values of a dyn.get/v1 document as bytes."""
     return [decode(value["value"], value["enc"]) for value in document["values"]]
@@ -70,13 +76,14 @@ def view_rows(document: Document) -> Rows:
 
 
 def ring_rows(document: Document) -> Rows:
-    """DYN.RING: a row a partition."""
-    n = document["n"]
+    """DYN.RING: a row a partition; `moves_to` is the primary-to-be of one that moves, and else empty."""
+    n, moving = document["n"], document.get("moving") or {}
+    to = {partition: moving["owners"][partition] for partition in moving.get("partitions") or ()}
     rows: list[tuple[str, ...]] = [
-        (str(partition), show(owner), ",".join(map(show, nodes[:n])), ",".join(map(show, nodes[n:])))
-        for partition, (owner, nodes) in enumerate(zip(document["owners"], document["preference"], strict=True))
+        (str(p), show(owner), *(",".join(map(show, part)) for part in (nodes[:n], nodes[n:])), show(to.get(p, "")))
+        for p, (owner, nodes) in enumerate(zip(document["owners"], document["preference"], strict=True))
     ]
-    return ("partition", "primary", "owners", "stand_ins"), rows
+    return ("partition", "primary", "owners", "stand_ins", "moves_to"), rows
 
 
 def owner_rows(document: Document) -> Rows:
@@ -126,6 +133,18 @@ def _cell(value: object) -> str:
 
 
 # Figures in words -------------------------------------------------------------------------------------
+
+
+def spans_text(numbers: Iterable[int], most: int | None = None) -> str:
+    """Numbers in their order with what follows each other drawn together, `0-3, 7`; at most so many such pieces."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and spans[-1][-1] == number - 1:
+            spans[-1][1:] = [number]
+        else:
+            spans.append([number])
+    pieces = ["-".join(map(str, span)) for span in spans]
+    return ", ".join(pieces if most is None or len(pieces) <= most else [*pieces[:most], "…"])
 
 
 def time_text(written_at: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynamo_cli.render.plain import show
 from dynamo_cli.render.rows import Rows, by_name
+from dynamo_cli.render.table import table_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,18 +57,9 @@ def simulate_screen(document: Document, *, wide: bool = False) -> RenderableType
     return Group(*lines, *checks(ring))
 
 
-def _table(*columns: tuple[str, bool]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
-    for name, right in columns:
-        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
-    return table
-
-
 def _steps(steps: list[Document]) -> Table:
     """A row a change: what it moves, beside the least that any way would, and the ring after it."""
-    table = _table(
+    table = table_of(
         ("CHANGE", False), *((name, True) for name in ("MOVES", "OF ALL", "LEAST", "WORST/MEAN", "PRIMARIES"))
     )
     for step in steps:
@@ -91,7 +83,7 @@ def _nodes(document: Document, *, wide: bool) -> Table:
     zones = len({node["zone"] for node in document["nodes"]}) > 1
     weights = len({node["weight"] for node in document["nodes"]}) > 1
     some = [("NODE", False), *([("ZONE", False)] if zones else []), *([("WEIGHT", True)] if weights else [])]
-    table = _table(*some, ("PRIMARY", True), ("REPLICAS", True), ("GAINS", True), ("GIVES", True))
+    table = table_of(*some, ("PRIMARY", True), ("REPLICAS", True), ("GAINS", True), ("GIVES", True))
     for node in nodes:
         table.add_row(
             Text(show(node["name"]), style="label"),

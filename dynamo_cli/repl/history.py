@@ -12,11 +12,13 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+from dynamo_cli.repl.parse import CHANGES, REDIS
+
 SECRET = re.compile(r"\b(auth|password|passwd|secret|token|hello)\b", re.IGNORECASE)
 """A line with one of these words is never written to the file."""
 
-DANGEROUS = ("del", "merge", "put", "bench")
-"""Lines of these commands are never suggested: one keystroke too many must not write."""
+DANGEROUS = (*((word,) for word in ("del", "merge", "put", "bench")), *CHANGES)
+"""Lines of these commands are never suggested: one keystroke too many must not write, nor change the ring."""
 
 BYTES_MAX = 4 * 1024 * 1024
 """A longer history file is cut to its last half when the shell starts."""
@@ -69,13 +71,15 @@ def _cut(descriptor: int) -> None:
 class CarefulSuggest(AutoSuggest):
     """Suggestions from the history, never of a line that writes."""
 
-    def __init__(self, dangerous: Iterable[str] = DANGEROUS) -> None:
-        self._dangerous = tuple(dangerous)
+    def __init__(self, dangerous: Iterable[tuple[str, ...]] = DANGEROUS) -> None:
+        self._dangerous = frozenset(dangerous)
         self._inner = AutoSuggestFromHistory()
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
         """The end of the newest line that begins like this one."""
-        words = document.text.split(maxsplit=1)
-        if not words or any(word.startswith(words[0].lower()) for word in self._dangerous):
+        found = self._inner.get_suggestion(buffer, document)
+        if found is None:
             return None
-        return self._inner.get_suggestion(buffer, document)
+        line = tuple([REDIS.get(word, word.lower()) for word in (document.text + found.text).split()])
+        commands = {line[at : at + length] for at in range(len(line)) for length in (1, 2)}  # options may stand before
+        return None if commands & self._dangerous else found

@@ -24,6 +24,8 @@ WRITES = ("put", "del", "merge", "bench", "fault")
 """Commands that `--read-only` refuses."""
 READS = (("fault", "list"),)
 """… and those of them that change nothing."""
+CHANGES = tuple(("cluster", verb) for verb in ("commit", "leave", "remove", "replace", "weight", "abandon"))
+"""Commands that change the ring: a shell with `--read-only` refuses them, too."""
 
 
 def split(line: str) -> list[str]:
@@ -69,7 +71,7 @@ def arguments(words: Sequence[str], *, read_only: bool = False) -> list[str]:
         raise CliError(
             ExitStatus.REFUSED, f"{' '.join(elsewhere)} does not run within the shell", "Use another terminal"
         )
-    writes = path[:1] and (path[0] in WRITES or path[-1] == "repair")
+    writes = path[:1] and (path[0] in WRITES or path[-1] == "repair" or path in CHANGES)
     if read_only and writes and path not in READS:
         raise CliError(
             ExitStatus.REFUSED, f"this shell is read-only: {' '.join(path)} is refused", "Start it without --read-only"

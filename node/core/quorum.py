@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import NamedTuple
 
 from node.core.ids import NodeId
 
@@ -20,15 +21,28 @@ class Verdict(Enum):
     FAILED = "failed"
 
 
+class Group(NamedTuple):
+    """So many of these nodes must say yes."""
+
+    need: int
+    nodes: tuple[NodeId, ...]
+
+
 class Tally:
-    """Answers of distinct nodes to one question. `need` of `nodes` must say yes."""
+    """Answers of distinct nodes to one question. `need` of `nodes` must say yes.
 
-    __slots__ = ("failed", "met_by", "need", "nodes")
+    While a partition moves there are two `groups`, the owners in the old ring and those in the new, and each must have
+    its quorum: `nodes` are all of them then, and `need` is the greater one, for the message. Who is asked in the place
+    of an owner (`add`) counts in both.
+    """
 
-    def __init__(self, need: int, nodes: tuple[NodeId, ...]) -> None:
+    __slots__ = ("_groups", "failed", "met_by", "need", "nodes")
+
+    def __init__(self, need: int, nodes: tuple[NodeId, ...], groups: tuple[Group, ...] = ()) -> None:
         assert need >= 1, f"quorum needs {need}"
         self.need = need
         self.nodes = nodes
+        self._groups = groups
         self.met_by: list[NodeId] = []
         self.failed: dict[NodeId, str] = {}
 
@@ -44,6 +58,11 @@ class Tally:
         if node not in self.met_by:
             self.failed[node] = why
 
+    def add(self, node: NodeId) -> None:
+        """One more may say yes, in the place of one that cannot."""
+        self.nodes = (*self.nodes, node)
+        self._groups = tuple([Group(group.need, (*group.nodes, node)) for group in self._groups])
+
     def reset(self) -> None:
         """Forget who said yes: the question is asked again. Failures stay."""
         self.met_by.clear()
@@ -54,21 +73,42 @@ class Tally:
         return tuple(node for node in self.nodes if node not in self.met_by and node not in self.failed)
 
     @property
+    def is_met(self) -> bool:
+        """Whether enough said yes."""
+        if not self._groups:
+            return len(self.met_by) >= self.need
+        return all(_said(self.met_by, group) >= group.need for group in self._groups)
+
+    @property
     def verdict(self) -> Verdict:
-        """MET as soon as `need` said yes; FAILED as soon as that is out of reach."""
-        if len(self.met_by) >= self.need:
+        """MET as soon as enough said yes; FAILED as soon as that is out of reach."""
+        if self.is_met:
             return Verdict.MET
+        if self._groups:
+            lost = any(len(group.nodes) - _said(self.failed, group) < group.need for group in self._groups)
+            return Verdict.FAILED if lost else Verdict.PENDING
         if len(self.nodes) - len(self.failed) < self.need:
             return Verdict.FAILED
         return Verdict.PENDING
 
     def describe(self, did: str, name: Callable[[NodeId], str]) -> str:
-        """Say it in one line: `wrote 1 of 2 (n3), n1 timed out, n5 down`. Who said nothing "timed out"."""
+        """Say it in one line: `wrote 1 of 2 (n3), n1 timed out, n5 down`. Who said nothing "timed out".
+
+        Of two groups: `wrote 1 of 2 in the old ring and 2 of 2 in the new (n3, n4), …`.
+        """
         who = f" ({', '.join(map(name, self.met_by))})" if self.met_by else ""
-        parts = [f"{did} {len(self.met_by)} of {self.need}{who}"]
+        if self._groups:
+            old, new = (f"{_said(self.met_by, group)} of {group.need}" for group in self._groups)
+            parts = [f"{did} {old} in the old ring and {new} in the new{who}"]
+        else:
+            parts = [f"{did} {len(self.met_by)} of {self.need}{who}"]
         for node in self.nodes:
             if node in self.failed:
                 parts.append(f"{name(node)} {self.failed[node]}")
             elif node not in self.met_by:
                 parts.append(f"{name(node)} timed out")
         return ", ".join(parts)
+
+
+def _said(by: list[NodeId] | dict[NodeId, str], group: Group) -> int:
+    return sum(node in by for node in group.nodes)

@@ -52,6 +52,13 @@ def reweigh(seats: tuple[Seat, ...], owners: tuple[int, ...], node: NodeId, weig
     return _settle((*seats[:at], seats[at]._replace(weight=weight), *seats[at + 1 :]), list(owners), n)
 
 
+def replace(seats: tuple[Seat, ...], owners: tuple[int, ...], node: NodeId, seat: Seat) -> Ring:
+    """Give the place of `node`, its weight and all that it owns to another one. Within a zone nothing else moves."""
+    assert all(other.id != seat.id for other in seats), "a node has one seat"
+    at = _index(seats, node)
+    return (*seats[:at], seat._replace(weight=seats[at].weight), *seats[at + 1 :]), owners
+
+
 def preference_lists(seats: tuple[Seat, ...], owners: tuple[int, ...], n: int) -> tuple[tuple[NodeId, ...], ...]:
     """Per partition all nodes, in the order in which they are to hold it: the first `n` are its owners.
 

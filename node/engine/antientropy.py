@@ -138,7 +138,7 @@ class AntiEntropy:
         cluster, me = self.shared.cluster, self.shared.me
         shared: dict[NodeId, list[int]] = {}
         for partition in range(cluster.partitions):
-            owners = cluster.owners_of(partition)
+            owners = cluster.holders_of(partition)
             if me in owners:
                 for owner in owners:
                     if owner != me:

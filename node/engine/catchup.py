@@ -22,7 +22,7 @@ once, or of a whole cluster, what was deleted since may come back, rather than t
 from __future__ import annotations
 
 from node.core.ids import Instant, NodeId
-from node.core.limits import CATCH_UP_ROWS, CATCH_UP_S
+from node.core.limits import CATCH_UP_ROWS, CATCH_UP_S, FOUND_AFTER_S
 from node.core.rounds import Told, behind
 from node.engine.cluster import STATE_BEHIND
 from node.engine.operation import Operation, PeerRequest, Shared
@@ -42,6 +42,7 @@ class CatchUp:
         self.shared = shared
         self._at: Instant = 0.0
         self._at_it = False
+        self._looks_until: Instant | None = None
 
     @property
     def next_at(self) -> Instant | None:
@@ -53,9 +54,21 @@ class CatchUp:
     def tick(self, now: Instant, out: Outbox) -> None:
         """Ask, if there is anything to ask and nobody is at it."""
         at = self.next_at
-        if at is not None and now >= at:
+        if at is not None and now >= at and self._has_looked_around(now):
             self._at_it = True
             LearnRounds(self.shared, self).start(now, out)
+
+    def _has_looked_around(self, now: Instant) -> bool:
+        """Whether a store that knows of no other member has waited for one to show itself.
+
+        It may have been put back to before they joined: then their ring is another one, and they know its rounds.
+        """
+        if self.shared.cluster.others():
+            return True
+        if self._looks_until is None:
+            self._looks_until = now + FOUND_AFTER_S
+        self._at = self._looks_until
+        return now >= self._looks_until
 
     def ended(self, again_at: Instant) -> None:
         """One attempt is over; if it did not succeed, the next one is due then."""
@@ -99,11 +112,13 @@ class LearnRounds(Operation):
         shared, cluster = self.shared, self.shared.cluster
         if not cluster.seated:
             return
-        owners = [cluster.owners_of(partition) for partition in range(cluster.partitions)]
+        owners = [cluster.holders_of(partition) for partition in range(cluster.partitions)]
         missed = behind(shared.rounds, owners, shared.me, self.told)
         wanted = dict.fromkeys(owner for partition in missed.unclear for owner in owners[partition])
+        if not self.told:  # not even whether this is the present ring: in that of a copy we may have owned all alone
+            wanted |= dict.fromkeys(member.id for member in cluster.others())
         cluster.unheard = tuple(node for node in wanted if node != shared.me and node not in self.told)
-        if not missed.unclear:
+        if not missed.unclear and not cluster.unheard:
             self.end()
             DropBehind(shared, self.catchup, missed.later).start(now, out)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
-from node.core import ring
-from node.core.cluster import Member, RingState, Secret
-from node.core.ids import Instant, NodeId, partition_of
+from node.core import change, ring
+from node.core.cluster import Before, Member, RingState, Secret
+from node.core.ids import Instant, NodeId, PartitionId, partition_of
 from node.core.limits import EVENTS_MAX, LIVES_BYTES
+from node.core.quorum import Group
 from node.engine.config import NodeConfig
 from node.engine.events import Stranger
 from node.engine.outbox import Outbox
@@ -26,6 +28,13 @@ STATE_REBUILDING = "rebuilding"
 STATE_BEHIND = "behind"
 """Not empty while such a store has not learned the reap rounds of its cluster (`engine.catchup`)."""
 
+STATE_MUTE = "mute"
+"""Two numbers: the last epoch on which this store may have voted before it forgot that, and the one on which it has its
+vote back all the same (`engine.voting`)."""
+
+UNKNOWN_EPOCH = 2**62
+"""Nobody knows yet how far its former life had come."""
+
 _encoder = msgspec.msgpack.Encoder()
 _ring_decoder = msgspec.msgpack.Decoder(RingState | None)
 _members_decoder = msgspec.msgpack.Decoder(tuple[Member, ...])
@@ -39,9 +48,18 @@ def forgetful(why: str) -> list[SaveState]:
     return [SaveState(STATE_REBUILDING, why.encode()), SaveState(STATE_BEHIND, why.encode())]
 
 
+class Moving(NamedTuple):
+    """The owners of a partition in the old ring and in the new."""
+
+    old: tuple[NodeId, ...]
+    new: tuple[NodeId, ...]
+
+
 class Cluster:
     """The cluster as this node sees it. Changed only through `adopt`, `learn` and the link methods.
 
+    `moving` are the partitions that get other owners in the epoch under way; `takers` have to say that they hold what
+    they gain, and who leaves that nobody needs it, before it settles.
     While `behind`, `unheard` are members without whose word it stays so. `lives` stands for the present dot epochs of
     all members' stores, as known here: whose word a reap round counts.
     """
@@ -67,9 +85,12 @@ class Cluster:
         self.took_seat = state.get(STATE_REBUILDING) == TOOK_SEAT.encode()
         self.behind = bool(state.get(STATE_BEHIND))
         self.unheard: tuple[NodeId, ...] = ()
+        self.mute_until, self.recalled = map(int, (state.get(STATE_MUTE) or b"0 0").split())
         self.lives = b""
         self._preference: tuple[tuple[NodeId, ...], ...] = ()
         self._owners: tuple[tuple[NodeId, ...], ...] = ()
+        self.moving: dict[PartitionId, Moving] = {}
+        self.takers: tuple[NodeId, ...] = ()
         self._names: dict[int, str] = {}
         self._place()
         self._name()
@@ -80,6 +101,25 @@ class Cluster:
     def seated(self) -> bool:
         """Whether this node belongs to a cluster."""
         return self.ring is not None
+
+    @property
+    def lacking(self) -> tuple[NodeId, ...]:
+        """The takers that have not said yet that they hold what the new ring wants of them."""
+        epoch, members = self.epoch, self.members
+        return tuple([node for node in self.takers if node not in members or members[node].holds != epoch])
+
+    @property
+    def placed(self) -> bool:
+        """Whether this node has its seat, and any move that it takes part in is settled."""
+        state, me = self.ring, self.config.id
+        if state is None:
+            return False
+        return any(seat.id == me for seat in state.seats) and me not in self.takers
+
+    @property
+    def gone(self) -> bool:
+        """Whether this node is no member any more: nobody asks it whether something may be reaped."""
+        return self.ring is not None and self.config.id in self.ring.gone
 
     @property
     def state(self) -> RingState:
@@ -112,18 +152,32 @@ class Cluster:
         return self._preference[partition_of(key, self.partitions)]
 
     def owners(self, key: bytes) -> tuple[NodeId, ...]:
-        """The first N of the preference list."""
+        """The first N of the preference list; while the partition moves, the old owners and then the new ones."""
         return self._owners[partition_of(key, len(self._owners))]
+
+    def groups(self, key: bytes, need: int) -> tuple[Group, ...]:
+        """Of whom `need` must agree while the key's partition moves; () if it does not: then of all its owners."""
+        moving = self.moving.get(partition_of(key, len(self._owners))) if self.moving else None
+        return () if moving is None else change.groups(moving.old, moving.new, need)
+
+    def witnesses(self, key: bytes) -> tuple[NodeId, ...]:
+        """The owners whose word that they hold nothing means something."""
+        return self.holders_of(partition_of(key, len(self._owners)))
 
     def coordinators(self, key: bytes, *, strict: bool) -> tuple[NodeId, ...]:
         """Who may coordinate a write, in the order in which they are asked: owners, then (not STRICT) stand-ins."""
         return self.owners(key) if strict else self.preference_list(key)
 
-    def owners_of(self, partition: int) -> tuple[NodeId, ...]:
-        """The owners of one partition."""
-        return self._owners[partition]
+    def holders_of(self, partition: PartitionId) -> tuple[NodeId, ...]:
+        """The owners of one partition; while it moves the old ones: what was written before, they hold."""
+        moving = self.moving.get(partition) if self.moving else None
+        return self._owners[partition] if moving is None else moving.old
 
-    def preference_of(self, partition: int) -> tuple[NodeId, ...]:
+    def owns(self, partition: PartitionId) -> bool:
+        """Whether this node is an owner of the partition, in the old ring or in the new."""
+        return self.config.id in self._owners[partition]
+
+    def preference_of(self, partition: PartitionId) -> tuple[NodeId, ...]:
         """The whole preference list of one partition."""
         return self._preference[partition]
 
@@ -183,9 +237,22 @@ class Cluster:
         self.learn(self.me)
 
     def rebuilt(self, out: Outbox) -> None:
-        """This store holds again what its seat acknowledged."""
+        """This store holds again what its seat acknowledged; what it has voted on the next epoch it does not know."""
         self.rebuilding = False
+        self._be_mute(UNKNOWN_EPOCH, 0, out)
         out.persist(0, SaveState(STATE_REBUILDING, b""))
+
+    def speaks_again(self, epoch: int, out: Outbox) -> None:
+        """All other voters have said what they voted on `epoch`: this store votes on it, too.
+
+        They are all in the epoch before; the former life of this store may have been one ahead, as its voters were with
+        it. So there is one epoch more on which it may have voted, and none after that.
+        """
+        self._be_mute(min(self.mute_until, epoch + 1), epoch, out)
+
+    def _be_mute(self, until: int, recalled: int, out: Outbox) -> None:
+        self.mute_until, self.recalled = until, recalled
+        out.persist(0, SaveState(STATE_MUTE, b"%d %d" % (until, recalled)))
 
     def distrust(self, out: Outbox) -> None:
         """This store turns out to have forgotten something: from here on it coordinates, confirms and takes nothing."""
@@ -206,6 +273,11 @@ class Cluster:
         out.fact(kind, **fields)
         self.events.append({"at": now, "node": self.config.name, "kind": kind, **fields})
 
+    def took_in(self, epoch: int) -> None:
+        """This store holds all that the new ring of a moving epoch wants of it: others shall know."""
+        self.me = self.me._replace(holds=epoch, incarnation=self.me.incarnation + 1)
+        self.learn(self.me)
+
     def grew(self, changes: int) -> None:
         """This store changed, durably: others shall know, to remember it."""
         self.me = self.me._replace(changes=changes, incarnation=self.me.incarnation + 1)
@@ -218,11 +290,36 @@ class Cluster:
         self.lives = blake2b(lives.encode(), digest_size=LIVES_BYTES).digest()
 
     def _place(self) -> None:
-        """Recompute what follows from the ring: preference lists."""
-        if self.ring is not None:
-            n = self.ring.quorums.n
-            self._preference = ring.preference_lists(self.ring.seats, self.ring.owners, n)
-            self._owners = tuple(nodes[:n] for nodes in self._preference)
+        """Recompute what follows from the ring: preference lists, who is gone, and what moves."""
+        state = self.ring
+        self.moving, self.takers = {}, ()
+        if state is None:
+            return
+        gone = [node for node in state.gone if node in self.members and node != self.config.id]
+        if gone:
+            self.members = {node: member for node, member in self.members.items() if node not in gone}
+            self._name()
+        n = state.quorums.n
+        self._preference = ring.preference_lists(state.seats, state.owners, n)
+        self._owners = tuple([nodes[:n] for nodes in self._preference])
+        if state.before is not None:
+            self._place_moving(state.before, change.leaver(state.change), n)
+
+    def _place_moving(self, before: Before, leaver: NodeId | None, n: int) -> None:
+        """Where the owners change, both count: the old ones first. Whoever is in one of the rings may stand in."""
+        preference, owners = list(self._preference), list(self._owners)
+        for partition, former in enumerate(ring.preference_lists(before.seats, before.owners, n)):
+            old, new = former[:n], owners[partition]
+            both = new
+            if set(old) != set(new):
+                self.moving[partition] = Moving(old, new)
+                both = owners[partition] = (*old, *(node for node in new if node not in old))
+            preference[partition] = tuple(dict.fromkeys((*both, *preference[partition], *former)))
+        self._preference, self._owners = tuple(preference), tuple(owners)
+        takers = {node: None for moving in self.moving.values() for node in change.takers(*moving)}
+        if leaver is not None:
+            takers[leaver] = None
+        self.takers = tuple(takers)
 
 
 def address_of(member: Member) -> str:

@@ -14,7 +14,8 @@ class NodeConfig(NamedTuple):
 
     `join` are host:peer_port of seeds: a node with any never founds. `discover` says that candidates may still be
     announced, so that founding waits for them. `requests_min` and `background_min` are bounds of `core.limits`, less in
-    the simulator, whose disks are slow. In `scrub_period_s` all rows are read again once.
+    the simulator, whose disks are slow. In `scrub_period_s` all rows are read again once. `replace` names a dead member
+    (or is its id) whose place this new node shall take.
     """
 
     id: NodeId
@@ -35,3 +36,4 @@ class NodeConfig(NamedTuple):
     requests_min: int = REQUESTS_MIN
     background_min: int = BACKGROUND_ROWS_S_MIN
     scrub_period_s: float = SCRUB_PERIOD_S
+    replace: str = ""

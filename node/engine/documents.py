@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from node.core import change
 from node.core.cluster import Member
 from node.core.ids import Instant, NodeId, partition_of, position
 from node.core.row import EMPTY, Row
 from node.core.version import merge, own_clock
 from node.engine.cluster import Cluster
 from node.engine.operation import Shared
+from node.engine.plans import membership, moving_document
 from node.engine.repair import KeyReport
 from node.engine.survey import Answers
 from node.wire.clocks import Namer
@@ -31,20 +33,21 @@ def client_address(member: Member) -> str:
 def ring_document(cluster: Cluster) -> Document:
     """DYN.RING."""
     state = cluster.state
-    seated = {seat.id for seat in state.seats}
+    weights = {seat.id: seat.weight for seat in state.seats}
     members = [
         {
             "name": member.name,
             "id": member.id,
             "address": client_address(member),
             "zone": member.zone,
-            "weight": member.weight,
-            "state": "up",
-            "owns": member.id in seated,
+            "weight": weights.get(member.id, member.weight),
+            "state": membership(cluster, member.id),
+            "owns": member.id in weights,
         }
         for member in cluster.members.values()
     ]
     partitions = range(state.partitions)
+    owning = state if state.before is None else state.before
     return {
         "schema": "dyn.ring/v1",
         "epoch": state.epoch,
@@ -55,9 +58,9 @@ def ring_document(cluster: Cluster) -> Document:
         "w": state.quorums.w,
         "hash": "md5",
         "members": members,
-        "owners": [cluster.name(state.seats[owner].id) for owner in state.owners],
+        "owners": [cluster.name(owning.seats[owner].id) for owner in owning.owners],
         "preference": [[cluster.name(node) for node in cluster.preference_of(p)] for p in partitions],
-        "moving": None,
+        "moving": moving_document(cluster),
     }
 
 
@@ -65,7 +68,8 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
     """DYN.STATUS: health as this node sees it, each node's figures as it gave them."""
     cluster = shared.cluster
     state = cluster.state
-    primaries = [state.seats[owner].id for owner in state.owners]
+    owning = state if state.before is None else state.before
+    primaries = [owning.seats[owner].id for owner in owning.owners]
     nodes = []
     for member in cluster.members.values():
         answer = answers.get(member.id, {})
@@ -94,7 +98,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
         health = "degraded" if health == "healthy" else health
         reasons += sorted(rebuilding)
     tombstones = max([n for answer in answers.values() if isinstance(n := answer.get("tombstones"), int)], default=0)
-    reasons += held_up(cluster, tombstones)
+    reasons += held_up(cluster, tombstones) + under_way(cluster)
     siblings = [count for answer in answers.values() if isinstance(count := answer.get("siblings"), int)]
     return {
         "schema": "dyn.status/v1",
@@ -111,7 +115,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
         "siblings": max(siblings, default=None),
         "tombstones": tombstones,
         "hints": sum(count for answer in answers.values() if isinstance(count := answer.get("hints"), int)),
-        "transfers": 0,
+        "transfers": sum(_todo(answer) for answer in answers.values()),
         "repair": repair_of(answers),
         "views_agree": views_agree(answers),
     }
@@ -120,6 +124,12 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
 def _sees(answer: dict[str, object]) -> dict[str, object]:
     sees = answer.get("sees")
     return sees if isinstance(sees, dict) else {}
+
+
+def _todo(answer: Mapping[str, object]) -> int:
+    transfers = answer.get("transfers")
+    todo = transfers.get("todo") if isinstance(transfers, dict) else None
+    return todo if isinstance(todo, int) else 0
 
 
 def views_agree(answers: Answers) -> bool:
@@ -133,7 +143,7 @@ def health_of(cluster: Cluster, now: Instant) -> tuple[str, list[str]]:
     state = cluster.state
     n, r, w = state.quorums
     reasons = []
-    needed = min(max(r, w), len(cluster.owners_of(0)))
+    needed = min(max(r, w), len(cluster.holders_of(0)))
     short = state.partitions if sum(cluster.health(seat.id, now) == "up" for seat in state.seats) < needed else 0
     strict = sum(_owners_up(cluster, p, now) < needed for p in range(state.partitions))
     if short:
@@ -152,9 +162,9 @@ def health_of(cluster: Cluster, now: Instant) -> tuple[str, list[str]]:
             reasons.append(f"{seats} owners at W={w} tolerate no failure")
     seated = {seat.id for seat in state.seats}
     reasons += [
-        f"{member.name} joined after the first write and owns nothing yet"
+        f"{member.name} has no seat yet and owns nothing"
         for member in cluster.members.values()
-        if member.id not in seated
+        if member.id not in seated and state.before is None
     ]
     reasons += [
         f"another cluster {state.cluster} ({stranger.cluster_id[:8]}) of the same key is at {stranger.address} "
@@ -184,8 +194,22 @@ def held_up(cluster: Cluster, tombstones: int) -> list[str]:
     return [f"{tombstones} {keys} to be reaped until {', '.join(absent)} can confirm"]
 
 
+def under_way(cluster: Cluster) -> list[str]:
+    """Which change of the ring is under way, and whom it waits for. Nothing is missing meanwhile."""
+    state = cluster.state
+    if state.before is None:
+        return []
+    lacking = [
+        node for node in cluster.takers if node not in cluster.members or cluster.members[node].holds != state.epoch
+    ]
+    waits = (
+        f"until {', '.join(cluster.name(node) for node in lacking)} holds its part" if lacking else "about to settle"
+    )
+    return [f"epoch {state.epoch} is moving ({change.words(state)}), {waits}: dyn cluster transfers"]
+
+
 def _owners_up(cluster: Cluster, partition: int, now: Instant) -> int:
-    return sum(cluster.health(owner, now) == "up" for owner in cluster.owners_of(partition))
+    return sum(cluster.health(owner, now) == "up" for owner in cluster.holders_of(partition))
 
 
 def views_document(shared: Shared, answers: Answers) -> Document:

@@ -78,16 +78,20 @@ class Phase(Enum):
 class Exchange(Operation):
     """An exchange under way. It ends when all is compared, when the peer is silent, or after EXCHANGE_KEYS_MAX keys.
 
-    `stack` are spans known to differ, `leaves` those of the first look, `sure` those of the second.
+    `stack` are spans known to differ, `leaves` those of the first look, `sure` those of the second. `whole`: the peer
+    shall refuse if it may have forgotten something.
     """
 
     __slots__ = (
         "after", "counts", "deeper", "done", "found", "in_flight", "in_flight_bytes", "leaf", "leaves", "pages", "peer",
-        "phase", "queue", "spans", "stack", "sure", "trees", "unready",
+        "phase", "queue", "spans", "stack", "sure", "trees", "unready", "whole",
     )  # fmt: skip
 
-    def __init__(self, shared: Shared, peer: NodeId, partitions: tuple[int, ...], done: Done) -> None:
+    def __init__(
+        self, shared: Shared, peer: NodeId, partitions: tuple[int, ...], done: Done, *, whole: bool = False
+    ) -> None:
         super().__init__(shared)
+        self.whole = whole
         self.peer = peer
         self.done = done
         self.phase = Phase.TREES
@@ -124,7 +128,7 @@ class Exchange(Operation):
         """Ask both sides about `spans`."""
         self._wait(phase, EXCHANGE_SILENCE_S, now)
         bits, prefixes = self.spans[0][0], tuple(prefix for _, prefix in self.spans)
-        out.send(self.peer, AskTrees(self.ticket, self.shared.cluster.epoch, bits, self.deeper, prefixes))
+        out.send(self.peer, AskTrees(self.ticket, self.shared.cluster.epoch, bits, self.deeper, prefixes, self.whole))
         out.digest(self.ticket, bits, prefixes, self.deeper)
 
     def _ask_leaf(self, leaf: int, now: Instant, out: Outbox) -> None:
@@ -265,6 +269,10 @@ class Exchange(Operation):
         """Without the peer there is nothing to compare with."""
         if peer == self.peer:
             self._finish("went down", now, out)
+
+    def ring_changed(self, now: Instant, out: Outbox) -> None:
+        """Other owners, maybe."""
+        self._finish("the ring has changed", now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """The moment before the second look is over; or the peer has been silent for too long."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from node.core.ids import Instant, NodeId
 from node.core.limits import PATIENCE_MS_MAX
+from node.core.limits_change import EPOCH_AGAIN_S
 from node.engine.operation import Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.write import Write
@@ -28,10 +29,11 @@ DOWN, NO_ANSWER = SILENT = "down", "does not answer"
 class ForwardOperation(Operation):
     """One write on its way to a coordinator: `refused` holds who would not, and why.
 
-    `handed` says whether `target` was given the write; `wake_at` is when its patience ends.
+    `handed` says whether `target` was given the write; `wake_at` is when its patience ends, or, if it `begins`, when
+    the first one is asked once more.
     """
 
-    __slots__ = ("asker", "handed", "refused", "target", "wake_at", "write")
+    __slots__ = ("asker", "begins", "handed", "refused", "target", "wake_at", "write")
 
     def __init__(self, shared: Shared, write: Write, asker: Asker, refused: dict[NodeId, str]) -> None:
         super().__init__(shared)
@@ -39,7 +41,7 @@ class ForwardOperation(Operation):
         self.asker = asker
         self.refused = refused
         self.target: NodeId | None = None
-        self.handed = False
+        self.handed = self.begins = False
         self.wake_at: Instant = 0.0
 
     def start(self, now: Instant, out: Outbox) -> None:
@@ -62,15 +64,39 @@ class ForwardOperation(Operation):
                 self.refused[node] = DOWN
                 continue
             self.target = node
-            self.handed = False
+            self.handed = self.begins = False
             self._wait_until(min(write.deadline, now + self.shared.write_patience.seconds))
             if cluster.peers.has_just_answered(node, now):
                 self._hand_over(now, out)
             else:
                 out.send(node, Ping(self.ticket))
             return
-        if not self._wait_for_the_silent(now, out):
+        if not self._wait_for_the_apart(now) and not self._wait_for_the_silent(now, out):
             self._finish(self._nobody(), out)
+
+    def _wait_for_the_apart(self, now: Instant) -> bool:
+        """Who has another ring than we is asked again, once the two have been compared."""
+        apart = [node for node, why in self.refused.items() if why == Refusal.EPOCH.value]
+        again_at = now + EPOCH_AGAIN_S
+        if not apart or again_at >= self.write.deadline:
+            return False
+        for node in apart:
+            del self.refused[node]
+        self._begin_again_at(again_at)
+        return True
+
+    def _begin_again_at(self, at: Instant) -> None:
+        """Ask the same nodes once more: what they said before, and say twice where messages are doubled, is void."""
+        self.renew()
+        self.target = None
+        self.handed = False
+        self.begins = True
+        self._wait_until(at)
+
+    def ring_changed(self, now: Instant, out: Outbox) -> None:
+        """Other owners, maybe; unless somebody has the write already."""
+        if not self.handed:
+            self._begin_again_at(now)
 
     def _wait_for_the_silent(self, now: Instant, out: Outbox) -> bool:
         """Nobody is left, but some whose link stands may answer yet: ask them, and wait while there is time."""
@@ -96,7 +122,7 @@ class ForwardOperation(Operation):
 
     def ponged(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The target is there, or one that was given up too soon."""
-        if not self.handed and (peer == self.target or self.refused.get(peer) in SILENT):
+        if not self.handed and not self.begins and (peer == self.target or self.refused.get(peer) in SILENT):
             self.refused.pop(peer, None)
             self.target = peer
             self._wait_until(min(self.write.deadline, now + self.shared.write_patience.seconds))
@@ -166,6 +192,10 @@ class ForwardOperation(Operation):
         """Longer than usual: is it there? The deadline: if it has the write, nobody knows."""
         if now < self.wake_at:
             return  # the patience with an earlier target
+        if self.begins:
+            self.begins = False
+            self._ask_next(now, out)
+            return
         if self.target is None:
             self._finish(self._nobody(), out)
             return

@@ -16,70 +16,27 @@ from __future__ import annotations
 from node.core.context import BadContext, seal
 from node.core.ids import Instant, NodeId
 from node.core.limits import MISSED_S
-from node.core.quorum import Tally, Verdict
-from node.core.row import EMPTY
-from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable
+from node.core.quorum import Group, Tally, Verdict
+from node.engine.asking import Asking
+from node.engine.operation import NO_TICKET, unavailable
 from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED
 from node.engine.rounds import adopt_for
 from node.storage.port import Adopted, Merge, Outcome, Refusal, Refused
 from node.wire.errors import RemoteWireError
-from node.wire.messages import BEHIND, REBUILDING, UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated, left_ms
+from node.wire.messages import BEHIND, UNREADABLE, Fetch, Fetched, Outdated, Replicate, Replicated, left_ms
 from node.wire.requests import Failed, Found
 from node.wire.rows import encode_row, merged_row
 
 
-class GetOperation(Operation):
-    """One read under coordination. `rows` is what each node said, None for nothing held; `owners` are the key's.
+class GetOperation(Asking):
+    """One read under coordination."""
 
-    The tally's nodes are the owners and whoever was asked in the place of one. `rounds` are the reap rounds under which
-    they read; who is asked shall be in `least_round` first.
-    """
-
-    __slots__ = (
-        "asker", "deadline", "epoch", "key", "least_round", "merged", "owners", "r", "rounds", "rows", "sent_at",
-        "strict", "tally", "wants_context", "written_back", "_hopes", "_looks", "_unasked",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        shared: Shared,
-        key: bytes,
-        *,
-        r: int,
-        strict: bool,
-        wants_context: bool,
-        deadline: Instant,
-        asker: Asker,
-        owners: tuple[NodeId, ...],
-    ) -> None:
-        super().__init__(shared)
-        self.key = key
-        self.strict = strict
-        self.wants_context = wants_context
-        self.deadline = deadline
-        self.asker = asker
-        self.epoch = shared.cluster.epoch
-        self.owners = owners
-        self.r = r
-        self.least_round = 0
-        self.sent_at: Instant = 0.0
-        self._begin()
-
-    def _begin(self) -> None:
-        """Nothing heard yet."""
-        self.tally = Tally(min(self.r, len(self.owners)), self.owners)
-        self.rows: dict[NodeId, bytes | None] = {}
-        self.rounds: dict[NodeId, int] = {}
-        self.merged = EMPTY
-        self.written_back: Tally | None = None
-        self._looks = 0
-        self._unasked: list[NodeId] = []
-        self._hopes: dict[NodeId, bool] = {}  # silent owners that were asked all the same: whether they may answer yet
+    __slots__ = ()
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Ask R owners, ourselves first, then in an order that spreads the load; all that are left if one is down."""
-        shared, tally, ticket = self.shared, self.tally, self.ticket
+        shared, tally, ticket, cluster = self.shared, self.tally, self.ticket, self.shared.cluster
         others = self._others_up()
         if tally.failed and tally.verdict is Verdict.FAILED:
             self._fail_unless_hope(now, out)
@@ -88,7 +45,8 @@ class GetOperation(Operation):
         if len(others) > 1:
             turn = ticket % len(others)
             others = others[turn:] + others[:turn]
-        wanted = tally.need if not tally.failed else len(tally.nodes)
+        moves = bool(cluster.groups(self.key, self.r))  # then some of them count for one ring only
+        wanted = len(tally.nodes) if tally.failed or moves else tally.need
         if shared.me in tally.nodes and shared.me not in tally.failed:
             out.load(ticket, self.key)
             wanted -= 1
@@ -97,45 +55,7 @@ class GetOperation(Operation):
             out.send(node, fetch)
         self._unasked = others[wanted:]
         self.sent_at = now
-        patience_s = shared.read_patience.seconds if others else self.deadline - now
-        shared.timers.set(min(self.deadline, now + patience_s), ticket)
-
-    def _others_up(self) -> list[NodeId]:
-        """The owners beside us that answer; the tally notes the rest, and somebody is found in their place."""
-        cluster, me, tally = self.shared.cluster, self.shared.me, self.tally
-        others = []
-        for owner in self.owners:
-            if owner == me and cluster.rebuilding:
-                tally.no(me, REBUILDING)
-            elif owner != me:
-                if cluster.is_up(owner):
-                    others.append(owner)
-                else:
-                    tally.no(owner, "down")
-        found = [self._another() for _ in range(len(tally.failed))]
-        return others + [other for other in found if other is not None and other != me]
-
-    def _another(self) -> NodeId | None:
-        """The next healthy node of the preference list, in the place of an owner; None if there is none."""
-        if self.strict:
-            return None
-        cluster = self.shared.cluster
-        for node in cluster.preference_list(self.key)[len(self.owners) :]:
-            if node == self.shared.me and cluster.rebuilding:
-                continue
-            if node not in self.tally.nodes and cluster.is_up(node):
-                self.tally.nodes = (*self.tally.nodes, node)
-                return node
-        return None
-
-    def _ask_next(self, now: Instant, out: Outbox) -> None:
-        """One more node, in the place of one that cannot say."""
-        node = self._unasked.pop(0) if self._unasked else self._another()
-        if node == self.shared.me:
-            out.load(self.ticket, self.key)
-        elif node is not None:
-            left = left_ms(self.deadline, now)
-            out.send(node, Fetch(self.ticket, self.epoch, self.key, self.least_round, left))
+        self._wake_at(now + shared.read_patience.seconds if others else self.deadline)
 
     def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
         """Our own row."""
@@ -152,7 +72,9 @@ class GetOperation(Operation):
             self.shared.read_patience.took(now - self.sent_at)
         if peer in self._hopes:
             self._hopes[peer] = False
-        if message.refused:
+        if message.refused == Refusal.EPOCH.value:
+            self._say_again_soon(peer, now)
+        elif message.refused:
             self._lost(peer, f"refused ({message.refused})", now, out)
         else:
             self._heard(peer, message.row, message.round, now, out)
@@ -191,14 +113,17 @@ class GetOperation(Operation):
         if now >= self.deadline:
             if self.written_back is not None:
                 self._fail_written_back(out)
-            elif len(self.tally.met_by) >= self.tally.need:
+            elif self.tally.is_met:
                 self._judge(now, out, late=True)
             else:
                 self._fail(out)
             return
+        if self._apart and now >= self._again_at:
+            self._say_again(now, out)
+        if now < self._look_at:
+            return
         self._looks += 1
-        again = now + max(self.shared.read_patience.seconds, MISSED_S)  # who is asked now may be silent, too
-        self.shared.timers.set(min(self.deadline, again), self.ticket)
+        self._wake_at(now + max(self.shared.read_patience.seconds, MISSED_S))  # who is asked now may be silent, too
         if self.written_back is None:
             for node in self.tally.nodes:
                 if node not in self.rows and node not in self._unasked:
@@ -206,7 +131,7 @@ class GetOperation(Operation):
             while self._unasked:
                 self._ask_next(now, out)
             more = self._looks == 1 or self.tally.verdict is Verdict.FAILED
-            if more and not self.ended and len(self.rows) < self.tally.need:
+            if more and not self.ended and not self.tally.is_met:
                 self._ask_next(now, out)
 
     def _lost(self, node: NodeId, why: str, now: Instant, out: Outbox) -> None:
@@ -222,13 +147,13 @@ class GetOperation(Operation):
         self.rows[node] = row
         self.rounds[node] = number
         self.tally.yes(node)
-        if len(self.tally.met_by) >= self.tally.need:
+        if self.tally.is_met:
             self._judge(now, out)
 
     def _judge(self, now: Instant, out: Outbox, *, late: bool = False) -> None:
         """Answer if enough was heard."""
         tally = self.tally
-        if len(tally.met_by) < tally.need:
+        if not tally.is_met:
             if tally.verdict is Verdict.FAILED:
                 self._fail_unless_hope(now, out)
             return
@@ -250,7 +175,7 @@ class GetOperation(Operation):
         answered = [node for node in tally.nodes if node in self.rows or node in tally.failed or node in self._unasked]
         if len(answered) < len(tally.nodes) and not late:
             return False
-        if any(owner in self.rows for owner in self.owners):
+        if any(owner in self.rows for owner in self.shared.cluster.witnesses(self.key)):
             return True
         nodes = len(tally.nodes)
         if not late:
@@ -308,38 +233,46 @@ class GetOperation(Operation):
 
     def _fail(self, out: Outbox) -> None:
         heard = self.tally.describe("heard", self.shared.cluster.name)
-        if len(self.tally.met_by) >= self.tally.need:
+        if self.tally.is_met:
             heard = f"no owner of the key answers, and that others hold nothing is no evidence: {heard}"
         self._finish(unavailable(heard), out)
 
     # STRICT: make what was read durable before telling it ------------------------------------------------
 
-    def _safe_count(self) -> int:
-        """How many owners must hold a row so that every read of the cluster's R owners meets one of them."""
-        owners = len(self.tally.nodes)
-        return owners - min(self.shared.cluster.state.quorums.r, owners) + 1
-
-    def _is_safe(self) -> bool:
-        row = encode_row(self.merged)
-        return sum(held == row for held in self.rows.values()) >= self._safe_count()
-
-    def _write_back(self, now: Instant, out: Outbox) -> None:
-        owners = self.tally.nodes
-        row, number = encode_row(self.merged), self._round()
-        self.written_back = Tally(self._safe_count(), owners)
+    def _safe(self, row: bytes) -> Tally:
+        """Count who holds `row`: so many owners must that every read of the cluster's R owners meets one of them."""
+        cluster, owners = self.shared.cluster, self.owners
+        r = cluster.state.quorums.r
+        groups = tuple([Group(_safe_count(r, len(group.nodes)), group.nodes) for group in cluster.groups(self.key, r)])
+        tally = Tally(_safe_count(r, len(owners)), owners, groups)
         for owner in owners:
             if self.rows.get(owner) == row:
-                self.written_back.yes(owner)
-            elif owner == self.shared.me and self.shared.cluster.behind:
-                self.written_back.no(owner, BEHIND)
-            elif owner == self.shared.me:
-                out.persist(self.ticket, Merge(self.key, row, self.epoch, round=number, until=self.deadline))
-            elif self.shared.cluster.is_up(owner):
-                left = left_ms(self.deadline, now)
-                out.send(owner, Replicate(self.ticket, self.epoch, self.key, row, (), number, left))
-            else:
-                self.written_back.no(owner, "down")
+                tally.yes(owner)
+        return tally
+
+    def _is_safe(self) -> bool:
+        return self._safe(encode_row(self.merged)).is_met
+
+    def _write_back(self, now: Instant, out: Outbox) -> None:
+        row, number = encode_row(self.merged), self._round()
+        self.written_back = self._safe(row)
+        for owner in self.owners:
+            self._write_back_to(owner, row, number, now, out)
         self._decide_written_back(out)
+
+    def _write_back_to(self, owner: NodeId, row: bytes, number: int, now: Instant, out: Outbox) -> None:
+        assert self.written_back is not None, "nothing is being written back"
+        if owner in self.written_back.met_by:
+            return
+        if owner == self.shared.me and self.shared.cluster.behind:
+            self.written_back.no(owner, BEHIND)
+        elif owner == self.shared.me:
+            out.persist(self.ticket, Merge(self.key, row, self.epoch, round=number, until=self.deadline))
+        elif self.shared.cluster.is_up(owner):
+            left = left_ms(self.deadline, now)
+            out.send(owner, Replicate(self.ticket, self.epoch, self.key, row, (), number, left))
+        else:
+            self.written_back.no(owner, "down")
 
     def persisted(self, outcome: Outcome, now: Instant, out: Outbox) -> None:
         """Our own copy of the merged row; or the reap round before which nothing shall be read."""
@@ -369,12 +302,15 @@ class GetOperation(Operation):
         self.renew()
         self._begin()
         self.least_round = max(number, self.least_round)
-        self.shared.timers.set(self.deadline, self.ticket)
+        self._wake_at(self.deadline)
         out.persist(self.ticket, adopt_for(self.shared, self.key, self.least_round))
 
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
         """An owner's copy of the merged row."""
         if self.written_back is None or peer not in self.written_back.nodes:
+            return
+        if message.refused == Refusal.EPOCH.value:
+            self._say_again_soon(peer, now)
             return
         if message.refused:
             self.written_back.no(peer, f"refused ({message.refused})")
@@ -397,3 +333,24 @@ class GetOperation(Operation):
     def _finish(self, result: Found | Failed, out: Outbox) -> None:
         self.end()
         self.asker.answer(result, out)
+
+    # Another ring -----------------------------------------------------------------------------------------
+
+    def ring_changed(self, now: Instant, out: Outbox) -> None:
+        """Other owners, maybe: what was heard under the old ring is not what counts under the new one."""
+        self.renew()
+        self._begin()
+        self.start(now, out)
+
+    def _say_again(self, now: Instant, out: Outbox) -> None:
+        apart, self._apart = self._apart, {}
+        for node in apart:
+            if self.written_back is None:
+                left = left_ms(self.deadline, now)
+                out.send(node, Fetch(self.ticket, self.epoch, self.key, self.least_round, left))
+            else:
+                self._write_back_to(node, encode_row(self.merged), self._round(), now, out)
+
+
+def _safe_count(r: int, owners: int) -> int:
+    return owners - min(r, owners) + 1

@@ -101,6 +101,7 @@ class Gossiper:
         told = (message.epoch, message.sealed)
         if told <= mine:
             seats.agrees(peer)
+        seats.learned(peer, message.epoch)
         differ = message.members != tuple(cluster.members.values())
         if told != mine or (message.reply and differ):
             out.send(peer, seats.gossip(ring=told < mine, reply=told > mine))
@@ -156,7 +157,7 @@ class Gossiper:
                 continue
             if known is not None and (is_former_life(member, known) or has_forgotten(member, known)):
                 continue
-            if known is None and len(cluster.members) >= MEMBERS_MAX:
+            if known is None and (len(cluster.members) >= MEMBERS_MAX or member.id in cluster.state.gone):
                 continue
             if known is None:
                 cluster.note(now, out, "member", node=member.name, address=address_of(member))

@@ -38,6 +38,8 @@ class Handoffs:
         if now >= self._look_at:  # at the start, and now and then: a hint must not wait because we forgot whose it is
             self._look_at = now + HANDOFF_LOOK_S
             shared.note_owed(member.id for member in shared.cluster.others())
+            if shared.cluster.seated:
+                shared.note_owed(shared.cluster.state.gone)
         for target in shared.owing:
             self._noted_at[target] = now
         shared.owing.clear()
@@ -54,15 +56,24 @@ class Handoffs:
         self.tick(now, out)
 
     def _begin(self, target: NodeId, now: Instant, out: Outbox) -> None:
-        if self.shared.cluster.is_up(target):
+        if self.shared.cluster.is_up(target) or self._is_gone(target):
             self.why.pop(target, None)
             self.running[target] = operation = HandoffOperation(self.shared, self, target)
             operation.start(now, out)
 
+    def _is_gone(self, target: NodeId) -> bool:
+        """Whether its hints are the present owners' by now: it is no member any more."""
+        ring = self.shared.cluster.ring
+        return ring is not None and target in ring.gone
+
+    def ring_changed(self) -> None:
+        """Who was owed something may be gone."""
+        self._look_at = 0.0
+
     def waits_because(self, target: NodeId) -> str:
         """Why hints for `target` have not been delivered yet, in words."""
         cluster = self.shared.cluster
-        if not cluster.is_up(target):
+        if not cluster.is_up(target) and not self._is_gone(target):
             return f"{cluster.name(target)} does not answer {cluster.me.name}"
         if target not in self.running:
             return self.why.get(target, "about to be delivered")
@@ -144,7 +155,7 @@ class HandoffOperation(Operation):
         if message.refused:
             self.why = f"{self.shared.cluster.name(peer)} refused ({message.refused})"
             self.full = self.full or message.refused == Refusal.DISK_FULL.value
-            del self.left[key]
+            self.left.pop(key, None)  # another receiver may have refused it, too
         elif key in self.left:
             self.left[key] -= 1
             if not self.left[key]:
@@ -199,6 +210,10 @@ class HandoffOperation(Operation):
         if peer == self.target or any(receiver == peer for receiver, _ in self.awaited.values()):
             self._end(f"{self.shared.cluster.name(peer)} went away during the delivery", now, out)
 
+    def ring_changed(self, now: Instant, out: Outbox) -> None:
+        """Other owners, maybe: from the beginning."""
+        self._end("the ring has changed", now, out)
+
     def reached(self, now: Instant, out: Outbox) -> None:
         """The rest is over; or nobody answered for too long."""
         if self.rests:
@@ -209,6 +224,8 @@ class HandoffOperation(Operation):
         self._end(f"{self.shared.cluster.name(self.target)} has not acknowledged for {HANDOFF_S_MAX:g} s", now, out)
 
     def _end(self, why: str, now: Instant, out: Outbox) -> None:
+        if self.handoffs.running.get(self.target) is not self:
+            return  # told once for each ticket
         for rid in list(self.awaited):
             self._heard(rid)
         self.end()

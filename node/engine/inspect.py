@@ -14,7 +14,9 @@ from node.engine.documents import Document
 from node.engine.intake import Intake
 from node.engine.listing import KeysOperation
 from node.engine.operation import Asker, Operation, Shared, unavailable
+from node.engine.operator import Operator
 from node.engine.outbox import Outbox
+from node.engine.plans import transfers_document
 from node.engine.repair import KeyReport, RepairKey
 from node.engine.survey import Answers, AnswerStatus, RowSurvey, Survey
 from node.engine.unsealed import QUESTION
@@ -26,7 +28,6 @@ EVENTS_SHOWN = 50
 """Events that DYN.EVENTS tells without a number."""
 
 EMPTY_DOCUMENTS: dict[str, Document] = {
-    "transfers": {"schema": "dyn.transfers/v1", "moves": []},
     "history": {"schema": "dyn.history/v1", "events": []},
 }
 """Documents of subsystems that are not there yet: truly empty, since nothing of the kind can exist."""
@@ -35,7 +36,7 @@ EMPTY_DOCUMENTS: dict[str, Document] = {
 class Inspector:
     """Answers Inspect and Keys requests, and peers' questions."""
 
-    def __init__(self, shared: Shared, intake: Intake, antientropy: AntiEntropy) -> None:
+    def __init__(self, shared: Shared, intake: Intake, antientropy: AntiEntropy, operator: Operator) -> None:
         self.shared = shared
         self.intake = intake
         self.antientropy = antientropy
@@ -44,10 +45,12 @@ class Inspector:
             "status": self._status,
             "views": self._views,
             "hints": self._hints,
+            "transfers": self._transfers,
             "stats": self._stats,
             "events": self._events,
             "explain": self._explain,
             "repair": self._repair,
+            "cluster": operator.asked,
         }
 
     def document(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
@@ -118,6 +121,12 @@ class Inspector:
     def _hints(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
         def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
             _tell(asker, documents.hints_document(self.shared, answers), effects)
+
+        Survey(self.shared, heard).start("status", request.timeout_ms, now, out)
+
+    def _transfers(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
+            _tell(asker, transfers_document(self.shared, answers), effects)
 
         Survey(self.shared, heard).start("status", request.timeout_ms, now, out)
 

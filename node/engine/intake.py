@@ -88,7 +88,6 @@ class Intake:
             wants_context=request.context,
             deadline=deadline,
             asker=asker,
-            owners=cluster.owners(request.key),
         ).start(now, out)
 
     def put(self, request: Put, asker: Asker, now: Instant, out: Outbox) -> None:
@@ -174,7 +173,7 @@ class Intake:
 
     def _take(self, write: Write, asker: Asker, now: Instant, out: Outbox) -> None:
         """Coordinate a write here."""
-        PutOperation(self.shared, write, asker, self.shared.cluster.owners(write.key)).start(now, out)
+        PutOperation(self.shared, write, asker).start(now, out)
 
     def forwarded_here(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
         """A peer hands us a write to coordinate, as an owner or as a stand-in. It is never passed on."""

@@ -52,7 +52,7 @@ class KeysOperation(Operation):
 
     def _ask(self, now: Instant, out: Outbox) -> None:
         cluster = self.shared.cluster
-        owners = cluster.owners_of(self.partition)
+        owners = cluster.holders_of(self.partition)
         up = [o for o in owners if cluster.is_up(o) and not (o == self.shared.me and cluster.rebuilding)]
         need = min(cluster.state.quorums.r, len(owners))
         if len(up) < need:
@@ -93,6 +93,12 @@ class KeysOperation(Operation):
             self.renew()
             self.shared.timers.set(self.deadline, self.ticket)
             self._ask(now, out)
+
+    def ring_changed(self, now: Instant, out: Outbox) -> None:
+        """Other owners, maybe: they are asked instead."""
+        self.renew()
+        self.shared.timers.set(self.deadline, self.ticket)
+        self._ask(now, out)
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """The deadline: what was found so far is a page, too."""

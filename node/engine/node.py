@@ -15,6 +15,7 @@ from node.core.merkle import CHUNKS
 from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.engine.antientropy import AntiEntropy
 from node.engine.catchup import CatchUp, serve_rounds
+from node.engine.changes import Changes
 from node.engine.cluster import Cluster
 from node.engine.config import NodeConfig
 from node.engine.events import (
@@ -33,15 +34,21 @@ from node.engine.handoff import Handoffs
 from node.engine.inspect import Inspector
 from node.engine.intake import Intake
 from node.engine.operation import Asker, Shared
+from node.engine.operator import Operator
 from node.engine.outbox import Outbox
+from node.engine.pull import serve_pull
 from node.engine.reaping import Reaper
 from node.engine.replica import EpochMessage, other_epoch, serve_fetch, serve_replicate, serve_scan
+from node.engine.retire import Retirement, serve_hold
 from node.engine.rounds import serve_confirm
 from node.engine.routes import ANSWERS, ANSWERS_HERE, AnswerHere, PeerAnswer
 from node.engine.scrub import Scrubber
 from node.engine.seats import DECISION_TICKET, Seats
 from node.engine.timers import Timers
+from node.engine.transfer import Transfers
+from node.engine.voting import Voting
 from node.storage.port import Adopted, Identity, Saved
+from node.wire.change_messages import Accept, Hold, Prepare, Pull
 from node.wire.messages import (
     BEHIND,
     REBUILDING,
@@ -88,6 +95,7 @@ class NodeView(NamedTuple):
     sealed: bool
     waiting_because: str
     in_flight: int
+    ready: bool
 
 
 class Node:
@@ -119,9 +127,13 @@ class Node:
         self.gossiper = Gossiper(self.cluster, self.seats, rng)
         self.intake = Intake(self.shared, self.seats)
         self.antientropy = AntiEntropy(self.shared, rng)
-        self.inspector = Inspector(self.shared, self.intake, self.antientropy)
+        self.voting = Voting(self.shared, state)
+        self.changes = Changes(self.shared, self.seats, self.voting, rng)
+        self.transfers = Transfers(self.shared, self.seats, state)
+        self.retirement = Retirement(self.shared)
+        self.inspector = Inspector(self.shared, self.intake, self.antientropy, Operator(self.shared, self.changes))
         self.handoffs = Handoffs(self.shared)
-        self.reaper = Reaper(self.shared)
+        self.reaper = Reaper(self.shared, rng)
         self.scrubber = Scrubber(self.shared, first_ticket % CHUNKS, config.scrub_period_s)
         self.catchup = CatchUp(self.shared)
         self._events: dict[type, Callable[..., None]] = dict.fromkeys(ANSWERS_HERE, self._answered_here) | {
@@ -157,6 +169,10 @@ class Node:
             Confirm: self._confirm,
             Bury: self.reaper.bury,
             AskRounds: self._ask_rounds,
+            Prepare: self._prepare,
+            Accept: self._accept,
+            Hold: self._hold,
+            Pull: self._pull,
         }
 
     # The seam ----------------------------------------------------------------------------------------------
@@ -166,16 +182,24 @@ class Node:
         self.gossiper.start(now, out)
         self.antientropy.start(now)
         self.scrubber.start(now)
+        self.changes.start(now)
         self.seats.start(now, out)
 
     def step(self, event: Event, now: Instant, out: Outbox) -> None:
         """Take one event at `now` and write what shall be done into `out`."""
         self.shared.load.now = now
+        epoch = self.cluster.epoch
         self._events[type(event)](event, now, out)
+        if self.cluster.epoch != epoch:
+            self.handoffs.ring_changed()
+            for operation in list(self.shared.pending.values()):
+                if not operation.ended:
+                    operation.ring_changed(now, out)
 
     def next_deadline(self) -> Instant:
         """When the node wants `Reached`, if nothing else happens before."""
-        at = min(self.gossiper.next_at, self.antientropy.next_at, self.scrubber.next_at)
+        at = min(self.gossiper.next_at, self.antientropy.next_at, self.scrubber.next_at, self.changes.next_at)
+        at = min(at, self.transfers.next_at, self.retirement.next_at)
         seats, catchup = self.seats.next_deadline(), self.catchup.next_at
         for other in (self.timers.next_deadline(), seats, self.cluster.peers.check_at, catchup):
             if other is not None and other < at:
@@ -192,6 +216,7 @@ class Node:
             sealed=ring is not None and ring.sealed,
             waiting_because=self.cluster.waiting_because,
             in_flight=len(self.shared.pending),
+            ready=self.cluster.placed,
         )
 
     # Events ------------------------------------------------------------------------------------------------
@@ -261,6 +286,9 @@ class Node:
         self.reaper.tick(now, out)
         self.antientropy.tick(now, out)
         self.scrubber.tick(now, out)
+        self.changes.tick(now, out)
+        self.transfers.tick(now, out)
+        self.retirement.tick(now, out)
 
     # Messages: requests of peers ---------------------------------------------------------------------------
 
@@ -291,8 +319,8 @@ class Node:
             serve_scan(self.shared, peer, message, out)
 
     def _ask_trees(self, peer: NodeId, message: AskTrees, now: Instant, out: Outbox) -> None:
-        if self.cluster.behind:
-            out.send(peer, TreesTold(message.rid, (), BEHIND))
+        if self.cluster.behind or (message.whole and self.cluster.rebuilding):
+            out.send(peer, TreesTold(message.rid, (), BEHIND if self.cluster.behind else REBUILDING))
         elif self._same_ring(peer, message, out):
             self.antientropy.trees_asked(peer, message, out)
 
@@ -313,6 +341,22 @@ class Node:
     def _ask_rounds(self, peer: NodeId, message: AskRounds, now: Instant, out: Outbox) -> None:
         if self._same_ring(peer, message, out) and not serve_rounds(self.shared, peer, message, out):
             self.gossiper.compare(peer, out)
+
+    def _prepare(self, peer: NodeId, message: Prepare, now: Instant, out: Outbox) -> None:
+        if not self.voting.prepare_asked(peer, message, now, out):
+            self.gossiper.compare(peer, out)
+
+    def _accept(self, peer: NodeId, message: Accept, now: Instant, out: Outbox) -> None:
+        if not self.voting.accept_asked(peer, message, now, out):
+            self.gossiper.compare(peer, out)
+
+    def _hold(self, peer: NodeId, message: Hold, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            serve_hold(self.shared, peer, message, out)
+
+    def _pull(self, peer: NodeId, message: Pull, now: Instant, out: Outbox) -> None:
+        if self._same_ring(peer, message, out):
+            serve_pull(self.shared, peer, message, out)
 
     def _ask(self, peer: NodeId, message: Ask, now: Instant, out: Outbox) -> None:
         self.inspector.asked(peer, message, now, out)

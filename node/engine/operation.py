@@ -19,6 +19,7 @@ from node.engine.outbox import Outbox
 from node.engine.patience import Patience
 from node.engine.write import Write
 from node.storage.port import Outcome
+from node.wire.change_messages import Held, Pulled, Voted
 from node.wire.messages import (
     Answer,
     Buried,
@@ -125,7 +126,7 @@ class Shared:
 
     __slots__ = (
         "admission", "cluster", "coordinate", "durable", "load", "me", "owing", "pending", "read_patience", "repair",
-        "rounds", "timers",
+        "rounds", "timers", "transfers",
         "value_bytes_max", "waits_because", "wall_offset_s", "write_patience", "_last_ticket",
     )  # fmt: skip
 
@@ -148,6 +149,7 @@ class Shared:
         self.owing: dict[NodeId, None] = {}
         self.rounds = Rounds()
         self.repair: Callable[[Instant], dict[str, object]] = lambda now: {}
+        self.transfers: Callable[[Instant], dict[str, object]] = lambda now: {}
         self._last_ticket = first_ticket
 
     def enter(self, operation: Operation) -> int:
@@ -260,12 +262,24 @@ class Operation:
     def leaf_told(self, peer: NodeId, message: LeafTold, now: Instant, out: Outbox) -> None:
         """What a peer holds in a leaf."""
 
+    def voted(self, peer: NodeId, message: Voted, now: Instant, out: Outbox) -> None:
+        """A voter's word on a ballot."""
+
+    def pulled(self, peer: NodeId, message: Pulled, now: Instant, out: Outbox) -> None:
+        """A page of a peer's rows."""
+
+    def held(self, peer: NodeId, message: Held, now: Instant, out: Outbox) -> None:
+        """Which rows an owner does not hold."""
+
     def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """The link to a peer is gone, and with it what was on its way."""
 
     def peer_silent(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """A peer does not answer, but its link stands: what was sent may be answered yet, if somebody wants to wait."""
         self.peer_down(peer, now, out)
+
+    def ring_changed(self, now: Instant, out: Outbox) -> None:
+        """The ring is another one than when this began."""
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """A time this operation set has come."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from node.core.ids import NodeId
-from node.core.quorum import Tally
+from node.core.quorum import Group, Tally
 from node.engine.cluster import Cluster
 from node.wire.requests import Ack
 
@@ -23,8 +23,8 @@ class Places:
 
     __slots__ = ("durable", "filled_by", "gone", "lost", "stand_ins", "tally")
 
-    def __init__(self, need: int, owners: tuple[NodeId, ...]) -> None:
-        self.tally = Tally(min(need, len(owners)), owners)
+    def __init__(self, need: int, owners: tuple[NodeId, ...], groups: tuple[Group, ...] = ()) -> None:
+        self.tally = Tally(min(need, len(owners)), owners, groups)
         self.gone: dict[NodeId, str] = {}
         self.stand_ins: dict[NodeId, NodeId] = {}
         self.lost: dict[NodeId, str] = {}
@@ -65,13 +65,22 @@ class Places:
         return not self.asked_for(place)
 
     def find_stand_in(self, place: NodeId, preference: Iterable[NodeId], cluster: Cluster) -> NodeId | None:
-        """Choose the next healthy node of the preference list behind the owners; None if there is none."""
+        """Choose the next healthy node of the preference list behind the owners; None if there is none.
+
+        One that was asked in the place of an owner who has answered since is free again.
+        """
         for node in preference:
-            if node not in self.stand_ins and node != cluster.me.id and cluster.is_up(node):
+            if node != cluster.me.id and cluster.is_up(node) and self._is_free(node):
                 self.stand_ins[node] = place
                 self.tally.failed.pop(place, None)
                 return node
         return None
+
+    def _is_free(self, node: NodeId) -> bool:
+        owner = self.stand_ins.get(node)
+        if owner is None:
+            return True
+        return node not in self.lost and owner in self.durable and self.filled_by.get(owner) != node
 
     def empty(self) -> None:
         """Nobody has the row: it is another one. Who is gone or lost stays so."""

@@ -24,13 +24,13 @@ from node.core.quorum import Verdict
 from node.core.row import Clock
 from node.core.version import join
 from node.engine.forward import ForwardOperation
-from node.engine.operation import NO_TICKET, Asker, Operation, Shared, unavailable, unknown
+from node.engine.operation import Asker, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.patience import SAMPLED
-from node.engine.places import Places
+from node.engine.spreading import Spreading
 from node.engine.write import Write, beside, holds
-from node.storage.port import Advance, Advanced, Outcome, Owe, Owed, Refusal, Refused
-from node.wire.messages import Ping, Replicate, Replicated, left_ms
+from node.storage.port import Advance, Advanced, Outcome, Owed, Refusal, Refused
+from node.wire.messages import Ping, Replicated
 from node.wire.requests import Failed, Written
 
 COMMIT_SHARE = 0.75
@@ -38,50 +38,30 @@ COMMIT_SHARE = 0.75
 What is left is for the others: a commit whose copies come too late is work in vain, and ends as UNKNOWN."""
 
 
-class PutOperation(Operation):
+class PutOperation(Spreading):
     """One write under coordination. This node owns the key, or stands in for one who does.
 
-    `hopes` were sent the row and are silent: their answer counts yet. `lacking` were lost while our own commit was
-    under way: they get hints after it. `first` is what the first of two commits stored.
+    `hopes` were sent the row and are silent: their answer counts yet. `first` is what the first of two commits stored.
     """
 
-    __slots__ = (
-        "advanced", "asker", "epoch", "first", "hopes", "lacking", "places", "round", "sent_at", "surplus", "tally",
-        "told", "write", "_look_at", "_waits",
-    )  # fmt: skip
+    __slots__ = ("first", "hopes", "sent_at", "surplus", "_look_at", "_waits")
 
-    def __init__(self, shared: Shared, write: Write, asker: Asker, owners: tuple[NodeId, ...]) -> None:
-        super().__init__(shared)
-        self.write = write
-        self.asker = asker
-        self.epoch = shared.cluster.epoch
-        self.places = Places(write.w, owners)
-        self.tally = self.places.tally
+    def __init__(self, shared: Shared, write: Write, asker: Asker) -> None:
+        super().__init__(shared, write, asker)
         self.hopes: dict[NodeId, None] = {}
-        self.lacking: tuple[NodeId, ...] = ()
-        self.advanced: Advanced | None = None
         self.first: Advanced | None = None
-        self.round = 0
         self.surplus: Clock = ()
-        self.told = False
         self.sent_at: Instant = 0.0
         self._look_at: Instant = 0.0
         self._waits = False
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Commit locally, unless too few places can be filled: then nothing is stored anywhere."""
-        shared, owners = self.shared, self.tally.nodes
-        me, is_up = shared.me, shared.cluster.is_up
-        for owner in owners:
-            if owner != me and not is_up(owner):
-                self.places.gone[owner] = "down"
-        owed: tuple[NodeId, ...] = ()
-        if self.places.gone or me not in owners:
-            owed = self._share_out()
-            if self.tally.verdict is Verdict.FAILED:
-                if not self._wait_for_the_silent(now, out):
-                    self._finish(self._out_of_reach(), out)
-                return
+        owed = self._share_out()
+        if self.tally.failed and self.tally.verdict is Verdict.FAILED:
+            if not self._wait_for_the_silent(now, out):
+                self._finish(self._out_of_reach(), out)
+            return
         self._wake_at(self.write.deadline)
         self._commit(self.write.context, owed, now, out)
 
@@ -117,25 +97,6 @@ class PutOperation(Operation):
         if self._waits:
             self._start_again(now, out)
 
-    def _share_out(self) -> tuple[NodeId, ...]:
-        """Give the places of owners that are gone to stand-ins; return for whom this node keeps hints itself."""
-        places, me, owners = self.places, self.shared.me, self.tally.nodes
-        mine: tuple[NodeId, ...] = ()
-        if me not in owners:
-            mine = (next(iter(places.gone), owners[0]),)
-            places.stand_ins[me] = mine[0]
-        for owner in places.gone:
-            if owner not in mine and not self._find_stand_in(owner):
-                self.tally.no(owner, "down")
-        return (*mine, *self.tally.failed)
-
-    def _find_stand_in(self, place: NodeId) -> NodeId | None:
-        if self.write.strict:
-            return None
-        cluster = self.shared.cluster
-        behind = cluster.preference_list(self.write.key)[len(self.tally.nodes) :]
-        return self.places.find_stand_in(place, behind, cluster)
-
     def _out_of_reach(self) -> Failed:
         name, tally = self.shared.cluster.name, self.tally
         down = ", ".join(f"{name(owner)} {why}" for owner, why in tally.failed.items())
@@ -163,8 +124,8 @@ class PutOperation(Operation):
         self.advanced = outcome
         self.round = self.shared.rounds.of(self.write.key)  # that of this row: it is sent again later, as it is
         self.sent_at = now
-        me, places = self.shared.me, self.places
-        places.fill(me, durable=self.shared.durable)
+        if self.places.of(self.shared.me) is not None:  # else the ring has changed meanwhile
+            self.places.fill(self.shared.me, durable=self.shared.durable)
         self._owe(self.lacking, now, out)
         self.lacking = ()
         if now >= self.write.deadline:  # nobody waits: the others get it by hints, when there is time for them
@@ -172,21 +133,9 @@ class PutOperation(Operation):
             if not self.ended:
                 self.reached(now, out)
             return
-        left = left_ms(self.write.deadline, now)
-        message = Replicate(self.ticket, self.epoch, self.write.key, outcome.row, (), self.round, left)
-        for owner in self.tally.nodes:
-            if owner != me and owner not in places.gone:
-                out.send(owner, message)
-        for node, owner in places.stand_ins.items():
-            if node != me and node not in places.lost:
-                self._ask_stand_in(node, owner, now, out)
+        self._fan_out(now, out)
         self._wake_at(min(self.write.deadline, now + self.shared.write_patience.seconds))
         self._decide(now, out)
-
-    def _ask_stand_in(self, node: NodeId, owner: NodeId, now: Instant, out: Outbox) -> None:
-        assert self.advanced is not None, "a stand-in asked before our own commit"
-        row, left = self.advanced.row, left_ms(self.write.deadline, now)
-        out.send(node, Replicate(self.ticket, self.epoch, self.write.key, row, (owner,), self.round, left))
 
     # Answers ---------------------------------------------------------------------------------------------
 
@@ -198,6 +147,9 @@ class PutOperation(Operation):
         self.hopes.pop(peer, None)
         if self.ticket % SAMPLED == 0 and peer == place:  # (a stand-in may have been asked later)
             self.shared.write_patience.took(now - self.sent_at)
+        if message.refused == Refusal.EPOCH.value:
+            self._say_again_soon(peer, now)
+            return
         if message.refused:
             self._lost(peer, f"refused ({message.refused})", now, out)
         else:
@@ -240,33 +192,35 @@ class PutOperation(Operation):
         if self.advanced is not None:
             self._decide(now, out)
 
-    def _lost(self, node: NodeId, why: str, now: Instant, out: Outbox) -> None:
-        """`node` will not fill its place: find another one, or remember what the owner lacks."""
-        vacant = self.places.give_up(node, why)
-        if vacant is not None:
-            self._refill(vacant, now, out)
+    # Another ring -----------------------------------------------------------------------------------------
 
-    def _refill(self, place: NodeId, now: Instant, out: Outbox) -> None:
-        other = None if self.told else self._find_stand_in(place)
-        if other is None:
-            self.tally.no(place, self.places.gone[place])
-            self._owe((place,), now, out)
-        elif self.advanced is not None:
-            self._ask_stand_in(other, place, now, out)
-
-    def _owe(self, places: tuple[NodeId, ...], now: Instant, out: Outbox) -> None:
-        """Keep hints for owners that nobody stands in for, with the row that this node holds."""
-        others = tuple(place for place in places if place != self.shared.me)
-        if self.advanced is None:
-            self.lacking += others
-        elif others:
-            self.shared.note_owed(others)
-            out.persist(NO_TICKET, Owe(self.write.key, Owed(others, self.shared.wall_ms(now))))
+    def ring_changed(self, now: Instant, out: Outbox) -> None:
+        """Other owners, maybe: who holds the row counts yet, and the rest get it under the new ring."""
+        if self._waits:
+            self._place()
+            self._start_again(now, out)
+            return
+        durable, stood_in = self.places.durable, self.places.filled_by
+        self._place()
+        self.apart.clear()
+        self.hopes.clear()
+        self._owe(self._share_out(), now, out)
+        if self.advanced is None:  # with our own disk; what comes back is sent under the new ring
+            return
+        for node in durable:
+            if node not in stood_in and node in self.tally.nodes:
+                self.places.fill(node, durable=durable[node])
+        if self.shared.me in self.places.stand_ins:
+            self.places.fill(self.shared.me, durable=self.shared.durable)
+        self._fan_out(now, out)
+        self._decide(now, out)
 
     # Time ------------------------------------------------------------------------------------------------
 
     def reached(self, now: Instant, out: Outbox) -> None:
         """Longer than usual: ask others, too. The deadline: what was committed so far may or may not reach the rest."""
+        if self.apart and self._again_at <= now < self.write.deadline:
+            self._say_again(now, out)
         if now < min(self._look_at, self.write.deadline):
             return  # what it was to look at then is over
         if self._waits:
@@ -288,7 +242,7 @@ class PutOperation(Operation):
             asked = self.places.asked_for(place)
             for node in place, *asked:
                 self.shared.missed(node, now, out)
-            other = None if self.told or asked else self._find_stand_in(place)
+            other = None if asked else self._find_another(place, now, out)
             if other is not None:
                 self._ask_stand_in(other, place, now, out)
 

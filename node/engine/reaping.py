@@ -45,6 +45,8 @@ What is kept in memory is one page of keys at most; nothing here need survive a 
 
 from __future__ import annotations
 
+from random import Random
+
 from node.core.ids import Instant, NodeId, partition_of
 from node.core.limits import REAP_ANSWER_S, REAP_INTERVAL_S, REAP_KEYS, REAP_PAUSE_S, REAP_TURNS
 from node.engine.operation import NO_TICKET, Operation, Shared
@@ -61,8 +63,9 @@ Rows = tuple[tuple[bytes, bytes], ...]
 class Reaper:
     """What one node does about its tombstones. `open` are the rounds that it drives, `looking` whether it reads."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, rng: Random) -> None:
         self.shared = shared
+        self.rng = rng
         self.open: dict[int, RoundOperation] = {}
         self.looking = False
         self._look_at: Instant = 0.0
@@ -71,10 +74,13 @@ class Reaper:
         self._gone = 0
 
     def tick(self, now: Instant, out: Outbox) -> None:
-        """Every REAP_INTERVAL_S: go on with what is open, or look for more."""
+        """Every REAP_INTERVAL_S: go on with what is open, or look for more.
+
+        Give or take a quarter of it: two that drive in step, as after a power cut, spoil each other's rounds for ever.
+        """
         if now < self._look_at:
             return
-        self._look_at = now + REAP_INTERVAL_S
+        self._look_at = now + REAP_INTERVAL_S * (0.75 + self.rng.random() / 2)
         for operation in list(self.open.values()):
             operation.go_on(now, out)
         cluster = self.shared.cluster
@@ -106,7 +112,7 @@ class Reaper:
     def outdated(self, peer: NodeId, message: Outdated, now: Instant, out: Outbox) -> None:
         """A row of ours was refused: whoever sent it may know what to do, else it is read again and repeated."""
         operation = self.shared.pending.get(message.rid)
-        if self.shared.cluster.behind:  # what we hold is no knowledge of any round
+        if self.shared.cluster.behind or self.shared.cluster.gone:  # what we hold is no knowledge of any round
             return
         if self.shared.cluster.seated and (operation is None or not operation.outdated(peer, message, now, out)):
             RepeatOperation(self.shared, peer, message).start(out)

@@ -45,6 +45,7 @@ class RepairKey(Operation):
     __slots__ = (
         "awaited",
         "deadline",
+        "epoch",
         "failed",
         "found",
         "key",
@@ -62,6 +63,7 @@ class RepairKey(Operation):
         self.nodes = nodes
         self.then = then
         self.deadline: Instant = 0.0
+        self.epoch = shared.cluster.epoch
         self.rows: dict[NodeId, bytes | None] = {}
         self.rounds: dict[NodeId, int] = {}
         self.found: dict[NodeId, str] = {}
@@ -171,6 +173,10 @@ class RepairKey(Operation):
         if peer in self.awaited:
             self._give_up((peer,), "went down", now, out)
 
+    def ring_changed(self, now: Instant, out: Outbox) -> None:
+        """Other owners, maybe: whoever still wants it begins anew."""
+        self._give_up(tuple(self.awaited), "the ring has changed", now, out)
+
     def reached(self, now: Instant, out: Outbox) -> None:
         """Half the time, or all of it, is over: who said nothing is left out."""
         if self.merged is None or now >= self.deadline:
@@ -182,7 +188,7 @@ class RepairKey(Operation):
             self.failed[node] = why
         if self.awaited:
             return
-        if self.merged is None and self.rows:
+        if self.merged is None and self.rows and self.epoch == self.shared.cluster.epoch:
             self._write_back(now, out)
         else:
             self._finish(now, out)

@@ -9,6 +9,7 @@ from node.engine.operation import PeerRequest, Shared
 from node.engine.outbox import Outbox
 from node.engine.rounds import adopt_for
 from node.storage.port import FOREVER, Adopted, Merge, Merged, Outcome, Owed, Refusal, Refused
+from node.wire.change_messages import Held, Hold, Pull, Pulled
 from node.wire.errors import RemoteWireError
 from node.wire.messages import (
     BUSY,
@@ -151,13 +152,13 @@ def serve_scan(shared: Shared, peer: NodeId, message: Scan, out: Outbox) -> None
     out.scan(ticket, message.partition, partitions, message.after, min(message.limit, SCAN_LIMIT_MAX))
 
 
-EpochMessage = Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf | AskRounds
+EpochMessage = Replicate | Fetch | Scan | Forward | Confirm | AskTrees | AskLeaf | AskRounds | Hold | Pull
 """What is said under one ring, and means nothing under another."""
 
 
 def other_epoch(
     message: EpochMessage,
-) -> Replicated | Fetched | Scanned | Forwarded | Confirmed | TreesTold | LeafTold | RoundsTold:
+) -> Replicated | Fetched | Scanned | Forwarded | Confirmed | TreesTold | LeafTold | RoundsTold | Held | Pulled:
     """The refusal of a message that was sent under another ring than ours."""
     why = Refusal.EPOCH.value
     match message:
@@ -177,3 +178,7 @@ def other_epoch(
             return LeafTold(message.rid, (), False, why)
         case AskRounds():
             return RoundsTold(message.rid, False, (), why)
+        case Hold():
+            return Held(message.rid, (), why)
+        case Pull():
+            return Pulled(message.rid, (), False, 0, why)

@@ -9,6 +9,7 @@ from node.core.ids import Instant, NodeId
 from node.engine.events import Digested, Loaded, Measured, OwedHere, ScannedHere, TombstonesHere
 from node.engine.operation import Operation
 from node.engine.outbox import Outbox
+from node.wire.change_messages import Held, Pulled, Voted
 from node.wire.messages import (
     Answer,
     Buried,
@@ -25,7 +26,8 @@ from node.wire.messages import (
 AnswerHere = Loaded | ScannedHere | Digested | OwedHere | TombstonesHere | Measured
 PeerAnswer = (
     Replicated | Fetched | Forwarded | Answer | Scanned | TreesTold | LeafTold | RoundsTold | Confirmed | Buried
-)
+    | Voted | Held | Pulled
+)  # fmt: skip
 
 ANSWERS_HERE: Final[dict[type, Callable[[Operation, Any, Instant, Outbox], None]]] = {
     Loaded: lambda operation, event, now, out: operation.loaded(event.row, event.readable, now, out),
@@ -50,5 +52,8 @@ ANSWERS: Final[dict[type, Callable[[Operation, NodeId, Any, Instant, Outbox], No
     RoundsTold: lambda operation, peer, message, now, out: operation.rounds_told(peer, message, now, out),
     Confirmed: lambda operation, peer, message, now, out: operation.confirmed_by(peer, message, now, out),
     Buried: lambda operation, peer, message, now, out: operation.buried_by(peer, message, now, out),
+    Voted: lambda operation, peer, message, now, out: operation.voted(peer, message, now, out),
+    Held: lambda operation, peer, message, now, out: operation.held(peer, message, now, out),
+    Pulled: lambda operation, peer, message, now, out: operation.pulled(peer, message, now, out),
 }
 """Messages that answer one of ours and mean nothing to anybody but the operation that waits for them."""

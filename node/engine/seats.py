@@ -4,10 +4,11 @@
         ▲  └──Join, answered by a Gossip that names us───────┘
         └──yield: alone, never written, and a better cluster of our name and key shows itself
 
-The ring changes only while no client has ever written. The founder (`decider`) makes each new epoch, alone, and stores
-it before it tells anybody; the first write anywhere asks it to *seal* the ring, and from then on the placement stays as
-it is: a later joiner is a member that owns nothing. So no epoch is ever decided twice, and a join never makes an
-acknowledged write unreadable. A ring is stored before anything is done under it: the storage queue keeps that order.
+While no client has ever written the founder (`decider`) makes each new epoch, alone, and stores it before it tells
+anybody; the first write anywhere asks it to *seal* the ring. From then on a majority decides, and data moves
+(`engine.changes`): a later joiner is a member at first, and asks for its seat itself. So no epoch is ever decided
+twice, and a join never makes an acknowledged write unreadable. A ring is stored before anything is done under it: the
+storage queue keeps that order.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from node.core import ring
+from node.core import change, ring
 from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
 from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S, MEMBERS_MAX, OPERATIONS_MAX
@@ -32,6 +33,10 @@ CLUSTER_ID_BYTES = 16
 
 FOUNDING_DEFERRALS = 2
 """How often an unseated node leaves the founding to one with a lower id: that one may be waiting for us (--join)."""
+
+
+FORGOTTEN = "its store may have forgotten its cluster, and founds none; if there is none, give it an empty --data-dir"
+"""Why a node without a seat only waits for others."""
 
 
 class Parked(NamedTuple):
@@ -58,6 +63,7 @@ class Seats:
         self._deferred = 0
         self._turn = 0
         self._agreed: dict[NodeId, None] = {}
+        self.learned: Callable[[NodeId, int], None] = lambda peer, epoch: None
         self._looks_until: Instant | None = None
 
     # Time --------------------------------------------------------------------------------------------------
@@ -73,7 +79,9 @@ class Seats:
         self._retry_at = now
         for address in self.config.join:
             self.candidate(address, out)
-        if not self.config.join and not self.cluster.took_seat:  # an old seat is in a cluster that exists
+        if self.cluster.rebuilding:  # there is a cluster, which it has forgotten
+            self.cluster.waiting_because = FORGOTTEN
+        elif not self.config.join and not self.config.replace:
             self._found_at = now + (FOUND_AFTER_S if self.config.discover else 0.0)
         self.tick(now, out)
 
@@ -128,11 +136,9 @@ class Seats:
             owners=ring.found(seat, self.config.partitions),
             secrets=(Secret(1, self.entropy(SECRET_BYTES)),),
         )
-        self.cluster.note(now, out, "founded", cluster=self.config.cluster, cluster_id=founded.cluster_id)
+        self._found_at = None
         self.cluster.save_members(out)
-        self.adopt(founded, now, out)
-        for peer in links:  # who was about to found, too, shall rather join
-            out.send(peer, self.gossip(ring=False, reply=False))
+        self._decide(founded, out)  # durable before it is told: else a crash leaves members of no cluster
 
     def _ask_for_seat(self, out: Outbox) -> None:
         """Ask one linked peer after the other: who had no seat when the link opened may have one by now."""
@@ -220,6 +226,8 @@ class Seats:
         if joiner.id != peer:
             return "a node asks for itself only"
         known = cluster.members.get(joiner.id)
+        if joiner.id in cluster.state.gone:
+            return f"{joiner.name} left this cluster, or was removed from it: start it with an empty --data-dir"
         if known is None and message.old_seat:
             return f"no member has the id {joiner.id} that --seat names: dyn ring show -o json has the members' ids"
         if known is None and len(cluster.members) >= MEMBERS_MAX:
@@ -256,7 +264,7 @@ class Seats:
 
     def _decide(self, decided: RingState, out: Outbox) -> None:
         """Store a new ring first; `decision_stored` makes it true. One decision at a time."""
-        assert self.cluster.state.decider == self.config.id, "only the decider decides"
+        assert decided.decider == self.config.id, "only the decider decides"
         assert self._deciding is None, "a decision is under way"
         self._deciding = decided
         self.cluster.save_ring(decided, out, DECISION_TICKET)
@@ -264,12 +272,25 @@ class Seats:
     def decision_stored(self, stored: bool, now: Instant, out: Outbox) -> None:
         """Our decision is durable: adopt it and tell everybody."""
         decided, self._deciding = self._deciding, None
-        if decided is None or not stored:
+        if decided is not None and not self.cluster.seated:
+            self._founded(decided, stored, now, out)
             return
+        if decided is None or not stored or decided.cluster_id != self.cluster.cluster_id:
+            return  # (of the last: another cluster took us in while we founded one)
         self.adopt(decided, now, out, store=False)
         self.tell_all(out)
         if self._seal_wanted:
             self.seal_asked(out)
+
+    def _founded(self, founded: RingState, stored: bool, now: Instant, out: Outbox) -> None:
+        """There is a cluster; unless the disk would not have it, and we look around once more."""
+        if not stored:
+            self._found_at = now + FOUND_AFTER_S
+            return
+        self.cluster.note(now, out, "founded", cluster=self.config.cluster, cluster_id=founded.cluster_id)
+        self.adopt(founded, now, out, store=False)
+        for peer in self.cluster.links:  # who was about to found, too, shall rather join
+            out.send(peer, self.gossip(ring=False, reply=False))
 
     def need_seal(self, parked: Parked, now: Instant, out: Outbox) -> None:
         """Hold a client's write until the ring is sealed."""
@@ -319,13 +340,24 @@ class Seats:
 
     def adopt(self, adopted: RingState, now: Instant, out: Outbox, *, store: bool = True) -> None:
         """Make a decided ring ours, and let the writes go that waited for its seal."""
-        first = not self.cluster.seated
+        cluster, before = self.cluster, self.cluster.ring
         if store:
-            self.cluster.save_ring(adopted, out)
-        self.cluster.adopt(adopted)
+            cluster.save_ring(adopted, out)
+        known = cluster.members
+        cluster.adopt(adopted)
         self._found_at = None
-        kind = "seated" if first else "sealed" if adopted.sealed else "epoch"
-        self.cluster.note(now, out, kind, epoch=adopted.epoch, nodes=len(adopted.seats))
+        for node, member in known.items():
+            if node not in cluster.members:
+                out.dial(address_of(member), keep=False)
+        if cluster.members is not known:
+            cluster.save_members(out)
+        if before is None:
+            kind = "seated"
+        elif before.sealed:
+            kind = "moving" if adopted.before is not None else "settled"
+        else:
+            kind = "sealed" if adopted.sealed else "epoch"
+        cluster.note(now, out, kind, epoch=adopted.epoch, nodes=len(adopted.seats), change=change.words(adopted))
         if adopted.sealed:
             parked, self.parked = self.parked, []
             for waiting in parked:

@@ -62,6 +62,7 @@ class NodeSettings(NamedTuple):
     http_port: int = 7900
     data_dir: Path = Path()
     seat: str | None = None
+    replace: str = ""
     join: tuple[str, ...] = ()
     discover: str = "mdns"
     zone: str = ""
@@ -193,6 +194,7 @@ OPTIONS: Final = (
     Option("http_port", _port),
     Option("data_dir", str, "path"),
     Option("seat", _seat),
+    Option("replace", _label),
     Option("join", _seed, "list"),
     Option("discover", _choice("mdns", "none")),
     Option("zone", _zone),
@@ -308,6 +310,8 @@ def _spelled(field: str) -> str:
 
 def _completed(settings: NodeSettings, given: Mapping[str, Given], environ: Mapping[str, str]) -> NodeSettings:
     """Put in the defaults that depend on other settings."""
+    if settings.seat is not None and settings.replace:
+        raise SettingError("--seat takes a member's seat under its id, --replace its place under a new id: name one")
     port = settings.port
     ports = {"port": port}
     for field, offset in (("peer_port", PEER_PORT_OFFSET), ("http_port", HTTP_PORT_OFFSET)):

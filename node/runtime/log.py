@@ -17,7 +17,11 @@ from typing import Final, TextIO
 from node.core.limits import LOG_BURST, LOG_INTERVAL_S, LOG_KINDS_MAX
 from node.words import in_words, level_of, plain
 
-ENDS: Final = {"seat_taken": "another store has its seat", "fell_back": "its disk was put back"}
+ENDS: Final = {
+    "seat_taken": "another store has its seat",
+    "fell_back": "its disk was put back",
+    "gone": "it is no member any more",
+}
 """Facts after which a node must not go on, and why it then stops."""
 
 

@@ -51,8 +51,7 @@ from node.wire.handshake import Hello
 
 TURN_S = 0.0005
 """How long one of a node's two busy threads keeps the interpreter while the other one waits for it. The storage thread
-gives it up at every row that it writes; at Python's 5 ms it then waited for the loop longer than for the disk.
-"""
+gives it up at every row that it writes; at Python's 5 ms it then waited for the loop longer than for the disk."""
 
 
 class Ready(NamedTuple):
@@ -237,7 +236,7 @@ class Server:
             self.hello = hello
             self.transport.refresh()
             self.discovery.refresh()
-        if self._tell_ready is not None and self._listening and self.node.view().seated:
+        if self._tell_ready is not None and self._listening and self.node.view().ready:
             tell, self._tell_ready = self._tell_ready, None
             settle_memory()
             sys.setswitchinterval(TURN_S)
@@ -386,6 +385,7 @@ def node_config(settings: NodeSettings, store: Store) -> NodeConfig:
         partitions=settings.partitions,
         durable=settings.durability == "full",
         value_bytes_max=settings.max_value_bytes,
+        replace=settings.replace,
     )
 
 

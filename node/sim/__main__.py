@@ -21,7 +21,8 @@ from multiprocessing import get_context
 from random import SystemRandom
 
 from node.sim.checkers import Answer
-from node.sim.marks import REQUIRED
+from node.sim.faults import Options
+from node.sim.marks import ELASTIC, REQUIRED
 from node.sim.run import Outcome, collect_seldom, run
 from node.sim.safeguards import Safeguard
 
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     off = Safeguard[options.off] if options.off else None
     if options.seed is not None:
-        outcome = run(options.seed, options.ops, off, tail=options.trace)
+        outcome = run(options.seed, options.ops, off, elastic=options.elastic, tail=options.trace)
         _say(*_report(outcome, options.ops, off), *([*outcome.tail] if options.trace else []))
         return int(outcome.violated)
     if options.minutes is not None:
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--ops", type=int, help="requests of each run (default: drawn from the seed, 100 to 400)")
     parser.add_argument("--jobs", type=int, default=1, help="processes of a campaign (default 1)")
+    parser.add_argument("--elastic", action="store_true", help="nodes come and go while clients write")
     parser.add_argument("--json", action="store_true", help="tell the sum of a campaign as one line of JSON")
     parser.add_argument("--trace", type=int, default=0, metavar="LINES", help="show the last steps of the run")
     parser.add_argument("--off", choices=[safeguard.name for safeguard in Safeguard], help="leave out one safeguard")
@@ -79,7 +81,7 @@ def _campaign(seeds: Iterable[int], total: int | None, options: argparse.Namespa
     failed: list[int] = []
     done = 0
     begun = time.monotonic()
-    for outcome in _outcomes(seeds, options.ops, off, options.jobs):
+    for outcome in _outcomes(seeds, options.ops, off, options.jobs, elastic=options.elastic):
         done += 1
         marks += outcome.marks
         endings += outcome.endings
@@ -90,22 +92,25 @@ def _campaign(seeds: Iterable[int], total: int | None, options: argparse.Namespa
         of = f" of {total}" if total else ""
         _progress(f"{done}{of} seeds, {len(failed)} failed, {done / (time.monotonic() - begun):.1f} seeds/s")
     _progress("")
-    missing = [mark for mark in REQUIRED if not marks[mark]]
+    wanted = ELASTIC if options.elastic else REQUIRED
+    missing = [mark for mark in wanted if not marks[mark]]
     seconds = time.monotonic() - begun
     if options.json:
         told = {"seeds": done, "failed": failed, "seconds": seconds, "requests": endings, "marks": marks}
         _say(json.dumps(told))
         return int(bool(failed))
     _say("requests: " + ", ".join(f"{how} {times}" for how, times in sorted(endings.items())))
-    _say("marks: " + ", ".join(f"{mark} {marks[mark]}" for mark in REQUIRED))
+    _say("marks: " + ", ".join(f"{mark} {marks[mark]}" for mark in (*REQUIRED, *ELASTIC)))
     if missing:
         _say(f"never reached: {', '.join(missing)}")
     _say(f"{done} seeds, {len(failed)} failed, {endings.total()} requests, {seconds:.0f} s")
     return int(bool(failed) or (done >= CAMPAIGN_SEEDS and off is None and bool(missing)))
 
 
-def _outcomes(seeds: Iterable[int], ops: int | None, off: Safeguard | None, jobs: int) -> Iterator[Outcome]:
-    one = partial(run, ops=ops, off=off, tail=0)
+def _outcomes(
+    seeds: Iterable[int], ops: int | None, off: Safeguard | None, jobs: int, *, elastic: bool
+) -> Iterator[Outcome]:
+    one = partial(run, ops=ops, off=off, elastic=elastic, tail=0)
     if jobs <= 1:
         collect_seldom()
         yield from map(one, seeds)
@@ -130,16 +135,17 @@ def _report(outcome: Outcome, ops: int | None, off: Safeguard | None) -> list[st
             lines += [f"    {evidence}" for evidence in verdict.evidence]
     lines += [
         "requests: " + ", ".join(f"{how} {times}" for how, times in sorted(outcome.endings.items())),
-        "marks: " + ", ".join(f"{mark} {outcome.marks[mark]}" for mark in REQUIRED if outcome.marks[mark]),
+        "marks: " + ", ".join(f"{mark} {outcome.marks[mark]}" for mark in (*REQUIRED, *ELASTIC) if outcome.marks[mark]),
         f"trace: {outcome.trace} ({outcome.steps} steps, {outcome.virtual_s:.1f} s of virtual time)",
-        f"replay: {_replay(outcome.options.seed, ops, off)}",
+        f"replay: {_replay(outcome.options, ops, off)}",
     ]
     return lines
 
 
-def _replay(seed: int, ops: int | None, off: Safeguard | None) -> str:
+def _replay(options: Options, ops: int | None, off: Safeguard | None) -> str:
     more = (f" --ops {ops}" if ops is not None else "") + (f" --off {off.name}" if off is not None else "")
-    return f"python -m node.sim --seed {seed}{more} --trace 400"
+    more += " --elastic" if options.change_every_s else ""
+    return f"python -m node.sim --seed {options.seed}{more} --trace 400"
 
 
 def _say(*lines: str) -> None:

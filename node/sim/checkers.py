@@ -51,7 +51,7 @@ def no_loss(history: History) -> Iterator[str]:
     for key, left in _left(history).items():
         dots = {version.dot for version in left.versions}
         reaped = history.buried_by(key, END)
-        for mint in _uncovered(history, key):
+        for mint in _uncovered(history, key, left):
             if mint.dot not in dots and not (mint.value is None and covers(reaped, mint.dot)):
                 yield f"{key!r} lost {mint.value!r} ({mint.tag}, {mint.dot}), which nothing had covered"
 
@@ -71,7 +71,7 @@ def no_phantom(history: History) -> Iterator[str]:
 def no_false_sibling(history: History) -> Iterator[str]:
     """Invariant 3: two values stand side by side only if neither write had seen the other."""
     for key, left in _left(history).items():
-        expected = {mint.dot for mint in _uncovered(history, key)}
+        expected = {mint.dot for mint in _uncovered(history, key, left)}
         for version in left.versions:
             if version.dot not in expected:
                 yield f"{key!r} still holds {version.value!r} ({version.dot}), which a later write had covered"
@@ -106,7 +106,8 @@ def contexts(history: History) -> Iterator[str]:
 def settled(history: History) -> Iterator[str]:
     """SETs one after another never conflict: each covers every write that was acknowledged before it began.
 
-    So long as owners answer: what stand-ins took is not seen by owners until it is handed over.
+    So long as owners answer: what stand-ins took is not seen by owners until it is handed over. What was reaped by its
+    end it need not cover: who gained the key never had that.
     """
     n, w = history.quorums.n, history.quorums.w
     if 2 * w <= n or history.rotten or history.lost_disks:
@@ -118,7 +119,7 @@ def settled(history: History) -> Iterator[str]:
         for record in writes:
             if record.key == key and record.seen is None and history.dots_of(record):
                 last, floor = history.dots_of(record)[-1], floor_at(record.begun)
-                seen = join(last.past, history.buried_by(key, last.at))
+                seen = join(last.past, history.buried_by(key, record.ended or END))
                 if not descends(seen, floor):
                     yield f"{record!r} covers {seen}, but {floor} was acknowledged before it began"
 
@@ -305,9 +306,17 @@ def _left(history: History) -> dict[bytes, Row]:
     return left
 
 
-def _uncovered(history: History, key: bytes) -> list[Mint]:
-    """Writes of `key` that no write's context covers: what must be left."""
-    mints = [mint for mint in history.mints.values() if mint.key == key]
+def _uncovered(history: History, key: bytes, left: Row) -> list[Mint]:
+    """Writes of `key` that no write's context covers: what must be `left`.
+
+    But for what a node that is gone had alone: unless it was acknowledged, nobody was promised anything of it.
+    """
+    acknowledged = {record.tag for record in _acknowledged(history)} if history.gone else set()
+    mints = [
+        mint for mint in history.mints.values()
+        if mint.key == key
+        and (mint.node not in history.gone or mint.tag in acknowledged or covers(left.clock, mint.dot))
+    ]  # fmt: skip
     seen: Clock = ()
     for mint in mints:
         seen = join(seen, mint.past)

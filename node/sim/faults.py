@@ -62,6 +62,8 @@ class Options(NamedTuple):
     disk_error_every_s: float
     wrong_clock_every_s: float
     freeze_every_s: float
+    seated: int
+    change_every_s: float
 
     @property
     def chaos_s(self) -> float:
@@ -89,8 +91,13 @@ class Fault(NamedTuple):
         return f"{self.at:8.3f} {self.kind} {','.join(f'n{host + 1}' for host in self.hosts)} for {self.for_s:.3f} s"
 
 
-def draw_options(seed: int, ops: int | None = None) -> Options:
-    """Return the options of `seed`: always the same."""
+def draw_options(seed: int, ops: int | None = None, *, elastic: bool = False) -> Options:
+    """Return the options of `seed`: always the same. `elastic`: the ring changes while clients write."""
+    options = _drawn(seed, ops)
+    return _made_elastic(options) if elastic else options
+
+
+def _drawn(seed: int, ops: int | None) -> Options:
     rng = Random(f"{seed}/options")
     nodes = rng.randint(3, 7)
     quorums = rng.choice(
@@ -142,6 +149,39 @@ def draw_options(seed: int, ops: int | None = None) -> Options:
         disk_error_every_s=later("disk error", 0.0, 0.0, 3.0),
         wrong_clock_every_s=later("wrong clock", 0.0, 0.0, 2.0),
         freeze_every_s=later("freeze", *(0.0,) * 9, 10.0),
+        seated=nodes,
+        change_every_s=0.0,
+    )
+
+
+def _made_elastic(options: Options) -> Options:
+    """Let the ring change: it begins small, more nodes come, and some go.
+
+    Half of the runs have no faults of machines or links, so that changes follow upon each other, and what is looked at
+    is the moment between two rings. No row rots: who leaves may hold the only good copy, and neither knows.
+    """
+    rng = Random(f"{options.seed}/elastic")
+    seated, spares = rng.randint(1, 5), rng.randint(1, 3)
+    quiet = rng.random() < 0.5
+    return options._replace(
+        nodes=seated + spares,
+        seated=seated,
+        formation="ready",
+        change_every_s=rng.choice((1.0, 3.0, 8.0)),
+        quorums=rng.choice(
+            [Quorums(3, 2, 2)] * 4
+            + [Quorums(3, 1, 3), Quorums(3, 3, 1), Quorums(2, 1, 2), Quorums(2, 2, 1), Quorums(5, 3, 3)]
+        ),
+        keys=rng.choice((3, 5, 10, 20)),
+        think_s=max(options.think_s, 0.1),
+        strict=rng.choice((0.2, 1.0, 1.0)),
+        odd_quorums=0.0,
+        crash_every_s=0.0 if quiet else options.crash_every_s,
+        cut_every_s=0.0 if quiet else options.cut_every_s,
+        surge=0.0,
+        rot_every_s=0.0,
+        wipe_every_s=options.wipe_every_s and 10.0,
+        freeze_every_s=0.0,
     )
 
 

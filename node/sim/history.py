@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final, NamedTuple
 
-from node.core.cluster import Quorums
+from node.core.cluster import Quorums, RingState
 from node.core.ids import Instant
 from node.core.row import Clock, Dot, Row
 from node.core.version import covers, descends, join
@@ -121,7 +121,7 @@ class Mint(NamedTuple):
 class History:
     """Everything the checkers may look at. `evidence` holds, by invariant, what was caught while it happened,
     `hints` and `tombstones` how many each node still keeps at the end, `buried` what was reaped: when, up to which
-    clock.
+    clock. `gone` are nodes that left, or were removed: what they alone had of a write, nobody was promised.
     """
 
     def __init__(self, quorums: Quorums, members: int) -> None:
@@ -142,12 +142,22 @@ class History:
         self.roots: dict[int, dict[str, bytes]] = {}
         self.rotten: dict[bytes, None] = {}
         self.lost_disks: dict[str, Instant] = {}
+        self.gone: dict[str, None] = {}
+        self._decided: dict[tuple[str, int], RingState] = {}
         self._held: dict[tuple[str, bytes], tuple[bytes, Row]] = {}
         self._asked: dict[str, Record] = {}
 
     def note(self, invariant: str, evidence: str) -> None:
         """Remember a violation that shows only in the moment it happens."""
         self.evidence.setdefault(invariant, []).append(evidence)
+
+    def decided(self, node: str, ring: RingState) -> None:
+        """A node adopted a ring: of each epoch of a cluster there is one, for ever."""
+        known = self._decided.setdefault((ring.cluster_id, ring.epoch), ring)
+        if known != ring:
+            self.note(
+                "clusters", f"{node} has another ring of epoch {ring.epoch}: {ring.change} and not {known.change}"
+            )
 
     def took(self, node: str, write: Advance, at: Instant) -> None:
         """A store took a write on. It should not, for a client of its own node that has its answer by then.

@@ -82,6 +82,7 @@ class Host:
         self.node: Node | None = None
         self.life = 0
         self.held_down = False
+        self.out = False
         self.paused_until: Instant = 0.0
         self.slow_until: Instant = 0.0
         self.full_until: Instant = 0.0
@@ -123,8 +124,8 @@ class Host:
     # The process ---------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        """Start a process from what is durable."""
-        if self.node is not None:
+        """Start a process from what is durable; not of a machine that is none of the cluster's (`out`)."""
+        if self.node is not None or self.out:
             return
         world, streams = self.world, f"{self.world.options.seed}/{self.name}/{self.life}"
         self.storage.opened(streams)

@@ -136,6 +136,8 @@ class Misfortune:
             return
         if not all(self._known_elsewhere(host, key, row) for key, row in rows.items()):
             return
+        if host.out or any(known.state.voters == (host.id,) for known in clusters):  # all that there is of the cluster
+            return
         self._crash(host, silently=True)
         if copied is None:
             world.marks.hit("store wiped")

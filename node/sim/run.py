@@ -9,6 +9,7 @@ import gc
 from collections import Counter
 from typing import Final, NamedTuple
 
+from node.core import change
 from node.core.ids import Instant, partition_of
 from node.sim.checkers import Answer, Verdict, judge
 from node.sim.core import leave_alone
@@ -32,6 +33,9 @@ SETTLE_S_MAX: Final = 30.0
 
 SETTLED_S: Final = 3.0
 """… and then they get this long to tell each other what they missed."""
+
+CHANGED_WITHIN_S: Final = 120.0
+"""… and a change of the ring that was under way must be at its end, and whoever waits for a seat must have it."""
 
 REBUILT_WITHIN_S: Final = 60.0
 """How long a store that lost its disk may then take until it was compared with all other owners."""
@@ -74,9 +78,11 @@ class Outcome(NamedTuple):
         return any(verdict.answer is not Answer.OK for verdict in self.verdicts)
 
 
-def run(seed: int, ops: int | None = None, off: Safeguard | None = None, *, tail: int = 40) -> Outcome:
+def run(
+    seed: int, ops: int | None = None, off: Safeguard | None = None, *, elastic: bool = False, tail: int = 40
+) -> Outcome:
     """Run one seed from beginning to end. `tail` is how many last steps the outcome tells in words."""
-    options = draw_options(seed, ops)
+    options = draw_options(seed, ops, elastic=elastic)
     world, faults = World(options, off), draw_faults(options)
     try:
         _run(world, faults)
@@ -119,26 +125,30 @@ def _where(error: Exception) -> str:
 def _run(world: World, faults: list[Fault]) -> None:
     if not _form(world):
         return
-    begun = world.agenda.now
+    begun, options = world.agenda.now, world.options
     workload = Workload(world)
     for fault in faults:
         world.agenda.at(begun + fault.at, world.strike, fault)
     workload.start()
+    world.elastic.start(options.chaos_s)
     if not world.agenda.run(begun + CHAOS_S_MAX, lambda: workload.done):
         world.history.unhealed.append(f"the clients were not done after {CHAOS_S_MAX} s")
-    leave_alone(world, lambda core: _ask_each(world, core, "core"))
+    if not options.change_every_s:
+        leave_alone(world, lambda core: _ask_each(world, core, "core"))
     world.heal_everything()
+    if options.change_every_s and not world.agenda.run(world.agenda.now + CHANGED_WITHIN_S, lambda: _is_settled(world)):
+        world.history.unhealed.append(f"{CHANGED_WITHIN_S} s after everything healed: {_who_waits_for_a_ring(world)}")
     if not world.agenda.run(world.agenda.now + SETTLE_S_MAX, lambda: _all_see_all(world)):
         world.history.unhealed.append(f"{SETTLE_S_MAX} s after everything healed: {_who_misses_whom(world)}")
     world.agenda.run(world.agenda.now + SETTLED_S)
-    world.agenda.run(world.agenda.now + REBUILT_WITHIN_S, lambda: not any(host.forgetful for host in world.hosts))
-    world.history.unhealed += [f"{host.name} has not been rebuilt" for host in world.hosts if host.forgetful]
+    world.agenda.run(world.agenda.now + REBUILT_WITHIN_S, lambda: not any(host.forgetful for host in world.members))
+    world.history.unhealed += [f"{host.name} has not been rebuilt" for host in world.members if host.forgetful]
     if world.options.surge:
         Surge(world, workload).run()
         world.agenda.run(world.agenda.now + SETTLED_S)
-    _ask_each(world, world.hosts, "live")
-    world.agenda.run(world.agenda.now + HANDED_WITHIN_S, lambda: not any(map(_hints, world.hosts)))
-    world.agenda.run(world.agenda.now + REAPED_WITHIN_S, lambda: not any(map(_tombstones, world.hosts)))
+    _ask_each(world, world.members, "live")
+    world.agenda.run(world.agenda.now + HANDED_WITHIN_S, lambda: not any(map(_hints, world.members)))
+    world.agenda.run(world.agenda.now + REAPED_WITHIN_S, lambda: not any(map(_tombstones, world.members)))
     world.agenda.run(world.agenda.now + QUIET_S)
     _let_converge(world)
     world.agenda.run(
@@ -151,11 +161,11 @@ def _let_converge(world: World) -> None:
     """Wait until every node has compared everything since now: by its own rounds, or because somebody asks for it."""
     since = world.agenda.now
     if world.stream("repair").random() < 0.5:
-        for host in world.hosts:
+        for host in world.members:
             world.ask_for_repair(host)
 
     def compared() -> bool:
-        passes = [host.node.antientropy.full for host in world.hosts if host.node is not None]
+        passes = [host.node.antientropy.full for host in world.members if host.node is not None]
         return all(full is not None and full.began >= since for full in passes)
 
     if not world.agenda.run(since + CONVERGED_WITHIN_S, compared):
@@ -216,10 +226,37 @@ def _look_for_leaks(world: World) -> None:
 
 def _formed(world: World) -> bool:
     """Whether all nodes know all members of one cluster."""
-    views = [host.node.view() for host in world.hosts if host.node is not None]
-    return len(views) == len(world.hosts) and all(
+    views = [host.node.view() for host in world.members if host.node is not None]
+    return len(views) == len(world.members) and all(
         view.seated and view.members == len(views) and view.cluster_id == views[0].cluster_id for view in views
     )
+
+
+def _is_settled(world: World) -> bool:
+    """Whether all nodes have the same settled ring, and all have a seat in it."""
+    world.elastic.let_go()
+    rings = [host.node.cluster.ring for host in world.members if host.node is not None]
+    first = rings[0] if rings else None
+    if first is None or len(rings) < len(world.members) or first.before is not None:
+        return False
+    seated = sorted(seat.id for seat in first.seats) == sorted(host.id for host in world.members)
+    return seated and all(ring == first for ring in rings)
+
+
+def _who_waits_for_a_ring(world: World) -> str:
+    """In words: which ring each node has, and what it waits for."""
+    words = []
+    for host in world.members:
+        ring = host.node.cluster.ring if host.node is not None else None
+        if host.node is None or ring is None:
+            words.append(f"{host.name} is not there")
+            continue
+        state = "settled" if ring.before is None else f"moving, lacking {len(host.node.cluster.lacking)}"
+        seat = (
+            "" if any(seat.id == host.id for seat in ring.seats) else f", no seat: {host.node.cluster.waiting_because}"
+        )
+        words.append(f"{host.name} is in {ring.epoch} ({change.words(ring)}, {state}{seat})")
+    return "; ".join(words)
 
 
 def _all_see_all(world: World) -> bool:
@@ -229,13 +266,13 @@ def _all_see_all(world: World) -> bool:
 def _who_misses_whom(world: World) -> str:
     """In words: which node does not see which, and who has no seat."""
     words = []
-    for host in world.hosts:
+    for host in world.members:
         if host.node is None:
             words.append(f"{host.name} is down")
             continue
         if not host.node.view().seated:
             words.append(f"{host.name} has no seat: {host.node.view().waiting_because}")
-        unseen = [peer.name for peer in world.hosts if not host.node.cluster.is_up(peer.id)]
+        unseen = [peer.name for peer in world.members if not host.node.cluster.is_up(peer.id)]
         if unseen:
             words.append(f"{host.name} misses {', '.join(unseen)}")
     return "; ".join(words)
@@ -293,7 +330,7 @@ def _ask(world: World, host: Host, kind: Kind, request: Put | Get, tag: str, rec
 def _collect(world: World) -> None:
     """What is left on the disks, and in the nodes."""
     history = world.history
-    for host in world.hosts:
+    for host in world.members:
         history.final[host.name] = {key: decode_row(row) for key, row in host.storage.durable_rows().items()}
         if host.node is not None:
             view = host.node.view()

@@ -12,9 +12,30 @@ from typing import Final
 from node.core.limits import TREE_DIGEST_BYTES
 from node.core.row import EMPTY, Row
 from node.sim.disk import SimStorage
-from node.storage.port import FOREVER, Adopt, Advance, Forget, Handed, HandOver, Merge, Merged, Outcome, Reap, Write
+from node.storage.port import (
+    FOREVER,
+    Adopt,
+    Advance,
+    Forget,
+    Handed,
+    HandOver,
+    Merge,
+    Merged,
+    Outcome,
+    Reap,
+    Write,
+)  # fmt: skip
 from node.storage.records import Record
-from node.wire.messages import Bury, Confirm, Confirmed, Message, Replicated
+from node.wire.change_messages import Held, Hold, Pull, Pulled
+from node.wire.messages import (
+    AskTrees,
+    Bury,
+    Confirm,
+    Confirmed,
+    Message,
+    Replicated,
+    TreesTold,
+)
 from node.wire.requests import Failed, Result
 from node.wire.rows import decode_row, encode_row
 
@@ -45,6 +66,16 @@ class Safeguard(Enum):
     LATE_IS_DROPPED = "a store does nothing for a client that has given up"
     UNCLEAR_IS_SAID = "a commit that the disk failed in is not called undone"
     ROOM_FOLLOWS_TIME = "a node takes on no more requests than it can do in time"
+    TAKERS_TAKE_IN = "a ring settles only when all who gain something in it hold it"
+    RETIRE_ASKS = "a row that others own goes only when all of them hold it"
+
+    @property
+    def elastic(self) -> bool:
+        """Whether it matters only while the ring changes."""
+        return self in CHANGES
+
+
+CHANGES: Final = (Safeguard.TAKERS_TAKE_IN, Safeguard.RETIRE_ASKS)
 
 
 class ReusingStorage(SimStorage):
@@ -125,6 +156,18 @@ def confirmed_by_nobody(message: Message, off: Safeguard | None) -> Confirmed | 
     """Return the answer that a driver believes it has from everybody with the safeguard off."""
     if off is Safeguard.REAP_ASKS_ALL and isinstance(message, Confirm):
         return Confirmed(message.rid, message.round, (), "")
+    return None
+
+
+def answered_by_nobody(message: Message, store: SimStorage, off: Safeguard | None) -> Message | None:
+    """Return the answer that whoever asks, with this store, believes it has with the safeguard off."""
+    if off is Safeguard.TAKERS_TAKE_IN and isinstance(message, AskTrees) and message.whole:
+        mine = tuple([store.digests(message.bits, prefix, message.deeper) for prefix in message.prefixes])
+        return TreesTold(message.rid, mine, "")
+    if off is Safeguard.TAKERS_TAKE_IN and isinstance(message, Pull):
+        return Pulled(message.rid, (), False, 0, "")
+    if off is Safeguard.RETIRE_ASKS and isinstance(message, Hold):
+        return Held(message.rid, (), "")
     return None
 
 

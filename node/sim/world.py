@@ -11,13 +11,10 @@ from random import Random
 
 import msgspec
 
-from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
 from node.core.limits import OPERATIONS_MAX
-from node.core.ring import Ring, found, join
 from node.core.row import EMPTY, Row
 from node.core.version import covers, merge
-from node.engine.cluster import STATE_MEMBERS, STATE_RING
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Candidate, Received
 from node.engine.get import GetOperation
@@ -26,6 +23,7 @@ from node.engine.operation import NO_TICKET
 from node.engine.outbox import Fact
 from node.sim.clock import Agenda, Trace
 from node.sim.disk import SimStorage
+from node.sim.elastic import Elastic
 from node.sim.faults import Fault, Options
 from node.sim.history import History, Kind, Mint, Record
 from node.sim.host import Host
@@ -33,7 +31,8 @@ from node.sim.links import Links
 from node.sim.marks import Marks
 from node.sim.misfortune import Misfortune
 from node.sim.network import Arrival, Network, NetworkOptions
-from node.sim.safeguards import STORES, Safeguard, blind, confirmed_by_nobody, gloss
+from node.sim.safeguards import STORES, Safeguard, answered_by_nobody, blind, confirmed_by_nobody, gloss
+from node.sim.seated import CLUSTER, seat_everybody
 from node.storage.port import (
     Advance,
     Advanced,
@@ -44,7 +43,6 @@ from node.storage.port import (
     Reaped,
     Refusal,
     Refused,
-    SaveState,
     Scrubbed,
     Write,
 )
@@ -57,7 +55,6 @@ from node.wire.rows import decode_row
 Answered = Callable[[Result | None], None]
 """What to do with the answer to a request; None: the connection broke."""
 
-CLUSTER = "sim"
 REQUESTS_MIN = 4
 BACKGROUND_MIN = 2
 """Requests that a node always takes on, and rows a second of hints and repair that it always moves: as few as the
@@ -93,6 +90,7 @@ class World:
         self.by_address = {host.address: host for host in self.hosts}
         self.healed = False
         self.misfortune = Misfortune(self)
+        self.elastic = Elastic(self)
         self.write_s = 0.0  # what each write that a client waits for costs a disk, beside the sync
         self.looks = False  # whether nodes look at what their clients see
         self._waiting: dict[int, tuple[Host, Answered, Record]] = {}
@@ -126,14 +124,20 @@ class World:
         kind = STORES.get(self.off, SimStorage) if self.off is not None else SimStorage
         return kind(config.id, rng.randbytes(16).hex(), rng.getrandbits(64))
 
+    @property
+    def members(self) -> list[Host]:
+        """The machines that are the cluster's: not those that have not joined yet, or are gone for good."""
+        return [host for host in self.hosts if not host.out]
+
     # Starting --------------------------------------------------------------------------------------------------
 
     def form(self) -> None:
         """Start the nodes: into a sealed ring at once, or empty, one after the other."""
         rng = self.stream("formation")
         if self.options.formation == "ready":
-            self._seat_everybody(rng)
+            seat_everybody(self, rng)
             for host in self.hosts:
+                host.out = host.index >= self.options.seated
                 self.agenda.after(rng.uniform(0, 0.1), host.boot)
             return
         for host in self.hosts:
@@ -152,38 +156,15 @@ class World:
         if self.agenda.now < ANNOUNCED_S:
             self.agenda.after(ANNOUNCE_S, self._announce, host, other)
 
-    def _seat_everybody(self, rng: Random) -> None:
-        seats = [Seat(host.id, host.config.zone, host.config.weight) for host in self.hosts]
-        ring: Ring = (seats[0],), found(seats[0], self.options.partitions)
-        for seat in seats[1:]:
-            ring = join(*ring, seat, self.options.quorums.n)
-        state = RingState(
-            rng.randbytes(16).hex(), CLUSTER, len(seats), True, seats[0].id, self.options.quorums, *ring,
-            (Secret(1, rng.randbytes(32)),),
-        )  # fmt: skip
-        members = tuple(sorted((self._member(host) for host in self.hosts), key=lambda member: member.id))
-        for host in self.hosts:
-            host.storage.apply(
-                [
-                    SaveState(STATE_MEMBERS, _encode(members)),
-                    SaveState(STATE_RING, _encode(state), state.epoch),
-                ]
-            )
-
-    def _member(self, host: Host) -> Member:
-        config, identity = host.config, host.storage.identity
-        return Member(
-            config.id, config.name, config.host, config.port, config.peer_port, config.http_port, config.zone,
-            config.weight, identity.storage_id, identity.epochs, 1, identity.starts, identity.run, identity.changes,
-        )  # fmt: skip
-
     # Clients ---------------------------------------------------------------------------------------------------
 
     @property
     def seats(self) -> int:
-        """How many seats the sealed ring has."""
+        """How many seats the sealed ring has; while it changes, the fewest that a node can be counting with."""
         rings = [host.node.cluster.ring for host in self.hosts if host.node is not None]
-        return max((len(ring.seats) for ring in rings if ring is not None and ring.sealed), default=0)
+        sealed = [ring for ring in rings if ring is not None and ring.sealed]
+        seats = [len(ring.seats) for ring in sealed] + [len(ring.before.seats) for ring in sealed if ring.before]
+        return min(seats, default=0)
 
     def ask(self, host: Host, request: Request, answered: Answered, record: Record) -> None:
         """Send a client's request to a node; `answered` is called once (or, if the node is wrong, more often)."""
@@ -241,6 +222,10 @@ class World:
             if unasked is not None:
                 for other in self.hosts:
                     host.give(Received(other.id, unasked))
+            believed = answered_by_nobody(message, host.storage, self.off)
+            if believed is not None:
+                host.give(Received(target.id, believed))
+                continue
             if self.off is Safeguard.HINT_UNTIL_ACK and isinstance(message, Replicate) and handed_over(host, message):
                 host.give(Received(target.id, Replicated(message.rid, True, None, "")))
             self.deliver(self.network.send(host.index, target.index, self.agenda.now, link, message))
@@ -328,8 +313,23 @@ class World:
         marks.hit("store caught up", fact.kind == "caught_up")
         marks.hit("rows behind a reap dropped", fact.kind == "caught_up" and fact.fields["rows"] != 0)
         marks.hit("store rebuilt", fact.kind == "rebuilt")
+        if fact.kind in ("moving", "settled") and host.node is not None:
+            self.history.decided(host.name, host.node.cluster.state)
+        marks.hit("ring moves", fact.kind == "moving")
+        marks.hit("ring settled", fact.kind == "settled")
+        marks.hit("rows taken in", fact.kind == "took_in" and fact.fields["rows"] != 0)
+        marks.hit("rows retired", fact.kind == "retired")
+        if fact.kind == "gone":
+            marks.hit("node gone", True)
+            self.agenda.after(0.0, self._let_go, host)
         marks.hit("silent peer", fact.kind == "peer_silent")
         marks.hit("keys made equal", fact.kind == "repaired")
+
+    def _let_go(self, host: Host) -> None:
+        """A node that has left, or was removed, ends; nobody starts it again."""
+        host.crash(silently=False)
+        host.out = True
+        self.history.gone[host.name] = None
 
     # Faults ----------------------------------------------------------------------------------------------------
 
@@ -346,13 +346,16 @@ class World:
     def known(self, key: bytes, besides: Host) -> Row:
         """What the disks of all other nodes know of a key, taken together.
 
-        A copy for `besides` counts for nothing: it may just have been handed over, and go.
+        A copy for `besides` counts for nothing: it may just have been handed over, and go. Nor does one that is kept
+        for anybody by a node that does not own the key.
         """
         known = EMPTY
-        for host in self.hosts:
-            counts = host is not besides and besides.id not in host.storage.owed_to(key)
-            row = host.storage.durable_rows().get(key) if counts else None
-            known = merge(known, decode_row(row)) if row is not None else known
+        for host in self.members:
+            owed = host.storage.owed_to(key)
+            row = host.storage.durable_rows().get(key)
+            if host is besides or row is None or besides.id in owed or (owed and not self._owns(host, key)):
+                continue
+            known = merge(known, decode_row(row))
         return known
 
     def calm(self) -> None:
@@ -369,6 +372,7 @@ class World:
     def heal_everything(self) -> None:
         """End every fault: from here on the network is perfect and every node runs."""
         self.healed = True
+        self.elastic.give_back()
         for host in self.hosts:
             host.mend()
         self.calm()

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from node.core.cluster import Member, RingState
+from node.core.cluster import Ballot
 from node.core.limits import (
     CANDIDATES_MAX,
     CLOCK_ENTRIES_MAX,
-    EPOCHS_MAX,
     FRAME_BATCH_BYTES,
     FRAME_BYTES_MAX,
     KEY_BYTES_MAX,
@@ -37,8 +36,10 @@ from node.core.limits import (
     WORDS_BYTES_MAX,
     WRITER_BYTES_MAX,
 )
+from node.core.limits_change import BALLOT_NUMBER_MAX
 from node.core.version import check, check_clock
-from node.wire import messages
+from node.wire import change_messages, messages
+from node.wire.bounds import check_label, check_length, check_member, check_node_id, check_number, check_ring
 from node.wire.errors import LocalWireError, RemoteWireError
 from node.wire.framing import frame
 from node.wire.messages import Message
@@ -109,71 +110,55 @@ def _key(key: bytes) -> None:
         raise ValueError(f"key of {len(key)} bytes")
 
 
-def _number(what: str, number: int, low: int, high: int) -> None:
-    if not low <= number <= high:
-        raise ValueError(f"{what} of {number}")
+def _check_ballot(ballot: Ballot | None) -> None:
+    if ballot is not None:
+        check_number("ballot", ballot.number, 0, BALLOT_NUMBER_MAX)
+        check_label("node of a ballot", ballot.node)
 
 
-def _length(what: str, value: bytes | str | tuple[object, ...], limit: int) -> None:
-    if len(value) > limit:
-        raise ValueError(f"{what} of length {len(value)}, limit {limit}")
+def _check_prepare(message: change_messages.Prepare) -> None:
+    check_label("cluster id", message.cluster_id, least=1)
+    check_number("ring epoch", message.epoch, 1, 2**63)
+    _check_ballot(message.ballot)
 
 
-def check_node_id(node_id: str) -> None:
-    """Raise ValueError unless it is 32 lower-case hex digits."""
-    if len(node_id) != 32 or node_id.strip("0123456789abcdef"):
-        raise ValueError("node id is not 32 hex digits")
+def _check_accept(message: change_messages.Accept) -> None:
+    check_label("cluster id", message.cluster_id, least=1)
+    _check_ballot(message.ballot)
+    check_ring(message.ring)
 
 
-def check_label(what: str, text: str, *, least: int = 0) -> None:
-    """Raise ValueError unless `text` is `least` … NAME_BYTES_MAX printable bytes: it goes to screens and logs."""
-    if not least <= len(text.encode()) <= NAME_BYTES_MAX or not text.isprintable():
-        raise ValueError(f"{what} is not 1 to {NAME_BYTES_MAX} printable bytes")
+def _check_voted(message: change_messages.Voted) -> None:
+    _check_ballot(message.promised)
+    _check_ballot(message.accepted)
+    check_length("reason", message.refused, WORDS_BYTES_MAX)
+    if (message.ring is None) != (message.accepted is None):
+        raise ValueError("a ring goes with the ballot in which it was accepted")
+    if message.ring is not None:
+        check_ring(message.ring)
 
 
-def check_member(member: Member) -> None:
-    """Raise ValueError, saying what is wrong, unless another node may believe this description."""
-    check_node_id(member.id)
-    check_label("node name", member.name, least=1)
-    check_label("host", member.host, least=1)
-    check_label("zone", member.zone)
-    check_label("storage id", member.storage_id)
-    for what, port in ("port", member.port), ("peer port", member.peer_port), ("http port", member.http_port):
-        _number(what, port, 0, 0xFFFF)
-    _number("weight", member.weight, 0, 1_000_000)
-    _number("incarnation", member.incarnation, 0, 2**63)
-    _number("starts", member.starts, 0, 2**63)
-    check_label("run", member.run)
-    _number("changes", member.changes, 0, 2**63)
-    _length("epochs", member.epochs, EPOCHS_MAX)
-    for epoch in member.epochs:
-        _number("dot epoch", epoch, 0, 2**64 - 1)
+def _check_hold(message: change_messages.Hold) -> None:
+    _check_digests(message.rows)
 
 
-def check_ring(ring: RingState) -> None:
-    """Raise ValueError, saying what is wrong, unless `ring` is a ring at all (who decided it is not looked at)."""
-    check_label("cluster id", ring.cluster_id, least=1)
-    check_label("cluster name", ring.cluster, least=1)
-    check_node_id(ring.decider)
-    _number("ring epoch", ring.epoch, 0, 2**63)
-    quorums = ring.quorums
-    _number("N", quorums.n, 1, REPLICAS_MAX)
-    _number("R", quorums.r, 1, quorums.n)
-    _number("W", quorums.w, 1, quorums.n)
-    _number("number of seats", len(ring.seats), 1, MEMBERS_MAX)
-    for seat in ring.seats:
-        check_node_id(seat.id)
-        check_label("zone", seat.zone)
-        _number("weight", seat.weight, 0, 1_000_000)
-    partitions = len(ring.owners)
-    if partitions & (partitions - 1) or not 1 <= partitions <= PARTITIONS_MAX:
-        raise ValueError(f"{partitions} partitions")
-    if min(ring.owners) < 0 or max(ring.owners) >= len(ring.seats):
-        raise ValueError("a partition belongs to no seat")
-    _number("number of secrets", len(ring.secrets), 1, 2)
-    for secret in ring.secrets:
-        _number("key id", secret.key_id, 0, 255)
-        _number("bytes of secret", len(secret.secret), 16, 64)
+def _check_held(message: change_messages.Held) -> None:
+    check_length("keys", message.lacking, REAP_KEYS)
+    check_length("reason", message.refused, WORDS_BYTES_MAX)
+
+
+def _check_pull(message: change_messages.Pull) -> None:
+    check_number("partition", message.partition, 0, PARTITIONS_MAX - 1)
+    if len(message.after) not in (0, 8):
+        raise ValueError(f"position of {len(message.after)} bytes")
+
+
+def _check_pulled(message: change_messages.Pulled) -> None:
+    check_length("page", message.items, SCAN_LIMIT_MAX)
+    check_number("reap round", message.round, 0, 2**63 - 1)
+    check_length("reason", message.refused, WORDS_BYTES_MAX)
+    for key, _ in message.items:
+        _key(key)
 
 
 def _check_keyed(message: messages.Replicate | messages.Fetch) -> None:
@@ -188,70 +173,70 @@ def _check_keyed(message: messages.Replicate | messages.Fetch) -> None:
 def _check_replicate(message: messages.Replicate) -> None:
     _check_keyed(message)
     if message.hint_for:
-        _length("hints", message.hint_for, REPLICAS_MAX)
+        check_length("hints", message.hint_for, REPLICAS_MAX)
         for node in message.hint_for:
             check_node_id(node)
 
 
 def _check_outdated(message: messages.Outdated) -> None:
     _key(message.key)
-    _length("hints", message.hint_for, REPLICAS_MAX)
+    check_length("hints", message.hint_for, REPLICAS_MAX)
     for node in message.hint_for:
         check_node_id(node)
-    _number("reap round", message.round, 0, 2**63 - 1)
+    check_number("reap round", message.round, 0, 2**63 - 1)
 
 
 def _check_confirm(message: messages.Confirm) -> None:
-    _number("partition", message.partition, 0, PARTITIONS_MAX - 1)
-    _number("reap round", message.round, 1, 2**63 - 1)
+    check_number("partition", message.partition, 0, PARTITIONS_MAX - 1)
+    check_number("reap round", message.round, 1, 2**63 - 1)
     _check_digests(message.rows)
-    _number("bytes of lives", len(message.lives), LIVES_BYTES, LIVES_BYTES)
+    check_number("bytes of lives", len(message.lives), LIVES_BYTES, LIVES_BYTES)
 
 
 def _check_confirmed(message: messages.Confirmed) -> None:
-    _number("reap round", message.round, 0, 2**63 - 1)
-    _length("keys", message.differ, REAP_KEYS)
-    _length("reason", message.refused, WORDS_BYTES_MAX)
+    check_number("reap round", message.round, 0, 2**63 - 1)
+    check_length("keys", message.differ, REAP_KEYS)
+    check_length("reason", message.refused, WORDS_BYTES_MAX)
 
 
 def _check_bury(message: messages.Bury) -> None:
-    _number("partition", message.partition, 0, PARTITIONS_MAX - 1)
-    _number("reap round", message.round, 1, 2**63 - 1)
+    check_number("partition", message.partition, 0, PARTITIONS_MAX - 1)
+    check_number("reap round", message.round, 1, 2**63 - 1)
     _check_digests(message.rows)
 
 
 def _check_buried(message: messages.Buried) -> None:
-    _length("reason", message.refused, WORDS_BYTES_MAX)
+    check_length("reason", message.refused, WORDS_BYTES_MAX)
 
 
 def _check_ask_rounds(message: messages.AskRounds) -> None:
-    _number("dot epoch", message.life, 0, 2**64 - 1)
+    check_number("dot epoch", message.life, 0, 2**64 - 1)
 
 
 def _check_rounds_told(message: messages.RoundsTold) -> None:
-    _length("rounds", message.rounds, PARTITIONS_MAX)
-    _length("reason", message.refused, WORDS_BYTES_MAX)
+    check_length("rounds", message.rounds, PARTITIONS_MAX)
+    check_length("reason", message.refused, WORDS_BYTES_MAX)
     for partition, number in message.rounds:
-        _number("partition", partition, 0, PARTITIONS_MAX - 1)
-        _number("reap round", number, 1, 2**63 - 1)
+        check_number("partition", partition, 0, PARTITIONS_MAX - 1)
+        check_number("reap round", number, 1, 2**63 - 1)
 
 
 def _check_digests(rows: tuple[tuple[bytes, bytes], ...]) -> None:
-    _length("keys", rows, REAP_KEYS)
+    check_length("keys", rows, REAP_KEYS)
     for key, digest in rows:
         _key(key)
-        _number("bytes of digest", len(digest), DIGEST_BYTES, DIGEST_BYTES)
+        check_number("bytes of digest", len(digest), DIGEST_BYTES, DIGEST_BYTES)
 
 
 def _check_forward(message: messages.Forward) -> None:
     _key(message.key)
-    _length("value", message.value or b"", VALUE_BYTES_CEILING)
-    _length("clock", message.context, CLOCK_ENTRIES_MAX)
+    check_length("value", message.value or b"", VALUE_BYTES_CEILING)
+    check_length("clock", message.context, CLOCK_ENTRIES_MAX)
     check_clock(message.context)
-    _number("hops", message.hops, 0, 255)
-    _number("W", message.w, 1, REPLICAS_MAX)
-    _number("time left", message.left_ms, 1, TIMEOUT_MS_MAX)
-    _length("writer", message.writer.encode(), WRITER_BYTES_MAX)
+    check_number("hops", message.hops, 0, 255)
+    check_number("W", message.w, 1, REPLICAS_MAX)
+    check_number("time left", message.left_ms, 1, TIMEOUT_MS_MAX)
+    check_length("writer", message.writer.encode(), WRITER_BYTES_MAX)
 
 
 def _check_forwarded(message: messages.Forwarded) -> None:
@@ -260,51 +245,51 @@ def _check_forwarded(message: messages.Forwarded) -> None:
 
 
 def _check_ask(message: messages.Ask) -> None:
-    _length("question", message.what, NAME_BYTES_MAX)
-    _length("key", message.key, KEY_BYTES_MAX)
+    check_length("question", message.what, NAME_BYTES_MAX)
+    check_length("key", message.key, KEY_BYTES_MAX)
 
 
 def _check_scan(message: messages.Scan) -> None:
-    _number("partition", message.partition, 0, PARTITIONS_MAX - 1)
-    _length("cursor", message.after, 16 + KEY_BYTES_MAX)
-    _number("limit", message.limit, 1, SCAN_LIMIT_MAX)
-    _number("time left", message.left_ms, 0, TIMEOUT_MS_MAX)
+    check_number("partition", message.partition, 0, PARTITIONS_MAX - 1)
+    check_length("cursor", message.after, 16 + KEY_BYTES_MAX)
+    check_number("limit", message.limit, 1, SCAN_LIMIT_MAX)
+    check_number("time left", message.left_ms, 0, TIMEOUT_MS_MAX)
 
 
 def _check_scanned(message: messages.Scanned) -> None:
-    _length("page", message.items, SCAN_LIMIT_MAX)
+    check_length("page", message.items, SCAN_LIMIT_MAX)
     for key, _ in message.items:
         _key(key)
 
 
 def _check_ask_trees(message: messages.AskTrees) -> None:
-    _number("bits", message.bits, 0, TREE_LEAF_BITS)
-    _number("depth", message.deeper, 0, min(TREE_FANOUT_BITS, TREE_LEAF_BITS - message.bits))
-    _length("spans", message.prefixes, min(TREE_SPANS_MAX, TREE_DIGESTS_MAX >> message.deeper))
+    check_number("bits", message.bits, 0, TREE_LEAF_BITS)
+    check_number("depth", message.deeper, 0, min(TREE_FANOUT_BITS, TREE_LEAF_BITS - message.bits))
+    check_length("spans", message.prefixes, min(TREE_SPANS_MAX, TREE_DIGESTS_MAX >> message.deeper))
     for prefix in message.prefixes:
-        _number("prefix", prefix, 0, (1 << message.bits) - 1)
+        check_number("prefix", prefix, 0, (1 << message.bits) - 1)
 
 
 def _check_trees_told(message: messages.TreesTold) -> None:
-    _length("spans", message.digests, TREE_SPANS_MAX)
+    check_length("spans", message.digests, TREE_SPANS_MAX)
     for digests in message.digests:
-        _length("digests", digests, TREE_DIGEST_BYTES << TREE_FANOUT_BITS)
+        check_length("digests", digests, TREE_DIGEST_BYTES << TREE_FANOUT_BITS)
         if len(digests) % TREE_DIGEST_BYTES:
             raise ValueError(f"digests of {len(digests)} bytes")
 
 
 def _check_ask_leaf(message: messages.AskLeaf) -> None:
-    _number("leaf", message.leaf, 0, (1 << TREE_LEAF_BITS) - 1)
+    check_number("leaf", message.leaf, 0, (1 << TREE_LEAF_BITS) - 1)
     if len(message.after) not in (0, 8):
         raise ValueError(f"position of {len(message.after)} bytes")
 
 
 def _check_leaf_told(message: messages.LeafTold) -> None:
-    _length("page", message.items, SCAN_LIMIT_MAX)
+    check_length("page", message.items, SCAN_LIMIT_MAX)
     for key, digest, size in message.items:
         _key(key)
-        _number("bytes of digest", len(digest), TREE_DIGEST_BYTES, TREE_DIGEST_BYTES)
-        _number("bytes of row", size, 0, FRAME_BYTES_MAX)
+        check_number("bytes of digest", len(digest), TREE_DIGEST_BYTES, TREE_DIGEST_BYTES)
+        check_number("bytes of row", size, 0, FRAME_BYTES_MAX)
 
 
 def _check_join(message: messages.Join) -> None:
@@ -312,14 +297,14 @@ def _check_join(message: messages.Join) -> None:
 
 
 def _check_wait(message: messages.Wait) -> None:
-    _length("reason", message.why, WORDS_BYTES_MAX)
-    _length("candidates", message.candidates, CANDIDATES_MAX)
+    check_length("reason", message.why, WORDS_BYTES_MAX)
+    check_length("candidates", message.candidates, CANDIDATES_MAX)
     for address in message.candidates:
         check_label("address", address, least=1)
 
 
 def _check_gossip(message: messages.Gossip) -> None:
-    _length("members", message.members, MEMBERS_MAX)
+    check_length("members", message.members, MEMBERS_MAX)
     for member in message.members:
         check_member(member)
     if message.ring is not None:
@@ -348,4 +333,11 @@ _CHECKERS: Final[dict[type, Callable[[Any], None]]] = {
     messages.Buried: _check_buried,
     messages.AskRounds: _check_ask_rounds,
     messages.RoundsTold: _check_rounds_told,
+    change_messages.Prepare: _check_prepare,
+    change_messages.Accept: _check_accept,
+    change_messages.Voted: _check_voted,
+    change_messages.Hold: _check_hold,
+    change_messages.Held: _check_held,
+    change_messages.Pull: _check_pull,
+    change_messages.Pulled: _check_pulled,
 }

@@ -312,7 +312,7 @@ _PARSERS: Final[dict[str, Parse]] = {
     "DYN.HINTS": _inspect,
     "DYN.TRANSFERS": _inspect,
     "DYN.EVENTS": _inspect,
-    "DYN.CLUSTER": _later("this version does not change a cluster that holds data"),
+    "DYN.CLUSTER": _inspect,
     "DYN.REPAIR": _repair,
     "DYN.BACKUP": _later("this version makes no backups; stop the node and copy its data directory"),
     "DYN.TRACE": _later("this version keeps no traces"),

@@ -29,7 +29,8 @@ import msgspec
 
 from node.core.ids import NodeId
 from node.core.limits import MEMBERS_MAX
-from node.wire.codec import PROTOCOL, check_label, check_node_id
+from node.wire.bounds import check_label, check_node_id
+from node.wire.codec import PROTOCOL
 from node.wire.copies import LINK_BYTES, Seal
 from node.wire.errors import RemoteWireError
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from node.core.limits import MEMBERS_MAX
-from node.wire.codec import check_label
+from node.wire.bounds import check_label
 from node.wire.errors import RemoteWireError
 
 LINK: Final = 0

@@ -18,6 +18,7 @@ import msgspec
 from node.core.cluster import Member, RingState
 from node.core.ids import Instant, NodeId
 from node.core.row import Clock
+from node.wire.change_messages import Accept, Held, Hold, Prepare, Pull, Pulled, Voted
 from node.wire.requests import Result
 
 # Replicas: one row of one key --------------------------------------------------------------------------
@@ -166,13 +167,17 @@ class Scanned(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
 
 
 class AskTrees(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=21):
-    """What do your trees say of these spans of the hash space (`core.merkle`), `deeper` levels below each?"""
+    """What do your trees say of these spans of the hash space (`core.merkle`), `deeper` levels below each?
+
+    `whole`: a store that may have forgotten something shall refuse; what it lacks, nobody could take in from it.
+    """
 
     rid: int
     epoch: int
     bits: int
     deeper: int
     prefixes: tuple[int, ...]
+    whole: bool = False
 
 
 class TreesTold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=22):
@@ -335,7 +340,7 @@ Message = (
     Replicate | Replicated | Fetch | Fetched | Forward | Forwarded | Ask | Answer | Scan | Scanned
     | AskTrees | TreesTold | AskLeaf | LeafTold
     | Join | Wait | Gossip | Seal | Ping | Pong | Outdated | Confirm | Confirmed | Bury | Buried
-    | AskRounds | RoundsTold
+    | AskRounds | RoundsTold | Prepare | Accept | Voted | Hold | Held | Pull | Pulled
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ OURS: dict[str, list[str]] = {
     "node.wire": [CORE, WIRE],
     "node.engine": [
         CORE,
+        "node.wire.change_messages",
         "node.wire.messages",
         "node.wire.requests",
         "node.wire.rows",

@@ -49,7 +49,7 @@ def environ(node: FakeNode) -> dict[str, str]:
 
 CASES = [
     ("ri", {"ring"}),
-    ("ring ", {"show", "owner", "simulate", "export"}),
+    ("ring ", {"show", "owner", "diff", "simulate", "export"}),
     ("--json ring ow", {"owner"}),
     ("get --str", {"--strict"}),
     ("get -o js", {"json", "jsonl"}),
@@ -65,6 +65,10 @@ CASES = [
     ("help ex", {"exit-codes"}),
     ("fault cut ", {"n1", "n2"}),
     ("fault disk n1 f", {"full"}),
+    ("cluster plan re", {"remove", "replace"}),
+    ("cluster plan leave ", {"n1", "n2"}),
+    ("cluster weight n", {"n1", "n2"}),
+    ("node start --replace ", {"n1", "n2"}),
     ("ring show x", set()),
 ]
 """What is typed after `dyn `, and what is offered."""

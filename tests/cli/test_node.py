@@ -26,6 +26,8 @@ READY = Ready("n7701", "dyn", "127.0.0.1:7701", "127.0.0.1:7801", "127.0.0.1:790
         (("--join", "nowhere"), "HOST:PEERPORT is needed"),
         (("--config", "/nonexistent.toml"), "cannot read the configuration file /nonexistent.toml"),
         (("--durability", "some"), "full, normal and memory are allowed"),
+        (("--replace", "n 3"), "letters, digits, dot, dash and underscore are allowed"),
+        (("--replace", "n3", "--seat", "ab" * 16), "under a new id: name one"),
     ],
 )
 def test_a_wrong_setting_is_a_usage_error_in_one_line(argv: tuple[str, ...], words: str) -> None:

@@ -95,7 +95,7 @@ def test_what_makes_no_sense_inside_is_refused(line: str) -> None:
         arguments(split(line))
 
 
-@pytest.mark.parametrize("line", ["put k v", "del k", "merge k", "SET k v", "bench"])
+@pytest.mark.parametrize("line", ["put k v", "del k", "merge k", "SET k v", "bench", "cluster leave n3"])
 def test_a_read_only_shell_writes_nothing(line: str) -> None:
     """Whatever the name of the writing command."""
     with pytest.raises(CliError, match="read-only"):
@@ -112,7 +112,7 @@ def test_open_quotes_go_on_in_the_next_line(text: str, unfinished: bool) -> None
 
 # Completion --------------------------------------------------------------------------------------------
 
-SOURCES = Sources(lambda word: ["cart:1", "cart:2"], lambda: ["127.0.0.1:7701"])
+SOURCES = Sources(lambda word: ["cart:1", "cart:2"], lambda: ["127.0.0.1:7701"], names=lambda: ["n1", "n2"])
 
 
 def words(line: str) -> list[str]:
@@ -133,6 +133,10 @@ def words(line: str) -> list[str]:
         ("get -n ", ["127.0.0.1:7701"]),
         ("get k -o j", ["json", "jsonl"]),
         ("exi", ["exit"]),
+        ("cluster plan ", ["leave", "remove", "replace", "weight"]),
+        ("cluster plan leave ", ["n1", "n2"]),
+        ("cluster plan replace n1 ", ["n1", "n2"]),
+        ("cluster remove n", ["n1", "n2"]),
         ("nonsense ", []),
     ],
 )
@@ -190,7 +194,8 @@ def test_private_lines(line: str, private: bool) -> None:
 def suggested(typed: str) -> HistorySuggestion | None:
     """What the history offers."""
     history = InMemoryHistory()
-    for line in ("del user:7", "get user:7", "put user:7 x"):
+    for line in ("del user:7", "SET k v", "dyn del k", "cluster leave n3", "-q cluster remove n3",
+                 "cluster plan leave n3", "cluster commit X", "get user:7", "put user:7 x"):  # fmt: skip
         history.append_string(line)
     return CarefulSuggest().get_suggestion(Buffer(history=history), Document(typed))
 
@@ -202,7 +207,15 @@ def test_a_line_that_reads_is_suggested() -> None:
     assert suggestion.text == "ser:7"
 
 
-@pytest.mark.parametrize("typed", ["d", "del", "pu", "put "])
+def test_a_plan_is_suggested_and_what_carries_it_out_is_not() -> None:
+    suggestion = suggested("cluster pl")
+    assert suggestion is not None
+    assert suggestion.text == "an leave n3"
+
+
+@pytest.mark.parametrize(
+    "typed", ["d", "del", "pu", "put ", "SE", "dyn d", "cluster l", "cluster leave n", "-q cluster", "cluster co"]
+)
 def test_a_line_that_writes_is_never_suggested(typed: str) -> None:
     """One keystroke too many must not delete."""
     assert suggested(typed) is None

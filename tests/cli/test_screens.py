@@ -11,7 +11,21 @@ from typing import Any
 import pytest
 
 from tests.helpers.cli import dyn
-from tests.helpers.documents import EVIL, explain, hints, key_repair, pass_document, ring, stats, status, views
+from tests.helpers.documents import (
+    EVIL,
+    change,
+    explain,
+    hints,
+    joining,
+    key_repair,
+    pass_document,
+    plan,
+    ring,
+    stats,
+    status,
+    transfers,
+    views,
+)
 from tests.helpers.fake_node import RECEIPT, FakeNode, fake_node, reading, version
 
 
@@ -24,10 +38,16 @@ def repair(*words: bytes) -> dict[str, Any]:
 def node() -> Iterator[FakeNode]:
     """A node whose every string is hostile."""
     value = version(EVIL.encode(), {EVIL: 1}, writer=EVIL)
-    documents: dict[str, Any] = {"DYN.RING": ring(3, 256), "DYN.STATUS": status(EVIL), "DYN.EXPLAIN": explain(EVIL)}
+    documents: dict[str, Any] = {
+        "DYN.RING": joining(4, 256, EVIL),
+        "DYN.STATUS": status(EVIL),
+        "DYN.EXPLAIN": explain(EVIL),
+    }
     documents |= {"DYN.HINTS": hints(EVIL), "DYN.VIEWS": views(EVIL)}
     documents["DYN.RING"]["members"][0] |= {"address": EVIL, "zone": EVIL}
     documents["DYN.STATS"] = stats(EVIL)
+    documents["DYN.TRANSFERS"] = transfers(EVIL)
+    documents["DYN.CLUSTER"] = lambda verb, *rest: plan(EVIL) if verb == b"PLAN" else change(f"leave {EVIL}")
     documents["DYN.EVENTS"] = {"schema": "dyn.events/v1", "events": [
         {"at": "2026-11-23T12:03:11.402Z", "node": EVIL, "kind": kind, "address": EVIL} for kind in ("peer_up", EVIL)
     ]}  # fmt: skip
@@ -51,10 +71,16 @@ COMMANDS = [
     ("cluster", "status"),
     ("cluster", "hints"),
     ("cluster", "views"),
+    ("cluster", "plan", "leave", EVIL),
+    ("cluster", "leave", EVIL, "-y"),
+    ("cluster", "remove", EVIL, "--dry-run"),
+    ("cluster", "abandon", "-y"),
+    ("cluster", "transfers"),
     ("cluster", "repair"),
     ("cluster", "events"),
     ("ring", "show"),
     ("ring", "owner", EVIL, "b"),
+    ("ring", "diff", "now", "next"),
     ("ring", "simulate", "--add", "1"),
     ("ring", "export"),
     ("node", "stats"),
@@ -101,7 +127,8 @@ def test_json_is_one_document_with_a_schema(node: FakeNode, argv: tuple[str, ...
 
 @pytest.mark.parametrize("argv", [("keys",), ("key", "explain", "k"), ("cluster", "status"), ("cluster", "hints"),
     ("cluster", "views"), ("cluster", "repair"), ("key", "repair", "k"), ("ring", "show"),
-    ("ring", "owner", "k")], ids=" ".join)  # fmt: skip
+    ("ring", "owner", "k"), ("ring", "diff", "now", "next"), ("cluster", "plan", "leave", "n3"),
+    ("cluster", "transfers")], ids=" ".join)  # fmt: skip
 def test_rows_have_as_many_cells_as_the_header(node: FakeNode, argv: tuple[str, ...]) -> None:
     for table in (
         [line.split("\t") for line in dyn(*argv, "-o", "plain", node=node).out.splitlines()],

@@ -98,3 +98,55 @@ def stats(text: str = "n1") -> dict[str, Any]:
             "latency_ms": {"get": latency, "put": latency, "del": dict.fromkeys(latency)},
             "versions_per_read": {"0": 1, "1": 99_999, "2": 3}, "storage": storage, "queues": queues,
             "background": [{"task": "hints", "granted": 312.5, "because": text}, scrub]}  # fmt: skip
+
+
+def joining(nodes: int, partitions: int, text: str = "") -> dict[str, Any]:
+    """A DYN.RING document in which the last of the nodes joins: every other partition gets it as its primary."""
+    document = ring(nodes, partitions)
+    new, before = document["members"][-1], ring(nodes - 1, partitions)
+    moves = list(range(0, partitions, 2))
+    document |= {"owners": before["owners"], "preference": [[*old, new["name"]] for old in before["preference"]]}
+    for each in document["members"]:
+        each |= {"owns": True}
+    new["state"] = "joining"
+    owners = [new["name"] if p in moves else owner for p, owner in enumerate(before["owners"])]
+    document["moving"] = {"epoch": 7, "change": text or f"join {new['name']}", "owners": owners, "partitions": moves,
+                          "progress": 0.25, "bytes_left": None, "eta_s": None}  # fmt: skip
+    return document
+
+
+def plan(text: str = "n3", **more: Any) -> dict[str, Any]:
+    """A DYN.CLUSTER PLAN document: the third of three nodes leaves, and its part goes to the others."""
+    moves = [{"from": giver, "to": taker, "partitions": count, "keys": 10 * count, "bytes": 1536 * count}
+             for giver, taker, count in (("n2", "n1", 128), (text, "n1", 43), (text, "n2", 85))]  # fmt: skip
+    before = {"efficiency": 1.0, "partitions": {"n1": 86, "n2": 85, text: 85}, "replicas": dict.fromkeys(
+        ("n1", "n2", text), 256)}  # fmt: skip
+    after = {"efficiency": 0.875, "partitions": {"n1": 128, "n2": 128}, "replicas": {"n1": 256, "n2": 192}}
+    return {"schema": "dyn.plan/v1", "id": f"LEAVE:{text}:EPOCH:8", "epoch": 8, "change": f"leave {text}",
+            "moves": moves, "partitions": 256, "keys": 2560, "bytes": 393_216, "seconds": 75.0, "at_risk": 3,
+            "before": before, "after": after, **more}  # fmt: skip
+
+
+def change(text: str = "leave n3", epoch: int = 9, state: str = "moving") -> dict[str, Any]:
+    """What DYN.CLUSTER COMMIT says of a change that was decided."""
+    return {"schema": "dyn.change/v1", "epoch": epoch, "change": text, "state": state}
+
+
+def transfers(text: str = "n3", *, idle_s: float = 71.4, **more: Any) -> dict[str, Any]:
+    """A DYN.TRANSFERS document: n1 has its part, n2 waits for a third node, and a fourth says nothing."""
+    silent = {"holds": False, "todo": None, "total": None, "rows": None, "idle_s": None}
+    takers = [{"node": "n1", "holds": True, "todo": 0, "total": 2, "rows": 1234, "idle_s": 5.0},
+              {"node": "n2", "holds": False, "todo": 3, "total": 4, "rows": 7, "idle_s": idle_s},
+              {"node": f"{text}x", **silent}]  # fmt: skip
+    why = [f"{text} does not answer n2", f"n1: {text}"]
+    facts = {"total": 2, "rate_bps": None, "eta_s": None}
+    moves = [{"partition": p, "from": ["n1", text], "to": "n2", "done": 1, "waits_because": because, **facts}
+             for p, because in ((4, "; ".join(why)), (5, "; ".join(why[::-1])), (9, why[0]), (11, None))]  # fmt: skip
+    return {"schema": "dyn.transfers/v1", "epoch": 9, "state": "moving", "change": f"leave {text}", "takers": takers,
+            "moves": moves, **more}  # fmt: skip
+
+
+def settled(epoch: int = 10, text: str | None = "leave n3") -> dict[str, Any]:
+    """A DYN.TRANSFERS document while nothing moves."""
+    facts = {"epoch": epoch, "state": "settled", "change": text}
+    return {"schema": "dyn.transfers/v1", **facts, "takers": [], "moves": []}

@@ -27,7 +27,9 @@ class Newcomer:
         discover: bool = False,
         rebuilding: bool = False,
         state: Mapping[str, bytes] | None = None,
+        holds: bool = False,
     ) -> None:
+        self.holds = holds
         config = NodeConfig(node_id(name), name, "dyn", join=join, discover=discover)
         state = {**(state or {}), **({STATE_REBUILDING: TOOK_SEAT.encode()} if rebuilding else {})}
         identity = Identity(f"store-{name}", node_id(name), (int(name[1:]),), 1, "", 0)
@@ -35,6 +37,14 @@ class Newcomer:
         self.now = 10.0
         self.out = Outbox()
         self.node.start(self.now, self.out)
+        self._let_found()
+
+    def _let_found(self) -> None:
+        """What it founds is durable at once, unless a test `holds` it."""
+        waits = any(ticket == DECISION_TICKET for ticket, _ in self.out.persists)
+        if waits and not self.holds and not self.node.view().seated:
+            self.out.persists = [each for each in self.out.persists if each[0] != DECISION_TICKET]
+            self.node.step(Persisted([(DECISION_TICKET, Saved())]), self.now, self.out)
 
     def step(self, event: object) -> None:
         """Let something happen; only its effects remain in `out`."""
@@ -53,6 +63,7 @@ class Newcomer:
         """Time passes."""
         self.now += seconds
         self.step(Reached())
+        self._let_found()
 
     def decided(self) -> SaveState:
         """The decision that waits for the disk."""

@@ -38,6 +38,8 @@ FIRES = {
     Safeguard.LATE_IS_DROPPED: "10 recovers",
     Safeguard.UNCLEAR_IS_SAID: "9 honesty",
     Safeguard.ROOM_FOLLOWS_TIME: "10 recovers",
+    Safeguard.TAKERS_TAKE_IN: "7 strict sessions",
+    Safeguard.RETIRE_ASKS: "8 durable",
 }
 
 
@@ -52,7 +54,7 @@ from node.sim.run import run
 from node.sim.safeguards import Safeguard
 off, checker, last = Safeguard[sys.argv[1]], sys.argv[2], int(sys.argv[3])
 for seed in range(1, last + 1):
-    verdicts = run(seed, off=off, tail=0).verdicts
+    verdicts = run(seed, off=off, elastic=off.elastic, tail=0).verdicts
     if any(verdict.checker == checker and verdict.answer is Answer.VIOLATED for verdict in verdicts):
         print(seed)
         break

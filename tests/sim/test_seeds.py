@@ -15,7 +15,7 @@ from random import SystemRandom
 
 import pytest
 
-from node.sim.marks import REQUIRED
+from node.sim.marks import ELASTIC, REQUIRED
 from node.sim.run import Outcome, run
 from tests.campaigns import seeds
 from tests.helpers.campaign import LONG, scale
@@ -32,7 +32,8 @@ RANDOM_S = scale(0, 30)
 def words(outcome: Outcome) -> str:
     """What a failing seed says: the evidence, and how to see it again."""
     seed = outcome.options.seed
-    lines = [f"seed {seed} ({outcome.options.describe()}), replay: python -m node.sim --seed {seed} --trace 400"]
+    more = " --elastic" if outcome.options.change_every_s else ""
+    lines = [f"seed {seed} ({outcome.options.describe()}), replay: python -m node.sim --seed {seed}{more} --trace 400"]
     for verdict in outcome.verdicts:
         lines += [f"{verdict.checker} {verdict.answer.value}: {evidence}" for evidence in verdict.evidence]
     return "\n".join(lines)
@@ -41,6 +42,12 @@ def words(outcome: Outcome) -> str:
 @pytest.fixture(scope="module")
 def reached() -> Counter[str]:
     """Marks of all seeds that ran."""
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def changed() -> Counter[str]:
+    """Marks of all seeds in which the ring changed."""
     return Counter()
 
 
@@ -59,6 +66,28 @@ def test_all_fixed_seeds(reached: Counter[str]) -> None:
     report = seeds.run_seeds(1, scale(2, FIXED), os.cpu_count() or 1)
     reached.update(report["marks"])
     assert not report["failed"], f"replay: python -m node.sim --seed {report['failed'][0]} --trace 400"
+
+
+@pytest.mark.parametrize("first", range(1, scale(SHORT, BLOCK) + 1, BLOCK))
+def test_the_first_seeds_of_changing_rings(first: int, changed: Counter[str]) -> None:
+    """Nodes join, leave, die for good and are replaced while clients write, through cuts and crashes."""
+    for seed in range(first, first + BLOCK):
+        outcome = run(seed, elastic=True, tail=0)
+        changed.update(outcome.marks)
+        assert not outcome.violated, words(outcome)
+
+
+@pytest.mark.timeout(FIXED_S_MAX)
+def test_all_fixed_seeds_of_changing_rings(changed: Counter[str]) -> None:
+    report = seeds.run_seeds(1, scale(2, FIXED), os.cpu_count() or 1, elastic=True)
+    changed.update(report["marks"])
+    assert not report["failed"], f"replay: python -m node.sim --elastic --seed {report['failed'][0]} --trace 400"
+
+
+def test_the_campaign_of_changing_rings_reaches_every_mark(changed: Counter[str]) -> None:
+    wanted = ELASTIC if LONG else ("ring moves", "ring settled", "change taken on", "rows taken in")
+    missing = [mark for mark in wanted if not changed[mark]]
+    assert not missing, f"never reached: {', '.join(missing)}"
 
 
 def test_the_campaign_reaches_every_mark(reached: Counter[str]) -> None:
@@ -83,7 +112,7 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest
     """Whatever stopped it; and seeds of another code are another row."""
     ran: list[tuple[int, int]] = []
 
-    def run_seeds(first: int, last: int, jobs: int) -> dict[str, object]:
+    def run_seeds(first: int, last: int, jobs: int, *, elastic: bool) -> dict[str, object]:
         if len(ran) == 2:
             raise KeyboardInterrupt
         ran.append((first, last))
@@ -105,4 +134,4 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest
     seeds.main(line)
     assert ran[0] == (1, 250)
     assert [row["last"] for row in json.loads(record.read_text())] == [700, 500]
-    assert "| another | 1-500 | 0 | 0.6000 % |" in "\n".join(seeds.table(json.loads(record.read_text())))
+    assert "| another | stable | 1-500 | 0 | 0.6000 % |" in "\n".join(seeds.table(json.loads(record.read_text())))

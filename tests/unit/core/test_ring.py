@@ -14,7 +14,7 @@ from node.core import placement
 from node.core.cluster import Seat
 from node.core.limits import PARTITIONS_MAX
 from node.core.moves import Move, balance, plan
-from node.core.ring import found, join, leave, preference_lists, reweigh
+from node.core.ring import found, join, leave, preference_lists, replace, reweigh
 from tests.helpers.rings import check_lists, grow, seat
 
 A, B, C, D = (seat(i) for i in range(1, 5))
@@ -211,3 +211,42 @@ def test_any_history_gives_a_sound_ring(script: list[tuple[str, int, int, str]],
         total = sum(s.weight for s in seats)
         for i, s in enumerate(seats):
             assert abs(owners.count(i) - partitions * s.weight / total) < 1
+
+
+@pytest.mark.parametrize(("n", "zones"), [(1, 1), (3, 1), (3, 3)])
+def test_who_replaces_another_gets_its_place_and_nothing_else_moves(n: int, zones: int) -> None:
+    """In every preference list the one stands where the other stood."""
+    *_, grown = grow(64, n, 7, zones)
+    for old in grown.seats:
+        new = seat(99, old.zone)
+        seats, owners = replace(grown.seats, grown.owners, old.id, new)
+        assert owners == grown.owners
+        assert seats == tuple(new if each == old else each for each in grown.seats)
+        lists = tuple(tuple(new.id if node == old.id else node for node in nodes) for nodes in grown.lists)
+        assert preference_lists(seats, owners, n) == lists
+        moves = plan(grown.lists, lists, n)
+        assert {(move.gains, move.loses) for move in moves} == {(new.id, old.id)}
+        assert len(moves) == grown.balance.replicas[old.id]
+
+
+def test_who_replaces_another_has_its_weight() -> None:
+    """Another one would be another share, and others would have to move for that."""
+    seats, owners = ring(64, A, B._replace(weight=3), C)
+    replaced, same = replace(seats, owners, B.id, D._replace(weight=5))
+    assert replaced == (A, D._replace(weight=3), C)
+    assert reweigh(replaced, same, D.id, 3, 3) == (replaced, same), "each has its share already"
+
+
+def test_who_replaces_another_keeps_its_own_zone() -> None:
+    """Where it stands is where it stands: then lists may change that it was not in."""
+    seats, owners = ring(64, A._replace(zone="a"), B._replace(zone="b"), C._replace(zone="a"), n=2)
+    replaced, same = replace(seats, owners, B.id, D._replace(zone="c"))
+    assert replaced[1] == D._replace(zone="c") and same == owners
+    check_lists(replaced, same, 2)
+
+
+def test_who_has_a_seat_replaces_nobody() -> None:
+    with pytest.raises(AssertionError, match="a node has one seat"):
+        replace((A, B, C), (0, 1, 2, 0), B.id, C)
+    with pytest.raises(AssertionError, match="no seat of"):
+        replace((A, B), (0, 1), D.id, C)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from node.core.limits import CATCH_UP_ROWS, CATCH_UP_S
+from node.core.limits import CATCH_UP_ROWS, CATCH_UP_S, FOUND_AFTER_S
 from node.core.rounds import Behind, Rounds, Told, behind
 from node.engine.catchup import UNKNOWN_LIFE
-from node.engine.cluster import STATE_BEHIND, forgetful
+from node.engine.cluster import STATE_BEHIND, STATE_RING, forgetful
 from node.engine.events import Persisted, ScannedHere
 from node.engine.rounds import OTHER_LIVES
 from node.sim.disk import SimStorage
@@ -29,7 +30,8 @@ from node.wire.messages import (
 )
 from node.wire.requests import Failed, Inspect, Put
 from node.wire.rows import encode_row
-from tests.helpers.engine import EPOCH, KEY, Engine, member, node_id, row_of
+from tests.helpers.engine import EPOCH, KEY, Engine, member, node_id, row_of, sealed_ring
+from tests.helpers.newcomer import Newcomer
 from tests.helpers.owners import Owners, sims
 
 N1, N2, N3, N4 = (node_id(f"n{number}") for number in range(1, 5))
@@ -222,6 +224,36 @@ def test_it_asks_until_it_knows_and_says_when_it_does() -> None:
     engine.step(Persisted([(ticket, Saved())]))
     assert not engine.node.cluster.behind
     assert engine.node.cluster.rebuilding
+
+
+def test_in_the_ring_of_a_copy_that_it_owned_alone_it_hears_the_others_first() -> None:
+    """Seed 265: since the copy others joined, and reaped; they answer under their ring, and nobody under its own."""
+    engine = unknowing()
+    engine.node.cluster.adopt(sealed_ring(["n1"]))
+    engine.pass_time(0.0)
+    engine.wait(2 * CATCH_UP_S)
+    assert not [write for ticket, write in engine.out.persists if ticket]
+    assert engine.node.cluster.unheard == (node_id("n2"), node_id("n3"))
+    asked = [m for m in engine.sent("n2") if isinstance(m, AskRounds)][-1]
+    engine.receive("n2", RoundsTold(asked.rid, True, (), ""))
+    assert [write for ticket, write in engine.out.persists if ticket] == [SaveState(STATE_BEHIND, b"")]
+
+
+def test_alone_it_looks_around_before_it_believes_its_copy() -> None:
+    """Who joined since knows its address, and calls."""
+    alone = Newcomer(state=before_they_came())
+    assert alone.node.cluster.behind
+    alone.wait(0.0)
+    alone.wait(FOUND_AFTER_S - 0.1)
+    assert not [write for ticket, write in alone.out.persists if ticket > 0]
+    alone.wait(0.2)
+    assert [write for ticket, write in alone.out.persists if ticket > 0] == [SaveState(STATE_BEHIND, b"")]
+
+
+def before_they_came() -> dict[str, bytes]:
+    """What is in a copy that was made when its node was a cluster of one."""
+    ring = msgspec.msgpack.encode(sealed_ring(["n1"]))
+    return {STATE_RING: ring} | {write.name: write.data for write in forgetful("put back")}
 
 
 def test_in_a_ring_that_is_not_sealed_there_is_nothing_to_learn_yet() -> None:

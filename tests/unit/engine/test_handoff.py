@@ -89,3 +89,21 @@ def test_a_hint_for_a_former_owner_goes_to_all_present_ones() -> None:
         (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
         engine.receive(owner, Replicated(replicate.rid, True, None, ""))
     assert len(engine.handed()) == 1
+
+
+def test_two_present_owners_may_both_refuse_it() -> None:
+    """Seed 826: the second refusal of the one row ended the node."""
+    engine = Engine(nodes=5)
+    keys = (b"key%d" % i for i in range(1000))
+    key = next(k for k in keys if node_id("n2") not in engine.owners(k) and node_id("n1") not in engine.owners(k))
+    engine.down("n2")
+    engine.clear()
+    engine.up("n2")
+    ticket = next(owed[0] for owed in engine.out.owed if owed[1] == node_id("n2"))
+    engine.owed(ticket, ((key, encode_row(row_of(b"v"))),))
+    owners = [name for name in NAMES if node_id(name) in engine.owners(key)]
+    for owner in owners[:2]:
+        (replicate,) = [m for m in engine.sent(owner) if isinstance(m, Replicate)]
+        engine.receive(owner, Replicated(replicate.rid, False, None, Refusal.DISK_FULL.value))
+    assert not engine.handed()
+    assert "refused (disk full)" in engine.node.handoffs.waits_because(node_id("n2"))

@@ -233,3 +233,13 @@ def test_a_name_in_use_is_refused_with_the_way_to_its_seat() -> None:
     first, second = [m.why for m in engine.out.sends[node_id("n9")] if isinstance(m, Wait)]
     assert "--seat" not in first
     assert second.endswith(f"take its seat with --seat {node_id('n2')}")
+
+
+def test_who_was_put_back_to_before_its_seat_founds_no_cluster() -> None:
+    """Seed 43865: its cluster was there, and it made a second one beside it, and took writes."""
+    newcomer = Newcomer(state={STATE_REBUILDING: b"it was put back"})
+    newcomer.wait(60)
+    assert not newcomer.node.view().seated
+    assert "may have forgotten its cluster" in newcomer.node.view().waiting_because
+    newcomer.link("n2", "c1")
+    assert newcomer.sent("n2") == [Join(newcomer.node.cluster.me, old_seat=False)]

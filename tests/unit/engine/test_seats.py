@@ -20,6 +20,41 @@ def test_without_discovery_and_seeds_a_node_founds_at_once() -> None:
     assert Newcomer().node.view().seated
 
 
+def test_nobody_hears_of_a_cluster_before_its_founding_is_durable() -> None:
+    """Seed 48875: a power cut, and the founder founds another one; who had a seat in the first waits there for ever."""
+    newcomer = Newcomer(discover=True, holds=True)
+    newcomer.link("n2")
+    newcomer.wait(FOUND_AFTER_S)
+    assert not newcomer.node.view().seated
+    assert not any(isinstance(message, Gossip) for message in newcomer.sent("n2"))
+    newcomer.receive("n2", Join(member("n2")))
+    assert [type(message) for message in newcomer.sent("n2")] == [Wait]
+    newcomer.stored()
+    assert newcomer.node.view().seated
+    assert any(isinstance(message, Gossip) for message in newcomer.sent("n2"))
+
+
+def test_a_founding_that_the_disk_refused_is_tried_again() -> None:
+    newcomer = Newcomer(holds=True)
+    newcomer.step(Persisted([(DECISION_TICKET, Refused(Refusal.DISK_FULL, "full"))]))
+    assert not newcomer.node.view().seated
+    newcomer.holds = False
+    newcomer.wait(FOUND_AFTER_S)
+    assert newcomer.node.view().seated
+
+
+def test_who_was_taken_in_while_it_founded_founds_nothing() -> None:
+    newcomer = Newcomer(discover=True, holds=True)
+    newcomer.link("n2")
+    newcomer.wait(FOUND_AFTER_S)
+    other = seated_member()
+    mine = newcomer.node.cluster.me
+    ring = other.node.cluster.state
+    newcomer.receive("n2", Gossip(ring.cluster_id, ring.epoch, ring.sealed, (mine, member("n2")), ring, False))
+    newcomer.stored()
+    assert newcomer.node.cluster.cluster_id == ring.cluster_id
+
+
 def test_with_discovery_it_looks_around_first() -> None:
     """Three seconds, then it founds."""
     newcomer = Newcomer(discover=True)

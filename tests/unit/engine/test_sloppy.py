@@ -117,6 +117,24 @@ def test_a_write_goes_on_behind_any_number_of_stand_ins_that_fail(end: str) -> N
     assert eight.acks(ticket)[-1] == (eight.stand_ins[2], last)
 
 
+def test_a_stand_in_whose_owner_answers_after_all_stands_in_for_another() -> None:
+    """Seed 46063: of three owners one was slow and one was gone, and with one node more W=3 was not met."""
+    four = Five(nodes=4)
+    _, second, third = four.owners
+    (stand_in,) = four.stand_ins
+    ticket = four.engine.ask(Put(four.key, b"v", cover=True, w=3))
+    four.engine.store()
+    four.engine.wait(PATIENCE_MS_FIRST / 1000 + 0.02)
+    assert [m.hint_for for m in four.asked(stand_in)] == [(node_id(second),)]
+    four.ack(second)
+    four.engine.clear()
+    four.engine.wait(MISSED_S + 0.02)
+    assert [m.hint_for for m in four.asked(stand_in)] == [(node_id(third),)]
+    assert (third,) in four.owed(), "what it has already may count, and has no hint for this owner"
+    four.ack(stand_in)
+    assert (stand_in, third) in four.acks(ticket)
+
+
 def test_patience_counts_from_our_own_commit() -> None:
     """A slow disk of ours says nothing about the others: they are asked when they have had time, and only then."""
     five = Five()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from node.core.cluster import Quorums
 from node.core.row import EMPTY, Actor, Clock, Dot, Row, Version
 from node.core.version import add, advance, merge
@@ -13,6 +15,7 @@ from node.sim.history import History, Kind, Mint, Record
 from node.storage.port import Advance, Advanced, Merge, Merged
 from node.wire.requests import Ack, Failed, Found, Written
 from node.wire.rows import encode_row
+from tests.helpers.engine import sealed_ring
 
 KEY = b"k"
 ACTOR = Actor(7, 1)
@@ -90,6 +93,29 @@ def test_no_loss_an_acknowledged_write_is_gone() -> None:
     story.write()
     story.write()
     assert "1 no loss" in story.end(n1=without(story.row, dot(1)))
+
+
+@pytest.mark.parametrize(("result", "fires"), [(OK, True), (Failed("UNKNOWN", "wrote 1 of 2"), False)])
+def test_no_loss_what_a_node_that_is_gone_had_alone_was_promised_only_if_it_was_acknowledged(
+    result: object, fires: bool
+) -> None:
+    story = Story()
+    story.write()
+    first = story.row
+    story.write(result=result, seen=first.clock)
+    story.history.gone["n1"] = None
+    assert bool(story.end(n2=first)) is fires
+
+
+def test_one_cluster_two_rings_of_one_epoch() -> None:
+    story = Story()
+    ring = sealed_ring(["n1", "n2"])
+    story.history.decided("n1", ring)
+    story.history.decided("n2", ring)
+    story.history.decided("n2", ring._replace(epoch=ring.epoch + 1))
+    assert story.end() == []
+    story.history.decided("n3", ring._replace(owners=ring.owners[::-1]))
+    assert story.end() == ["6 one cluster"]
 
 
 def test_no_loss_an_acknowledged_write_was_never_stored() -> None:

@@ -7,30 +7,32 @@ from types import SimpleNamespace
 import pytest
 
 from node.core.cluster import Quorums
+from node.core.row import EMPTY
 from node.engine.events import PeerDown, Received
 from node.sim.faults import Fault, Options, draw_options
 from node.sim.history import Ending, Kind, Record
 from node.sim.network import NetworkOptions
 from node.sim.run import is_founded_twice
 from node.sim.world import World
-from node.storage.port import Unreadable
+from node.storage.port import Merge, Owed, Unreadable
 from node.wire.requests import Found, Get, Put, Request, Result, Written
+from node.wire.rows import decode_row
 
 
 def options(**more: object) -> Options:
     """Three nodes in a sealed ring, a perfect network, a disk that takes 10 ms."""
     calm: dict[str, object] = {
-        "nodes": 3, "formation": "ready", "network": NetworkOptions(), "quorums": Quorums(3, 2, 2), "turn_s": 0.0,
-        "sync_s_max": 0.01, "told_s_max": 0.0, "load_s_max": 0.0, "tcp_timeout_s": 2.0, "codec": True,
+        "nodes": 3, "seated": 3, "formation": "ready", "network": NetworkOptions(), "quorums": Quorums(3, 2, 2),
+        "turn_s": 0.0, "sync_s_max": 0.01, "told_s_max": 0.0, "load_s_max": 0.0, "tcp_timeout_s": 2.0, "codec": True,
     }  # fmt: skip
     return draw_options(1)._replace(**(calm | more))  # type: ignore[arg-type]  # whatever the test wants
 
 
-def formed(**more: object) -> World:
+def formed(*, expected_links: int = 2, **more: object) -> World:
     world = World(options(**more))
     world.form()
     world.agenda.run(2.0)
-    assert all(host.node is not None and len(host.node.cluster.links) == 2 for host in world.hosts)
+    assert all(host.node is not None and len(host.node.cluster.links) == expected_links for host in world.hosts)
     return world
 
 
@@ -217,3 +219,21 @@ def test_only_clusters_of_several_members_each_may_stay_apart(clusters: str, twi
     views = [SimpleNamespace(cluster_id=each.strip("-")) for each in clusters]
     hosts = [SimpleNamespace(node=SimpleNamespace(view=lambda view=view: view)) for view in views]
     assert is_founded_twice(SimpleNamespace(hosts=hosts)) is twice  # type: ignore[arg-type]  # all that it looks at
+
+
+def test_a_copy_that_is_kept_for_an_owner_is_none_that_others_may_lose_theirs_over() -> None:
+    """Seed 40364: it went with an acknowledgement that was under way, just when the last owner lost its row, too."""
+    world = formed(nodes=4, seated=4, quorums=Quorums(2, 1, 2), expected_links=3)
+    put(world)
+    run(world, 1.0)
+    node = world.hosts[0].node
+    assert node is not None
+    owners = [world.by_id[owner] for owner in node.cluster.owners(b"k")]
+    other = next(host for host in world.hosts if host not in owners)
+    row = owners[0].storage.durable_rows()[b"k"]
+    assert world.known(b"k", besides=owners[0]) == decode_row(row), "the other owner has it"
+    owners[1].storage.corrupt(b"k")
+    assert world.known(b"k", besides=owners[0]) == EMPTY
+    epoch = node.cluster.epoch
+    other.storage.apply([Merge(b"k", row, epoch, decode_row(row), Owed((owners[1].id,), 0))])
+    assert world.known(b"k", besides=owners[0]) == EMPTY, "a copy that may have been handed over already"

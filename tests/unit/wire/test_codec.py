@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.cluster import Member, Quorums, RingState, Seat, Secret
+from node.core.cluster import Ballot, Before, Change, Member, Quorums, RingState, Seat, Secret
 from node.core.ids import NodeId
 from node.core.limits import (
     CANDIDATES_MAX,
@@ -30,8 +30,11 @@ from node.core.limits import (
     WORDS_BYTES_MAX,
     WRITER_BYTES_MAX,
 )
+from node.core.limits_change import BALLOT_NUMBER_MAX, GONE_MAX
 from node.core.row import Dot, Row, Version
+from node.core.vote import NEVER
 from node.wire import codec
+from node.wire.change_messages import Accept, Held, Hold, Prepare, Pull, Pulled, Voted
 from node.wire.codec import PROTOCOL, decode_batch, encode_batch
 from node.wire.errors import LocalWireError, RemoteWireError
 from node.wire.messages import (
@@ -66,11 +69,19 @@ from node.wire.messages import (
 )
 from node.wire.requests import Ack, Document, Failed, Found, KeyPage, Written
 
-ID = NodeId("0123456789abcdef" * 2)
-MEMBER = Member(ID, "n1", "127.0.0.1", 7700, 7800, 7900, "", 1, "s", (5, 2**64 - 1), 3, 2, "r", 9)
+ID, OTHER = NodeId("0123456789abcdef" * 2), NodeId("f" * 32)
+MEMBER = Member(ID, "n1", "127.0.0.1", 7700, 7800, 7900, "", 1, "s", (5, 2**64 - 1), 3, 2, "r", 9, 4)
 RING = RingState(
-    "id", "dyn", 4, True, ID, Quorums(3, 2, 2), (Seat(ID, "z", 1),) * 2, (0, 1, 0, 1), (Secret(0, bytes(32)),)
+    "id", "dyn", 4, True, ID, Quorums(3, 2, 2), (Seat(ID, "z", 1), Seat(OTHER, "", 2)), (0, 1, 0, 1),
+    (Secret(0, bytes(32)),),
 )  # fmt: skip
+MOVING = RING._replace(
+    epoch=5,
+    change=Change("replace", ID, OTHER, "n2"),
+    before=Before((Seat(ID, "", 1),), (0,) * 4),
+    gone=(ID, OTHER),
+)
+BALLOT = Ballot(BALLOT_NUMBER_MAX, ID)
 DOT = Dot(7, 1, 2)
 ROW = Row((DOT,), (Version(DOT, (), b"v", 1, "w"),))
 FORWARD = Forward(1, 2, 1, b"k", b"v", (DOT,), True, 2, False, 3000, "w")
@@ -92,6 +103,11 @@ EVERY: list[Message] = [
     Outdated(1, b"k", (ID,), 9), Confirm(1, 2, 255, 9, ((b"k", bytes(16)),), bytes(16)), AskRounds(1, 2, 2**64 - 1),
     RoundsTold(1, True, ((3, 1), (4, 2**63 - 1)), ""), Confirmed(1, 9, (b"k",), ""),
     Bury(1, 255, 9, ((b"k", bytes(16)),)), Buried(1, "disk full"),
+    Prepare(1, "c1", 5, BALLOT), Accept(1, "c1", Ballot(1, OTHER), MOVING), Voted(1, NEVER, None, None, "no voter"),
+    Voted(1, BALLOT, Ballot(1, OTHER), RING._replace(epoch=5, change=Change("join", OTHER)), ""),
+    Hold(1, 2, ((b"k", bytes(16)), (b"l", bytes(range(16))))), Held(1, (b"k",), ""), Held(1, (), "busy"),
+    Pull(1, 2, 255, bytes(8)), Pull(1, 2, 0, b""), Pulled(1, ((b"k", b"row"), (b"l", b"")), True, 9, ""),
+    Pulled(1, (), False, 0, "busy"),
 ]  # fmt: skip
 
 
@@ -113,6 +129,16 @@ def test_every_message_comes_back_equal() -> None:
     assert decode_batch(payload(*EVERY)) == EVERY
     assert decode_batch(memoryview(payload(*EVERY))) == EVERY
     assert decode_batch(payload()) == []
+
+
+def test_a_ring_and_a_member_of_the_previous_release_are_known() -> None:
+    """They were shorter: a ring ended with its secrets, and a member with how often its rows had changed."""
+    old_member, old_ring = [*MEMBER][:14], [*RING][:9]
+    gossip = msgspec.msgpack.encode([[13, "c1", 4, True, [old_member], old_ring, False]])
+    assert gossip.count(b"\x9e\xd9\x20" + ID.encode()) == 1 and gossip.count(b"\x99\xa2id\xa3dyn") == 1
+    known = Gossip("c1", 4, True, (MEMBER._replace(holds=0),), RING, False)
+    assert decode_batch(bytes([PROTOCOL]) + gossip) == [known]
+    assert (RING.change, RING.before, RING.gone) == (None, None, ())
 
 
 def test_a_batch_is_cut_at_about_its_size_and_keeps_its_order() -> None:
@@ -151,6 +177,14 @@ def member(**changes: Any) -> Join:
 
 def ring(**changes: Any) -> Gossip:
     return Gossip("c1", 4, True, (), RING._replace(**changes), False)
+
+
+def before(**changes: Any) -> Accept:
+    return Accept(1, "c1", BALLOT, MOVING._replace(before=Before(RING.seats, RING.owners)._replace(**changes)))
+
+
+TOO_HIGH, LOW, NO_NODE = Ballot(BALLOT_NUMBER_MAX + 1, ID), Ballot(-1, ID), Ballot(1, NodeId("a\n"))
+NO_RING = RING._replace(owners=(0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -255,6 +289,49 @@ def ring(**changes: Any) -> Gossip:
         (ring(secrets=()), "secrets"),
         (ring(secrets=(Secret(256, bytes(32)),)), "key id"),
         (ring(secrets=(Secret(0, b""),)), "secret"),
+        (ring(seats=(Seat(ID, "", 1), Seat(ID, "z", 1))), "two seats"),
+        (ring(change=Change("", ID)), "kind of change"),
+        (ring(change=Change("j\n", ID)), "kind of change"),
+        (ring(change=Change("join", NodeId("x"))), "node id"),
+        (ring(change=Change("replace", ID, NodeId("x"))), "node id"),
+        (ring(change=Change("join", ID, words=NAME)), "words of a change"),
+        (ring(gone=(ID, NodeId("0" * 31))), "node id"),
+        (ring(gone=(ID,) * (GONE_MAX + 1)), "gone of length"),
+        (before(owners=(0, 1) * 4), "never changes"),
+        (before(owners=(0, 1)), "never changes"),
+        (before(owners=(0, 1, 0)), "3 partitions"),
+        (before(owners=(0, 1, 0, 2)), "no seat"),
+        (before(seats=()), "number of seats"),
+        (before(seats=(Seat(ID, "", 1),) * 2), "two seats"),
+        (before(seats=(Seat(NodeId("x"), "", 1), RING.seats[1])), "node id"),
+        (member(holds=-1), "moving epoch"),
+        (member(holds=2**63 + 1), "moving epoch"),
+        (Prepare(1, "c1", 5, TOO_HIGH), f"ballot of {TOO_HIGH.number}"),
+        (Prepare(1, "c1", 5, LOW), "ballot of -1"),
+        (Prepare(1, "c1", 5, NO_NODE), "node of a ballot"),
+        (Prepare(1, "c1", 0, BALLOT), "ring epoch"),
+        (Prepare(1, "", 5, BALLOT), "cluster id"),
+        (Accept(1, "c1", TOO_HIGH, RING), "ballot of"),
+        (Accept(1, "c1", NO_NODE, RING), "node of a ballot"),
+        (Accept(1, NAME, BALLOT, RING), "cluster id"),
+        (Accept(1, "c1", BALLOT, NO_RING), "3 partitions"),
+        (Voted(1, TOO_HIGH, None, None, ""), "ballot of"),
+        (Voted(1, BALLOT, TOO_HIGH, RING, ""), "ballot of"),
+        (Voted(1, BALLOT, NO_NODE, RING, ""), "node of a ballot"),
+        (Voted(1, BALLOT, BALLOT, NO_RING, ""), "3 partitions"),
+        (Voted(1, NEVER, None, None, "w" * (WORDS_BYTES_MAX + 1)), "reason"),
+        (Hold(1, 1, ((b"k", bytes(16)),) * (REAP_KEYS + 1)), "keys of length"),
+        (Hold(1, 1, ((b"k", bytes(16)), (b"l", bytes(15)))), "bytes of digest of 15"),
+        (Hold(1, 1, ((b"k", bytes(17)),)), "bytes of digest of 17"),
+        (Hold(1, 1, ((b"", bytes(16)),)), "key of 0"),
+        (Held(1, (b"k",) * (REAP_KEYS + 1), ""), "keys of length"),
+        (Held(1, (), "w" * (WORDS_BYTES_MAX + 1)), "reason"),
+        (Pull(1, 1, PARTITIONS_MAX, b""), "partition"),
+        (Pull(1, 1, 0, b"1234567"), "position"),
+        (Pulled(1, ((b"k", b""),) * (SCAN_LIMIT_MAX + 1), True, 1, ""), "page"),
+        (Pulled(1, ((LONG, b""),), True, 1, ""), "key of 4097"),
+        (Pulled(1, (), False, -1, ""), "reap round"),
+        (Pulled(1, (), False, 0, "w" * (WORDS_BYTES_MAX + 1)), "reason"),
     ],
 )
 def test_what_is_out_of_bounds_is_malformed(message: Message, words: str) -> None:

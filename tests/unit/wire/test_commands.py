@@ -136,7 +136,6 @@ def test_requests(line: str, want: list[Request]) -> None:
         ("EXPIRE k 5", "NOTSUPPORTED", ["expire"]),
         ("KEYS *", "NOTSUPPORTED", ["SCAN"]),
         ("CLUSTER SLOTS", "NOTSUPPORTED", ["DYN.RING"]),
-        ("DYN.CLUSTER PLAN", "NOTSUPPORTED", []),
         ('DYN.REPAIR ""', "ERR", ["key is empty"]),
         ("DYN.REPAIR k more", "ERR", ["wrong number"]),
         ("DYN.BACKUP /x", "NOTSUPPORTED", []),

@@ -1,0 +1,146 @@
+"""The screen and the rows of a plan: what a change of the ring would move, and how even the ring is after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dynamo_cli.render.plain import show
+from dynamo_cli.render.rows import Rows, by_name, duration_text, size_text
+from dynamo_cli.render.table import NAME_COLUMNS, ROWS_SHOWN, change_text, table_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+Document = Mapping[str, Any]
+
+
+def plan_rows(document: Document) -> Rows:
+    """A dyn.plan/v1 document: a row a pair of nodes. Unknown is empty."""
+    names = ("from", "to", "partitions", "keys", "bytes")
+    rows: list[tuple[str, ...]] = [
+        tuple("" if move[name] is None else show(str(move[name])) for name in names) for move in document["moves"]
+    ]
+    return names, rows
+
+
+def plan_screen(document: Document, *, wide: bool = False, commit: bool = True) -> RenderableType:
+    """A dyn.plan/v1 document, made for 80 columns. `commit`: its last line is the command that does it."""
+    from rich.console import Group
+    from rich.text import Text
+
+    head = Text.assemble(("plan  ", "quiet"), (show(document["change"]), "label"))
+    lines: list[RenderableType] = [head.append(f"   ring epoch {document['epoch']}", style="quiet"), Text()]
+    if document["moves"]:
+        lines += [_moves(document, wide=wide), *_left_out(len(document["moves"]), wide=wide), Text()]
+    lines += [_balance(document, wide=wide), *_left_out(len(_names(document)), wide=wide), Text(), *_facts(document)]
+    if commit:
+        command = Text(f"dyn cluster commit {show(document['id'])}", style="command", overflow="fold")
+        lines += [Text(), command]
+    return Group(*lines)
+
+
+def _moves(document: Document, *, wide: bool) -> Table:
+    """A row a pair of nodes, those with most to do if not all can be shown, and the sums."""
+    from rich.text import Text
+
+    moves = document["moves"]
+    if not wide and len(moves) > ROWS_SHOWN:
+        least = sorted((move["partitions"] for move in moves), reverse=True)[ROWS_SHOWN - 1]
+        moves = [move for move in moves if move["partitions"] >= least][:ROWS_SHOWN]
+    table = table_of(("FROM", False), ("TO", False), ("PARTITIONS", True), ("KEYS", True), ("SIZE", True))
+    for column in table.columns[:2]:
+        column.max_width = None if wide else NAME_COLUMNS
+    for move in moves:
+        table.add_row(
+            Text(show(move["from"]), style="label"),
+            Text(show(move["to"]), style="label"),
+            *_figures(move["partitions"], move["keys"], move["bytes"]),
+        )
+    copies = sum(move["partitions"] for move in document["moves"])
+    table.add_row(*(Text(cell, style="quiet") for cell in ("in all", "", *_figures(
+        copies, document["keys"], document["bytes"]))))  # fmt: skip
+    return table
+
+
+def _figures(partitions: int, keys: int | None, size: int | None) -> tuple[str, str, str]:
+    return f"{partitions:,}", "?" if keys is None else f"{keys:,}", "?" if size is None else size_text(size)
+
+
+def _left_out(rows: int, *, wide: bool) -> list[RenderableType]:
+    from rich.text import Text
+
+    left = 0 if wide else rows - ROWS_SHOWN
+    return [Text(f"… {left} more: -o wide", style="quiet")] if left > 0 else []
+
+
+def _names(document: Document) -> list[str]:
+    held = {**document["before"]["replicas"], **document["after"]["replicas"]}
+    return [node["name"] for node in by_name([{"name": name} for name in held])]
+
+
+def _balance(document: Document, *, wide: bool) -> Table:
+    """A row a node: what it is primary for, and how many replicas it keeps, before and after."""
+    from rich.text import Text
+
+    before, after = document["before"], document["after"]
+    table = table_of(("NODE", False), ("PRIMARY", True), ("REPLICAS", True))
+    table.columns[0].max_width = None if wide else 2 * NAME_COLUMNS
+    for name in _names(document) if wide else _names(document)[:ROWS_SHOWN]:
+        held = [change_text(before[what].get(name, 0), after[what].get(name, 0)) for what in ("partitions", "replicas")]
+        table.add_row(Text(show(name), style="label"), *held)
+    return table
+
+
+def _facts(document: Document) -> list[Text]:
+    from rich.text import Text
+
+    moving, risk, seconds = document["partitions"], document["at_risk"], document["seconds"]
+    even = change_text(document["before"]["efficiency"], document["after"]["efficiency"], ".2f")
+    lines = [
+        Text(f"moves       {moving:,} partitions get other owners" if moving else "moves       nothing"),
+        Text(f"efficiency  {even}: mean by greatest number of replicas"),
+    ]
+    if risk:
+        lines.append(Text(f"at risk     {risk:,} partitions have an owner that does not answer", style="warn"))
+    else:
+        lines.append(Text("at risk     none: every partition has all its owners", style="good"))
+    if moving:
+        lines.append(Text(f"takes       {_about(seconds)}"))
+    return lines
+
+
+def _about(seconds: float | None) -> str:
+    if seconds is None:
+        return "nobody could say how long"
+    return f"about {duration_text(seconds)}" if seconds >= 1 else "a moment"
+
+
+def question(document: Document) -> str:
+    """What is asked before it is done."""
+    size = "" if document["bytes"] is None else f", {size_text(document['bytes'])} to copy"
+    moving = f"{document['partitions']:,} partitions move{size}" if document["partitions"] else "nothing moves"
+    return f"{show(document['change'])}: {moving}. Do it?"
+
+
+def change_line(document: Document) -> str:
+    """What a dyn.change/v1 document says, in one line."""
+    change = show(document["change"] or "")
+    if document["state"] == "moving":
+        return f"epoch {document['epoch']} moves: {change}"
+    return f"epoch {document['epoch']} is settled: {change or 'the ring is what it was, and nothing moves'}"
+
+
+def force_screen(name: str) -> RenderableType:
+    """What it risks to remove the other one of two nodes by force."""
+    from rich.text import Text
+
+    who = show(name)
+    return Text(
+        f"! Of two nodes neither decides alone: by force this one goes on without {who}.\n"
+        f"! If {who} is alive after all, it goes on with the old ring,\n"
+        "! and what it took alone is lost.",
+        style="warn",
+    )

@@ -1,0 +1,156 @@
+"""From one epoch of the ring to the next: pure functions, so that every node that computes one gets the same.
+
+    settled e ── begin ──► moving e+1 ── settle ──► settled e+2, under the new ring
+                                └────── abandon ──► settled e+2, under the old ring
+
+    join     a member takes a seat              leave   a member gives its seat up, and hands its data over itself
+    replace  a member takes a dead one's seat   remove  the same of a dead one: the others rebuild what it held
+    weight   a member gets a larger share, or a smaller one
+
+One change at a time. Who lost its seat for good is *gone* when the epoch settles.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from node.core import ring
+from node.core.cluster import Before, Change, RingState, Seat
+from node.core.ids import NodeId
+from node.core.limits import MEMBERS_MAX, WEIGHT_MAX
+from node.core.limits_change import GONE_MAX
+from node.core.quorum import Group
+
+JOIN: Final = "join"
+LEAVE: Final = "leave"
+REMOVE: Final = "remove"
+REPLACE: Final = "replace"
+WEIGHT: Final = "weight"
+ABANDON: Final = "abandon"
+KINDS: Final = (JOIN, LEAVE, REMOVE, REPLACE, WEIGHT)
+
+ENDS: Final = (LEAVE, REMOVE, REPLACE)
+"""Changes after which a node is no member any more."""
+
+
+class Impossible(Exception):
+    """A change that cannot be made of this ring: why, in one line."""
+
+
+def begin(state: RingState, change: Change, seat: Seat | None = None) -> RingState:
+    """Return the moving epoch in which `change` is made. `seat`: what the node of a join, replace or weight will have.
+
+    Raises Impossible.
+    """
+    if not state.sealed:
+        raise Impossible("nothing was written yet: until then the founder gives the seats")
+    if state.before is not None:
+        raise Impossible(f"epoch {state.epoch} is still moving ({words(state)}): one change at a time")
+    if newcomer(change) in state.gone:
+        raise Impossible("the newcomer left, or was removed, and never comes back under its id")
+    seats, owners = _placed(state, change, seat)
+    before = Before(state.seats, state.owners)
+    return state._replace(epoch=state.epoch + 1, seats=seats, owners=owners, change=change, before=before)
+
+
+def _placed(state: RingState, change: Change, seat: Seat | None) -> ring.Ring:
+    """The seats and owners after the change."""
+    seats, owners, n = state.seats, state.owners, state.quorums.n
+    seated = {each.id for each in seats}
+    if change.kind == JOIN:
+        _check_newcomer(seat, change.node, seats)
+        assert seat is not None, "a join without a seat"
+        if len(seats) >= MEMBERS_MAX:
+            raise Impossible(f"the ring has {MEMBERS_MAX} seats, its limit")
+        return ring.join(seats, owners, seat, n)
+    if change.node not in seated:
+        raise Impossible("it has no seat")
+    if change.kind in (LEAVE, REMOVE):
+        if sum(each.weight > 0 and each.id != change.node for each in seats) == 0:
+            raise Impossible("it is the last one that owns anything")
+        return ring.leave(seats, owners, change.node, n)
+    if change.kind == REPLACE:
+        _check_newcomer(seat, change.by, seats)
+        assert seat is not None, "a replacement without a seat"
+        return ring.replace(seats, owners, change.node, seat)
+    if change.kind != WEIGHT:
+        raise Impossible(f"no such change: {change.kind}")
+    if seat is None or not 1 <= seat.weight <= WEIGHT_MAX:
+        raise Impossible(f"the weight must be 1 to {WEIGHT_MAX}")
+    return ring.reweigh(seats, owners, change.node, seat.weight, n)
+
+
+def _check_newcomer(seat: Seat | None, node: NodeId, seats: tuple[Seat, ...]) -> None:
+    if seat is None or seat.id != node:
+        raise Impossible("the newcomer is no member")
+    if any(each.id == node for each in seats):
+        raise Impossible("it has a seat already")
+    if not 1 <= seat.weight <= WEIGHT_MAX:
+        raise Impossible(f"its weight must be 1 to {WEIGHT_MAX}")
+
+
+def settle(state: RingState) -> RingState:
+    """Return the epoch after a moving one whose new ring holds everything."""
+    assert state.before is not None, "nothing is moving"
+    change, gone = state.change, state.gone
+    if change is not None and change.kind in ENDS:
+        gone = (*gone, change.node)[-GONE_MAX:]
+    return state._replace(epoch=state.epoch + 1, before=None, gone=gone)
+
+
+def abandon(state: RingState) -> RingState:
+    """Return the epoch after a moving one that comes to nothing: the old ring, which holds everything."""
+    assert state.before is not None, "nothing is moving"
+    given_up = None
+    if state.change is not None:
+        given_up = state.change._replace(kind=ABANDON, words=f"given up: {words(state)}")
+    return state._replace(
+        epoch=state.epoch + 1, seats=state.before.seats, owners=state.before.owners, before=None, change=given_up
+    )
+
+
+def forget(state: RingState, node: NodeId, name: str = "") -> RingState:
+    """Return the epoch in which a member that owns nothing is gone."""
+    assert state.before is None, "one change at a time"
+    assert all(seat.id != node for seat in state.seats), "it owns something"
+    removed = Change(REMOVE, node, words=f"{REMOVE} {name}" if name else "")
+    return state._replace(epoch=state.epoch + 1, change=removed, gone=(*state.gone, node)[-GONE_MAX:])
+
+
+def newcomer(change: Change | None) -> NodeId | None:
+    """Return who takes a seat in this change, if anybody does: without it there is no reason to go on."""
+    if change is None or change.kind not in (JOIN, REPLACE):
+        return None
+    return change.node if change.kind == JOIN else change.by
+
+
+def leaver(change: Change | None) -> NodeId | None:
+    """Return who leaves in this change, alive, if anybody does."""
+    return change.node if change is not None and change.kind == LEAVE else None
+
+
+def groups(old: tuple[NodeId, ...], new: tuple[NodeId, ...], need: int) -> tuple[Group, ...]:
+    """Return of whom `need` must agree while a partition moves, in the old ring and in the new (design, section 7)."""
+    return Group(min(need, len(old)), old), Group(min(need, len(new)), new)
+
+
+def takers(old: tuple[NodeId, ...], new: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+    """Return the new owners of a partition that have to take it in before it settles.
+
+    Who gains it; and where the set shrinks who keeps it, too: of W that held a write fewer are left.
+    """
+    return tuple([node for node in new if node not in old or len(new) < len(old)])
+
+
+def sources(old: tuple[NodeId, ...], r: int, w: int) -> int:
+    """Return from how many of the old owners a taker has to hear, counting itself if it is one.
+
+    N−W+1 meet every write that was acknowledged, and N−R+1 leave no quorum of reads under the old ring alone.
+    """
+    n = len(old)
+    return max(n - min(w, n) + 1, n - min(r, n) + 1)
+
+
+def words(state: RingState) -> str:
+    """Return what a ring came from, for people; "" if that is not known."""
+    return "" if state.change is None else state.change.words or state.change.kind

@@ -1,0 +1,188 @@
+"""What an operator asks of the ring: a change, its plan, or that the one under way is given up (DYN.CLUSTER).
+
+    LEAVE n · REMOVE n [FORCE] · REPLACE old new · WEIGHT n w · ABANDON, each with [EPOCH e]
+    PLAN <one of these>      what it would do; COMMIT <its id> does just that, and nothing if the ring has changed
+
+Any node takes it and proposes it; what the voters decide is what happens, and the answer says which that is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from node.core import change
+from node.core.change import Impossible
+from node.core.cluster import Change, Member, RingState
+from node.core.ids import Instant
+from node.core.limits import WEIGHT_MAX
+from node.engine.changes import Changes, replacing, seat_of
+from node.engine.operation import Asker, Shared, unavailable, unknown
+from node.engine.outbox import Outbox
+from node.engine.plans import plan_document
+from node.engine.survey import Answers, Survey
+from node.wire import requests
+from node.wire.requests import Failed, Inspect
+
+Words = tuple[str, ...]
+
+USAGE = "PLAN … | COMMIT id | LEAVE node | REMOVE node [FORCE] | REPLACE old new | WEIGHT node w | ABANDON, [EPOCH e]"
+
+
+class Wanted(NamedTuple):
+    """What was asked, understood: the epoch that shall come next. `forced`: without the voters."""
+
+    ring: RingState
+    forced: bool = False
+
+
+class Operator:
+    """Answers DYN.CLUSTER."""
+
+    def __init__(self, shared: Shared, changes: Changes) -> None:
+        self.shared = shared
+        self.changes = changes
+
+    def asked(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        """Do what the arguments say, or say why not."""
+        try:
+            words = tuple([word.decode() for word in request.arguments])
+        except UnicodeDecodeError:
+            words = ()
+        verb = words[0].upper() if words else ""
+        plans = verb == "PLAN"
+        if verb == "COMMIT" and len(words) == 2:
+            words = tuple(words[1].split(":"))
+        elif plans:
+            words = words[1:]
+        wanted = self._understand(words, now)
+        if isinstance(wanted, Failed):
+            asker.answer(wanted, out)
+        elif plans:
+            self._plan(unpinned(words), wanted, request.timeout_ms, asker, now, out)
+        else:
+            self._do(wanted, asker, now, out)
+
+    def _understand(self, words: Words, now: Instant) -> Wanted | Failed:
+        """The epoch that would come of it, or what is wrong."""
+        state = self.shared.cluster.state
+        if unpinned(words) != words and words[-1] != str(state.epoch):
+            return _refused(f"that was meant for epoch {words[-1]}, and the ring is in {state.epoch}: plan it anew")
+        words = unpinned(words)
+        try:
+            return self._next(words, state, now)
+        except Impossible as error:
+            return _refused(f"{' '.join(words).lower()}: {error}")
+
+    def _next(self, words: Words, state: RingState, now: Instant) -> Wanted | Failed:
+        verb, rest = words[0].upper() if words else "", words[1:]
+        match verb, len(rest):
+            case "ABANDON", 0:
+                if state.before is None:
+                    raise Impossible("nothing is moving")
+                return Wanted(change.abandon(state))
+            case "LEAVE", 1:
+                leaver = self._member(rest[0])
+                return Wanted(change.begin(state, Change(change.LEAVE, leaver.id, words=f"leave {leaver.name}")))
+            case "REMOVE", 1:
+                return self._remove(self._member(rest[0]), state)
+            case "REMOVE", 2 if rest[1].upper() == "FORCE":
+                return self._remove_by_force(self._member(rest[0]), state)
+            case "REPLACE", 2:
+                old, new = self._member(rest[0]), self._member(rest[1])
+                self._check_dead(old, "leave")
+                return Wanted(change.begin(state, replacing(old, new), seat_of(new)))
+            case "WEIGHT", 2 if rest[1].isdigit() and len(rest[1]) <= len(str(WEIGHT_MAX)):
+                member = self._member(rest[0])
+                seat = seat_of(member)._replace(weight=int(rest[1]))
+                words_ = f"weight {member.name} {rest[1]}"
+                return Wanted(change.begin(state, Change(change.WEIGHT, member.id, words=words_), seat))
+        return Failed("ERR", f"DYN.CLUSTER {USAGE}")
+
+    def _member(self, name: str) -> Member:
+        """The member of that name, or id."""
+        members = self.shared.cluster.members.values()
+        found = [member for member in members if name in (member.name, member.id)]
+        if len(found) != 1:
+            names = ", ".join(sorted(member.name for member in members))
+            raise Impossible(f"no member is called {name}; there are {names}")
+        return found[0]
+
+    def _check_dead(self, member: Member, instead: str) -> None:
+        cluster = self.shared.cluster
+        if member.id == cluster.me.id or cluster.is_up(member.id):
+            raise Impossible(f"{member.name} answers: to have it hand over what it holds, {instead} it")
+
+    def _remove(self, member: Member, state: RingState) -> Wanted:
+        self._check_dead(member, "leave")
+        if all(seat.id != member.id for seat in state.seats):
+            if state.before is not None:
+                raise Impossible(f"epoch {state.epoch} is still moving: one change at a time")
+            return Wanted(change.forget(state, member.id, member.name))
+        return Wanted(change.begin(state, _removing(member)))
+
+    def _remove_by_force(self, member: Member, state: RingState) -> Wanted:
+        """Of two nodes neither decides anything alone; a person may, who knows that the other is gone for good."""
+        me = self.shared.cluster.me.id
+        self._check_dead(member, "leave")
+        if len(state.voters) != 2 or me not in state.voters:
+            raise Impossible("force is for the last of two voters: more of them decide by majority")
+        if state.before is not None:
+            state = change.abandon(state)
+        moving = change.begin(state, _removing(member))
+        return Wanted(change.settle(moving), forced=True)
+
+    def _do(self, wanted: Wanted, asker: Asker, now: Instant, out: Outbox) -> None:
+        if wanted.forced:
+            self.changes.decree(wanted.ring, now, out)
+            _tell(asker, self._document(wanted.ring), out)
+            return
+        if self.changes.busy:
+            asker.answer(_refused("another change is being decided here: ask again in a moment"), out)
+            return
+
+        def done(decided: RingState | None, why: str, then: Instant, effects: Outbox) -> None:
+            if wanted.ring in (decided, self.shared.cluster.ring):
+                _tell(asker, self._document(wanted.ring), effects)
+            elif decided is not None or self.shared.cluster.epoch >= wanted.ring.epoch:
+                now_is = self.shared.cluster.state
+                text = f"another change was decided first: epoch {now_is.epoch}, {change.words(now_is)}"
+                asker.answer(_refused(text), effects)
+            elif self.changes.may_be_decided:
+                asker.answer(unknown(f"membership: {why}"), effects)
+            else:
+                asker.answer(unavailable(f"membership cannot change here: {why}"), effects)
+
+        self.changes.propose(wanted.ring, done, now, out)
+
+    def _plan(self, words: Words, wanted: Wanted, timeout_ms: int, asker: Asker, now: Instant, out: Outbox) -> None:
+        def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
+            _tell(asker, plan_document(self.shared, words, wanted.ring, answers), effects)
+
+        Survey(self.shared, heard).start("status", timeout_ms, now, out)
+
+    def _document(self, ring: RingState) -> dict[str, object]:
+        return {
+            "schema": "dyn.change/v1",
+            "epoch": ring.epoch,
+            "change": change.words(ring),
+            "state": "settled" if ring.before is None else "moving",
+        }
+
+
+def unpinned(words: Words) -> Words:
+    """The words without the epoch that they are meant for."""
+    return words[:-2] if len(words) > 2 and words[-2].upper() == "EPOCH" else words
+
+
+def _removing(member: Member) -> Change:
+    return Change(change.REMOVE, member.id, words=f"remove {member.name}")
+
+
+def _refused(text: str) -> Failed:
+    return Failed("REFUSED", text)
+
+
+def _tell(asker: Asker, document: dict[str, object], out: Outbox) -> None:
+    asker.answer(requests.Document(msgspec.json.encode(document)), out)

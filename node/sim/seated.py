@@ -1,0 +1,50 @@
+"""Nodes that begin with their seats: a sealed ring on every disk, as if a cluster had been stopped and started."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from node.core.cluster import Member, RingState, Seat, Secret
+from node.core.ring import Ring, found, join
+from node.engine.cluster import STATE_MEMBERS, STATE_RING
+from node.storage.port import SaveState
+
+if TYPE_CHECKING:
+    from node.sim.host import Host
+    from node.sim.world import World
+
+CLUSTER: Final = "sim"
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def seat_everybody(world: World, rng: Random) -> None:
+    """Write the ring of those that begin with a seat."""
+    hosts = world.hosts[: world.options.seated]
+    seats = [Seat(host.id, host.config.zone, host.config.weight) for host in hosts]
+    ring: Ring = (seats[0],), found(seats[0], world.options.partitions)
+    for seat in seats[1:]:
+        ring = join(*ring, seat, world.options.quorums.n)
+    state = RingState(
+        rng.randbytes(16).hex(), CLUSTER, len(seats), True, seats[0].id, world.options.quorums, *ring,
+        (Secret(1, rng.randbytes(32)),),
+    )  # fmt: skip
+    members = tuple(sorted((_member(host) for host in hosts), key=lambda member: member.id))
+    for host in hosts:
+        host.storage.apply(
+            [
+                SaveState(STATE_MEMBERS, _encode(members)),
+                SaveState(STATE_RING, _encode(state), state.epoch),
+            ]
+        )
+
+
+def _member(host: Host) -> Member:
+    config, identity = host.config, host.storage.identity
+    return Member(
+        config.id, config.name, config.host, config.port, config.peer_port, config.http_port, config.zone,
+        config.weight, identity.storage_id, identity.epochs, 1, identity.starts, identity.run, identity.changes,
+    )  # fmt: skip

@@ -1,0 +1,279 @@
+"""Changes of the ring: who asks for them, who sees them through, who gives them up, and what an operator is told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from node.core import change
+from node.core.cluster import Change, Vote
+from node.core.limits_change import ABANDON_AFTER_S, CHANGE_LOOK_S, GONE_LINGER_S
+from node.core.vote import NEVER
+from node.engine.events import Measured, Persisted
+from node.engine.voting import STATE_VOTE
+from node.storage.port import Saved, SaveState
+from node.wire.change_messages import Accept, Prepare, Voted
+from node.wire.messages import (
+    Answer,
+    Gossip,
+)
+from node.wire.requests import Document, Failed, Inspect
+from tests.helpers.engine import Engine, member, node_id
+from tests.helpers.moving import JOINED, MOVES, MOVING, SETTLED, hold, moving_engine, settled_engine, tell
+
+LOOK_S = CHANGE_LOOK_S * 1.5
+
+
+def agree(engine: Engine, *names: str) -> None:
+    """Let voters promise and accept whatever is asked of them, and our own disk store our vote."""
+    for _ in range(4):
+        votes = [ticket for ticket, write in engine.out.persists if is_vote(write)]
+        engine.out.persists = [each for each in engine.out.persists if not is_vote(each[1])]
+        for ticket in votes:
+            engine.step(Persisted([(ticket, Saved())]))
+        for name in names:
+            for message in engine.out.sends.pop(node_id(name), []):
+                if isinstance(message, Prepare):
+                    engine.receive(name, Voted(message.rid, message.ballot, None, None, ""))
+                elif isinstance(message, Accept):
+                    engine.receive(name, Voted(message.rid, message.ballot, message.ballot, message.ring, ""))
+
+
+def is_vote(write: object) -> bool:
+    return isinstance(write, SaveState) and write.name == STATE_VOTE
+
+
+def operator(engine: Engine, *words: str) -> int:
+    return engine.ask(Inspect("cluster", arguments=tuple(word.encode() for word in words)))
+
+
+def told(engine: Engine, *words: str) -> object:
+    """What an operator is told at once."""
+    ticket = operator(engine, *words)
+    return engine.replies[ticket]
+
+
+def views(engine: Engine, **seen: dict[str, str]) -> None:
+    """Answer the question who sees whom."""
+    ticket = engine.out.measures[-1]
+    engine.step(Measured(ticket, {}))
+    for name, sees in seen.items():
+        engine.receive(name, Answer(ticket, json.dumps({"sees": sees}).encode()))
+
+
+def joining(name: str) -> Change:
+    return Change(change.JOIN, node_id(name), words=f"join {name}")
+
+
+def proposals(engine: Engine, name: str) -> list[Prepare]:
+    return [message for message in engine.sent(name) if isinstance(message, Prepare)]
+
+
+def test_a_member_without_a_seat_asks_the_voters_for_one() -> None:
+    """To start a new, empty node is the explicit join."""
+    engine = settled_engine("n4")
+    engine.wait(LOOK_S)
+    assert proposals(engine, "n1")
+    agree(engine, "n1", "n2")
+    assert engine.node.cluster.state == MOVING._replace(change=joining("n4"))
+    assert not engine.node.view().ready, "not before the move is settled"
+
+
+def test_who_takes_a_dead_members_place_leaves_it_as_it_was() -> None:
+    engine = settled_engine("n4")
+    engine.node.cluster.config = engine.node.cluster.config._replace(replace="n3")
+    engine.wait(LOOK_S)
+    assert not proposals(engine, "n1"), "n3 answers"
+    assert engine.node.view().waiting_because.endswith("n3 answers, and only a dead node is replaced")
+    engine.down("n3")
+    engine.wait(LOOK_S)
+    agree(engine, "n1", "n2")
+    assert engine.node.cluster.state.change == Change(change.REPLACE, node_id("n3"), node_id("n4"), "replace n3 by n4")
+    assert engine.node.cluster.state.owners == SETTLED.owners
+
+
+def test_an_epoch_settles_when_all_who_gain_something_hold_it() -> None:
+    engine = moving_engine()
+    assert engine.node.cluster.takers == (node_id("n4"),)
+    engine.wait(LOOK_S)
+    assert not proposals(engine, "n2")
+    hold(engine, "n4", MOVES - 1)
+    engine.wait(LOOK_S)
+    assert not proposals(engine, "n2"), "what it held for an earlier epoch says nothing"
+    engine.receive("n4", Gossip("c1", MOVES, True, (member("n4")._replace(holds=MOVES, incarnation=51),), None, False))
+    engine.wait(LOOK_S)
+    agree(engine, "n2")
+    assert engine.node.cluster.state == JOINED
+
+
+def test_a_newcomer_of_whom_nothing_is_heard_is_given_up() -> None:
+    engine = moving_engine()
+    engine.wait(LOOK_S)
+    engine.down("n4")
+    engine.wait(ABANDON_AFTER_S - LOOK_S)
+    assert not proposals(engine, "n2")
+    engine.wait(2 * LOOK_S)
+    views(engine, n2={"n4": "down"}, n3={"n4": "down"})
+    agree(engine, "n2")
+    assert engine.node.cluster.state == change.abandon(MOVING)
+    assert change.words(engine.node.cluster.state) == "given up: join"
+
+
+def test_a_newcomer_that_another_node_hears_is_not_given_up() -> None:
+    """One bad link is not the end of a change that everybody else sees go on."""
+    engine = moving_engine()
+    engine.wait(LOOK_S)
+    engine.down("n4")
+    engine.wait(ABANDON_AFTER_S + LOOK_S)
+    views(engine, n2={"n4": "up"}, n3={"n4": "down"})
+    assert not proposals(engine, "n2")
+
+
+def test_a_newcomer_of_whom_others_hear_is_waited_for() -> None:
+    """Cut off from one voter, it would else be given up by that one again and again."""
+    engine = moving_engine()
+    engine.wait(LOOK_S)
+    engine.down("n4")
+    for number in range(4):
+        engine.wait(ABANDON_AFTER_S / 2)
+        told = member("n4")._replace(incarnation=60 + number)
+        engine.receive("n2", Gossip("c1", MOVES, True, (told,), None, False))
+        engine.wait(LOOK_S)
+    assert not proposals(engine, "n2")
+
+
+def test_who_has_left_stays_until_a_majority_knows() -> None:
+    """It may be the last one who knows of the epoch in which it is gone: the others could not decide it again."""
+    engine = settled_engine("n3")
+    left = change.settle(change.begin(SETTLED, Change(change.LEAVE, node_id("n3"))))
+    tell(engine, left._replace(epoch=left.epoch))
+    engine.clear()
+    engine.wait(GONE_LINGER_S + LOOK_S)
+    engine.wait(GONE_LINGER_S + LOOK_S)
+    assert "gone" not in [fact.kind for fact in engine.out.facts]
+    engine.receive("n2", Gossip("c1", left.epoch, True, (), None, False))
+    engine.receive("n1", Gossip("c1", left.epoch, True, (), None, False))
+    engine.wait(LOOK_S)
+    assert "gone" in [fact.kind for fact in engine.out.facts]
+
+
+def test_nobody_who_is_gone_becomes_a_member_again_by_gossip() -> None:
+    engine = settled_engine()
+    left = change.settle(change.begin(SETTLED, Change(change.LEAVE, node_id("n3"))))
+    tell(engine, left)
+    assert node_id("n3") not in engine.node.cluster.members
+    engine.receive("n2", Gossip("c1", left.epoch, True, (member("n3")._replace(incarnation=99),), None, False))
+    assert node_id("n3") not in engine.node.cluster.members
+
+
+def test_an_operator_is_told_what_was_decided() -> None:
+    engine = settled_engine()
+    tell_seated(engine)
+    ticket = operator(engine, "LEAVE", "n3")
+    agree(engine, "n2", "n3")
+    answer = engine.replies[ticket]
+    assert isinstance(answer, Document)
+    document = json.loads(answer.json)
+    assert (document["epoch"], document["change"], document["state"]) == (MOVES + 2, "leave n3", "moving")
+
+
+def test_of_two_operators_at_once_one_is_told_what_the_other_did() -> None:
+    engine = settled_engine()
+    tell_seated(engine)
+    ticket = operator(engine, "LEAVE", "n3")
+    other = change.begin(JOINED, Change(change.LEAVE, node_id("n2"), words="leave n2"))
+    (prepare,) = proposals(engine, "n2")
+    del engine.out.sends[node_id("n2")]
+    accepted = Vote(prepare.epoch, NEVER._replace(number=1), NEVER._replace(number=1), other)
+    engine.receive("n2", Voted(prepare.rid, prepare.ballot, accepted.accepted, other, ""))
+    agree(engine, "n2", "n3")
+    refused = engine.replies[ticket]
+    assert isinstance(refused, Failed)
+    assert refused.code == "REFUSED"
+    assert "another change was decided first" in refused.text
+    assert "leave n2" in refused.text
+
+
+def test_without_a_majority_nothing_changes_and_the_operator_is_told_who_is_missing() -> None:
+    engine = settled_engine()
+    tell_seated(engine)
+    ticket = operator(engine, "LEAVE", "n4")
+    agree(engine)
+    engine.wait(1.1)
+    failed = engine.replies[ticket]
+    assert isinstance(failed, Failed)
+    assert failed.code == "UNAVAILABLE"
+    assert failed.text.startswith("membership cannot change here: 1 of the 3 voters needed agree (no answer from")
+
+
+def tell_seated(engine: Engine) -> None:
+    """All four have seats."""
+    tell(engine, JOINED)
+    engine.clear()
+
+
+REFUSALS = [
+    (("LEAVE", "n9"), "REFUSED", "no member is called n9; there are n1, n2, n3, n4"),
+    (("REMOVE", "n3"), "REFUSED", "n3 answers: to have it hand over what it holds, leave it"),
+    (("REPLACE", "n3", "n4"), "REFUSED", "n3 answers"),
+    (("REMOVE", "n3", "FORCE"), "REFUSED", "n3 answers"),
+    (("WEIGHT", "n3", "0"), "REFUSED", "the weight must be 1 to 1000"),
+    (("ABANDON",), "REFUSED", "nothing is moving"),
+    (("LEAVE", "n3", "EPOCH", "3"), "REFUSED", "that was meant for epoch 3, and the ring is in 9: plan it anew"),
+    (("LEAVE",), "ERR", "DYN.CLUSTER PLAN"),
+    (("COMMIT", "nonsense"), "ERR", "DYN.CLUSTER PLAN"),
+    ((), "ERR", "DYN.CLUSTER PLAN"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "text"), REFUSALS, ids=[" ".join(words) for words, _, _ in REFUSALS])
+def test_what_cannot_be_done_is_refused_in_one_sentence(words: tuple[str, ...], code: str, text: str) -> None:
+    engine = settled_engine()
+    tell_seated(engine)
+    failed = told(engine, *words)
+    assert isinstance(failed, Failed)
+    assert (failed.code, text in failed.text) == (code, True), failed.text
+
+
+def test_the_last_of_two_removes_the_other_by_force_and_alone() -> None:
+    """A person answers for that: the other one may be alive, and go on under the old ring."""
+    engine = settled_engine()
+    two = change.settle(change.begin(SETTLED, Change(change.LEAVE, node_id("n3"))))
+    tell(engine, two)
+    engine.down("n2")
+    engine.clear()
+    ticket = operator(engine, "REMOVE", "n2", "FORCE")
+    assert isinstance(engine.replies[ticket], Document)
+    ring = engine.node.cluster.state
+    assert ([seat.id for seat in ring.seats], ring.before, ring.gone[-1]) == ([node_id("n1")], None, node_id("n2"))
+
+
+def test_of_three_nobody_is_removed_by_force() -> None:
+    engine = settled_engine()
+    engine.down("n2")
+    failed = told(engine, "REMOVE", "n2", "FORCE")
+    assert isinstance(failed, Failed)
+    assert "force is for the last of two voters" in failed.text
+
+
+def test_a_plan_says_what_moves_and_its_id_does_just_that() -> None:
+    engine = settled_engine()
+    tell_seated(engine)
+    ticket = operator(engine, "PLAN", "LEAVE", "n3")
+    engine.wait(2.0)
+    answer = engine.replies[ticket]
+    assert isinstance(answer, Document)
+    plan = json.loads(answer.json)
+    assert plan["id"] == "LEAVE:n3:EPOCH:9"
+    assert {move["to"] for move in plan["moves"]} == {"n1", "n2", "n4"}
+    assert all(move["from"] != move["to"] for move in plan["moves"])
+    assert plan["after"]["partitions"].get("n3", 0) == 0
+    engine.clear()
+    commit = operator(engine, "COMMIT", plan["id"])
+    agree(engine, "n2", "n3")
+    assert isinstance(engine.replies[commit], Document)
+    assert engine.node.cluster.state.change == Change(change.LEAVE, node_id("n3"), words="leave n3")
+    late = told(engine, "COMMIT", plan["id"])
+    assert isinstance(late, Failed)
+    assert late.code == "REFUSED"
