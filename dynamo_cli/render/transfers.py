@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dynamo_cli.render.plain import show
-from dynamo_cli.render.rows import Rows, by_name, duration_text, spans_text
+from dynamo_cli.render.rows import Rows, by_name, duration_text, size_text, spans_text
 from dynamo_cli.render.table import NAME_COLUMNS, SPANS_SHOWN, table_of
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ STUCK_S = 60.0
 
 def transfer_rows(document: Document) -> Rows:
     """A dyn.transfers/v1 document: a row a node that takes something in. Unknown is empty."""
-    names = ("epoch", "node", "holds", "todo", "total", "rows", "idle_s", "waits_because")
+    names = ("epoch", "node", "holds", "todo", "total", "rows", "bytes", "rate_bps", "eta_s", "idle_s", "waits_because")
     rows: list[tuple[str, ...]] = []
     for taker in _takers(document):
         cells = [document["epoch"], taker["node"], str(taker["holds"]).lower()]
-        cells += [taker[name] for name in ("todo", "total", "rows", "idle_s")]
+        cells += [taker.get(name) for name in names[3:-1]]
         cells.append("; ".join(_reasons(document, taker["node"])))
         rows.append(tuple("" if cell is None else show(str(cell)) for cell in cells))
     return names, rows
@@ -75,16 +75,24 @@ def _table(document: Document, *, wide: bool) -> Table:
     table.columns[0].max_width = None if wide else NAME_COLUMNS
     table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     for taker in _takers(document):
-        idle_s, rows = taker["idle_s"], taker["rows"]
+        rows = taker["rows"]
         state, style = _state(document, taker)
         table.add_row(
             Text(show(taker["node"]), style="label"),
             _taken_in(taker),
             "?" if rows is None else f"{rows:,}",
-            "?" if idle_s is None else f"{duration_text(idle_s)} ago",
+            _progress(taker, waits=bool(_reasons(document, taker["node"]))),
             Text(state, style=style),
         )
     return table
+
+
+def _progress(taker: Document, *, waits: bool) -> str:
+    """At which pace it goes and how long that takes; of what waits, or is done, when the last came."""
+    rate, eta_s, idle_s = taker.get("rate_bps"), taker.get("eta_s"), taker["idle_s"]
+    if rate is not None and eta_s and not waits and not taker["holds"]:
+        return f"{size_text(rate)}/s, {duration_text(eta_s)} left"
+    return "?" if idle_s is None else f"{duration_text(idle_s)} ago"
 
 
 def _taken_in(taker: Document) -> str:
@@ -135,7 +143,7 @@ def _partitions(document: Document) -> Table:
     for move in document["moves"]:
         table.add_row(
             str(move["partition"]),
-            " ".join(map(show, move["from"])),
+            " ".join(map(show, move["sources"])),
             show(move["to"]),
             f"{move['done']}/{move['total']}",
             show(move["waits_because"] or "-"),

@@ -86,6 +86,8 @@ def transfers_document(shared: Shared, answers: Answers) -> Document:
                 "total": figures.get("total"),
                 "rows": figures.get("rows"),
                 "bytes": figures.get("bytes"),
+                "rate_bps": figures.get("rate_bps"),
+                "eta_s": figures.get("eta_s"),
                 "idle_s": figures.get("idle_s"),
             }
         )

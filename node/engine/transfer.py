@@ -43,6 +43,7 @@ class Transfers:
         self.why: dict[NodeId, str] = {}
         self.rows = self.bytes = 0
         self.moved_at: Instant = 0.0
+        self._began: Instant = 0.0
         self._running = False
         self._parting: LastHints | None = None
         shared.transfers = self.figures
@@ -81,7 +82,7 @@ class Transfers:
         }
         self.why = {}
         self.rows = self.bytes = 0
-        self.moved_at = now
+        self.moved_at = self._began = now
         self.cursors.begin(epoch)
 
     def missing(self) -> list[PartitionId]:
@@ -174,6 +175,7 @@ class Transfers:
         if self.epoch != state.epoch:  # it has not looked yet
             return {"moves": []}
         quorums, missing = state.quorums, dict.fromkeys(self.missing())
+        rate_bps, eta_s = self._pace(len(missing), now)
         moves = []
         for partition, heard in list(self.heard.items())[:TRANSFERS_TOLD_MAX]:
             old = cluster.moving[partition].old
@@ -182,12 +184,13 @@ class Transfers:
             moves.append(
                 {
                     "partition": partition,
-                    "from": [cluster.name(owner) for owner in (left or old)],
+                    "from": cluster.name((left or old)[0]),
+                    "sources": [cluster.name(owner) for owner in (left or old)],
                     "to": cluster.me.name,
                     "done": len(heard),
                     "total": total,
-                    "rate_bps": None,
-                    "eta_s": None,
+                    "rate_bps": rate_bps if partition in missing else None,
+                    "eta_s": eta_s if partition in missing else 0.0,
                     "waits_because": self._waits_because(left) if partition in missing else None,
                 }
             )
@@ -197,9 +200,20 @@ class Transfers:
             "moves": moves,
             "rows": self.rows,
             "bytes": self.bytes,
+            "rate_bps": rate_bps,
+            "eta_s": eta_s,
             "idle_s": round(now - self.moved_at, 1),
             "holds": cluster.me.holds == state.epoch,
         }
+
+    def _pace(self, todo: int, now: Instant) -> tuple[int | None, float | None]:
+        """Bytes a second so far, and how long the rest takes at that pace; None while nothing tells."""
+        took_s, done = now - self._began, len(self.heard) - todo
+        if not todo:
+            return None, 0.0
+        if not done or took_s <= 0:
+            return None, None
+        return round(self.bytes / took_s), round(took_s * todo / done, 1)
 
     def _waits_because(self, left: list[NodeId]) -> str | None:
         """Why nothing comes from these, in words; None if it does, or is about to."""

@@ -56,6 +56,8 @@ def test_states_of_a_taker() -> None:
     one = transfers(takers=[{**taker, "rows": None, "idle_s": None}], moves=[])
     assert shown(one)[3].split() == ["n1", "?", "?", "?", "it", "has", "not", "begun"]
     assert shown(transfers(takers=[taker], moves=[]))[3].endswith("it hands over what it keeps for others")
+    goes = {**taker, "todo": 3, "total": 4, "rate_bps": 2_621_440, "eta_s": 12.0}
+    assert "2.5 MiB/s, 12s left" in shown(transfers(takers=[goes], moves=[]))[3]
     many = shown(transfers(takers=[{**taker, "todo": 3000, "total": 512}], moves=[]))
     assert many[3].startswith("n1    3,000 to go")
 
@@ -64,7 +66,7 @@ def test_the_screen_of_a_large_cluster_fits_80_columns() -> None:
     name = "node-with-a-rather-long-name-of-its-own-{}".format
     takers = [{"node": name(i), "holds": False, "todo": 4096, "total": 4096, "rows": 10**9, "idle_s": 90_000.0}
               for i in range(64)]  # fmt: skip
-    moves = [{"partition": p, "from": [name(1), name(2)], "to": name(p % 64), "done": 0, "total": 2,
+    moves = [{"partition": p, "from": name(1), "sources": [name(1), name(2)], "to": name(p % 64), "done": 0, "total": 2,
               "waits_because": f"{name(1)} does not answer {name(p % 64)}"} for p in range(0, 4096, 2)]  # fmt: skip
     assert max(map(len, shown(transfers(takers=takers, moves=moves)))) <= 80
 
@@ -74,9 +76,22 @@ def test_for_programs() -> None:
         assert json.loads(dyn("cluster", "transfers", "--json", node=node).out) == transfers()
         rows = [line.split("\t") for line in dyn("cluster", "transfers", node=node).out.splitlines()]
         items = dyn("cluster", "transfers", "-o", "jsonl", node=node).out.splitlines()
-    assert rows[0] == ["epoch", "node", "holds", "todo", "total", "rows", "idle_s", "waits_because"]
-    assert rows[2] == ["9", "n2", "false", "3", "4", "7", "71.4", "n1: n3; n3 does not answer n2"]
-    assert rows[3] == ["9", "n3x", "false", "", "", "", "", ""]
+    names = "epoch node holds todo total rows bytes rate_bps eta_s idle_s waits_because"
+    assert rows[0] == names.split()
+    assert rows[2] == [
+        "9",
+        "n2",
+        "false",
+        "3",
+        "4",
+        "7",
+        "7168",
+        "2048",
+        "30.0",
+        "71.4",
+        "n1: n3; n3 does not answer n2",
+    ]
+    assert rows[3] == ["9", "n3x", "false", *[""] * 8]
     assert [json.loads(line)["node"] for line in items] == ["n1", "n2", "n3x"]
 
 

@@ -136,11 +136,13 @@ def transfers(text: str = "n3", *, idle_s: float = 71.4, **more: Any) -> dict[st
     """A DYN.TRANSFERS document: n1 has its part, n2 waits for a third node, and a fourth says nothing."""
     silent = {"holds": False, "todo": None, "total": None, "rows": None, "idle_s": None}
     takers = [{"node": "n1", "holds": True, "todo": 0, "total": 2, "rows": 1234, "idle_s": 5.0},
-              {"node": "n2", "holds": False, "todo": 3, "total": 4, "rows": 7, "idle_s": idle_s},
+              {"node": "n2", "holds": False, "todo": 3, "total": 4, "rows": 7, "bytes": 7168,
+               "rate_bps": 2048, "eta_s": 30.0, "idle_s": idle_s},
               {"node": f"{text}x", **silent}]  # fmt: skip
     why = [f"{text} does not answer n2", f"n1: {text}"]
-    facts = {"total": 2, "rate_bps": None, "eta_s": None}
-    moves = [{"partition": p, "from": ["n1", text], "to": "n2", "done": 1, "waits_because": because, **facts}
+    facts: dict[str, Any] = {"total": 2, "rate_bps": None, "eta_s": None}
+    facts |= {"from": "n1", "sources": ["n1", text], "to": "n2", "done": 1}
+    moves = [{"partition": p, "waits_because": because, **facts}
              for p, because in ((4, "; ".join(why)), (5, "; ".join(why[::-1])), (9, why[0]), (11, None))]  # fmt: skip
     return {"schema": "dyn.transfers/v1", "epoch": 9, "state": "moving", "change": f"leave {text}", "takers": takers,
             "moves": moves, **more}  # fmt: skip
