@@ -312,10 +312,11 @@ def _uncovered(history: History, key: bytes, left: Row) -> list[Mint]:
     But for what a node that is gone had alone: unless it was acknowledged, nobody was promised anything of it.
     """
     acknowledged = {record.tag for record in _acknowledged(history)} if history.gone else set()
+    known = join(left.clock, history.buried_by(key, END))
     mints = [
         mint for mint in history.mints.values()
         if mint.key == key
-        and (mint.node not in history.gone or mint.tag in acknowledged or covers(left.clock, mint.dot))
+        and (mint.node not in history.gone or mint.tag in acknowledged or covers(known, mint.dot))
     ]  # fmt: skip
     seen: Clock = ()
     for mint in mints:

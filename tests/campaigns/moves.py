@@ -101,6 +101,8 @@ class Reader(threading.Thread):
         while not self.stopping.wait(self.rng.uniform(0, 2 * self._pause_s)):
             strict = self.rng.random() < 0.5
             (self.strict if strict else self.sloppy)[self._read(strict=strict)] += 1
+        for connection in self._open.values():
+            connection.close()
 
     def _read(self, *, strict: bool) -> str:
         host, key = self.rng.choice(sorted(self.serving)), b"cold-%d" % self.rng.randrange(self.cold)
@@ -112,7 +114,8 @@ class Reader(threading.Thread):
         except ReplyError as error:
             return str(error).split(" ", 1)[0]
         except (OSError, hiredis.HiredisError):
-            self._open.pop(host, None)
+            if host in self._open:
+                self._open.pop(host).close()
             return "no answer"
         return "found" if values == [b"value of " + key] else "absent"
 
