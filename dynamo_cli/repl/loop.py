@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal  # noqa: F401  # else a Ctrl-C while a command imports it has it say so when it is imported again
 import re
 import time
 from collections.abc import Iterable
