@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
+from node.core.ids import Instant
 from node.core.row import EMPTY, Clock, Row
 from node.core.version import add, covers, descends, join, merge
 from node.sim.history import SLACK_S, Ending, History, Kind, Mint, Record
@@ -107,7 +108,7 @@ def settled(history: History) -> Iterator[str]:
     """SETs one after another never conflict: each covers every write that was acknowledged before it began.
 
     So long as owners answer: what stand-ins took is not seen by owners until it is handed over. What was reaped by its
-    end it need not cover: who gained the key never had that.
+    end it need not cover: who gained the key never had that. Nor what a write covers that had replaced it by then.
     """
     n, w = history.quorums.n, history.quorums.w
     if 2 * w <= n or history.rotten or history.lost_disks:
@@ -119,9 +120,19 @@ def settled(history: History) -> Iterator[str]:
         for record in writes:
             if record.key == key and record.seen is None and history.dots_of(record):
                 last, floor = history.dots_of(record)[-1], floor_at(record.begun)
-                seen = join(last.past, history.buried_by(key, record.ended or END))
-                if not descends(seen, floor):
+                ended = record.ended or END
+                seen = join(last.past, history.buried_by(key, ended))
+                if not descends(join(seen, _seen_by_successors(history, last, ended)), floor):
                     yield f"{record!r} covers {seen}, but {floor} was acknowledged before it began"
+
+
+def _seen_by_successors(history: History, mint: Mint, by: Instant) -> Clock:
+    """What those writes had seen that had replaced this one by a time: beside what they cover it is no sibling."""
+    seen: Clock = ()
+    for other in history.mints.values():
+        if other.key == mint.key and other.at <= by and covers(other.past, mint.dot):
+            seen = join(seen, other.past)
+    return seen
 
 
 def _hinted(record: Record) -> bool:

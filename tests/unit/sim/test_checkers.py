@@ -212,6 +212,16 @@ def test_settled_a_set_beside_what_was_acknowledged_before() -> None:
     assert story.end() == ["3 settled by SET"]
 
 
+@pytest.mark.parametrize(("late", "fires"), [(0.0, []), (-0.5, ["3 settled by SET"])])
+def test_settled_what_had_replaced_a_set_by_its_end_covers_for_it(late: float, fires: list[str]) -> None:
+    """Seed 174415212: another SET had seen both; nobody was left with a conflict."""
+    story = Story()
+    story.write()
+    story.write(Kind.SET, seen=None, covers=(), late=late)
+    story.write(Kind.SET, seen=None, covers=add(add((), dot(1)), dot(2)))
+    assert story.end() == fires
+
+
 def test_settled_says_nothing_of_races_and_of_small_quorums() -> None:
     story = Story()
     story.write()
