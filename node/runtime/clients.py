@@ -22,6 +22,12 @@ from node.wire.replies import Value
 
 __all__ = ["ClientListener", "Submit"]
 
+DRAIN_S = 0.2
+"""At a clean stop: a client that has asked nothing for so long is not about to."""
+
+POLL_S = 0.01
+"""How often a stopping node looks whether its clients have their answers."""
+
 
 class ClientListener:
     """All client connections of one node. Limits are arguments only so that tests need not wait for the real ones."""
@@ -53,6 +59,7 @@ class ClientListener:
         self.input_bytes_max = input_bytes_max
         self.held_bytes = 0
         self.sessions: dict[int, Session] = {}
+        self.leaving = False  # a connection ends with the reply after which nothing is left to say
         self.accepted = 0
         self.rejected = 0
         self.overflowed = 0
@@ -84,10 +91,22 @@ class ClientListener:
         await self._server.wait_closed()
         self._server = None
 
-    def refuse_new(self) -> None:
-        """Stop listening; connections that are open go on."""
+    async def wind_down(self, seconds: float) -> None:
+        """Stop listening; end each connection with the replies to what was asked on it, in at most so many seconds.
+
+        The end comes with a reply, or when nothing was asked for DRAIN_S: so no request is on its way meanwhile, and a
+        client that keeps connections sees that one is at its end before it asks anything else on it.
+        """
+        self.leaving = True
         if self._server is not None:
             self._server.close()
+        began = self.loop.time()
+        while any(not session.closing for session in self.sessions.values()) or not self.idle:
+            if self.loop.time() >= began + (DRAIN_S if self.idle else seconds):
+                break
+            await asyncio.sleep(POLL_S)
+        for session in list(self.sessions.values()):
+            session.close()
 
     @property
     def idle(self) -> bool:

@@ -32,7 +32,7 @@ class Redialer:
     """Dials every address it was told to `keep` whose node has no link.
 
     `attempt` connects and returns how the opening ended, or raises OSError; `is_linked` says whether a node has a link
-    anyway, by this address or another, by this side's dialling or its own.
+    that will do, by this address or another, by this side's dialling or its own.
     """
 
     def __init__(

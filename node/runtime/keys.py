@@ -13,15 +13,47 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Final, NamedTuple
 
 from node.core.limits import SECRET_BYTES_MIN, SECRET_FILE_BYTES_MAX
+from node.runtime.auth import Password
+from node.runtime.config import NodeSettings, StartError
 
 KEY_FILE: Final = "cluster.key"
+
+CLUSTER_KEYS_MAX: Final = 2
+"""In a key file: the one that is used, and while it is exchanged the one before it, or after it."""
 
 
 class SecretFileError(Exception):
     """A key or password file cannot be used. One sentence: which file, why, and what to type."""
+
+
+class Secrets(NamedTuple):
+    """What a node must know to be let in, and whoever would be let in by it. `keys`: see `read_cluster_keys`."""
+
+    keys: tuple[bytes, ...]
+    password: Password | None
+
+
+def read_secrets(settings: NodeSettings, environ: Mapping[str, str]) -> Secrets:
+    """The cluster keys and, if there is one, the client password. On loopback a key is made when it is first needed.
+
+    Raises StartError.
+    """
+    try:
+        if settings.key_file is not None:
+            keys = read_cluster_keys(settings.key_file)
+        elif settings.key is not None:
+            keys = (settings.key,)
+        else:
+            keys = obtain_cluster_keys(default_key_file(environ))
+        password = settings.password
+        if settings.password_file is not None:
+            password = read_password(settings.password_file)
+    except SecretFileError as error:
+        raise StartError(str(error)) from None
+    return Secrets(keys, Password(password) if password else None)
 
 
 def default_key_file(environ: Mapping[str, str]) -> Path:
@@ -31,15 +63,24 @@ def default_key_file(environ: Mapping[str, str]) -> Path:
     return base / "dyn" / KEY_FILE
 
 
-def read_cluster_key(path: Path) -> bytes:
-    """Return the cluster key in `path`, without the newline; SecretFileError if it cannot be used."""
-    key = _read(path, "cluster key")
-    if len(key) < SECRET_BYTES_MIN:
+def read_cluster_keys(path: Path) -> tuple[bytes, ...]:
+    """Return the cluster keys in `path`, one a line; SecretFileError if they cannot be used.
+
+    With the first one a node dials; whoever dials it may have either. So a key is exchanged while the cluster runs.
+    """
+    lines = _read(path, "cluster key").splitlines()
+    keys = tuple([line.strip() for line in lines if line.strip()]) or (b"",)
+    if len(keys) > CLUSTER_KEYS_MAX:
         raise SecretFileError(
-            f"cluster key file {path} holds {len(key)} bytes, at least {SECRET_BYTES_MIN} are needed: "
+            f"cluster key file {path} holds {len(keys)} lines: the key, and at most one more that is taken, too"
+        )
+    short = min(len(key) for key in keys)
+    if short < SECRET_BYTES_MIN:
+        raise SecretFileError(
+            f"cluster key file {path} holds a key of {short} bytes, at least {SECRET_BYTES_MIN} are needed: "
             f"openssl rand -hex 32 > {path}"
         )
-    return key
+    return keys
 
 
 def read_password(path: Path) -> bytes:
@@ -50,8 +91,8 @@ def read_password(path: Path) -> bytes:
     return password
 
 
-def obtain_cluster_key(path: Path) -> bytes:
-    """Return the cluster key in `path`; if there is no such file, make it first (0600, in a directory of 0700)."""
+def obtain_cluster_keys(path: Path) -> tuple[bytes, ...]:
+    """Return the cluster keys in `path`; if there is no such file, make it first (0600, in a directory of 0700)."""
     if not path.exists():
         try:
             _create(path, f"{token_hex(32)}\n".encode())
@@ -59,7 +100,7 @@ def obtain_cluster_key(path: Path) -> bytes:
             raise SecretFileError(
                 f"cannot make the cluster key {path}: {error.strerror}; name one with --key-file"
             ) from error
-    return read_cluster_key(path)
+    return read_cluster_keys(path)
 
 
 def _read(path: Path, what: str) -> bytes:

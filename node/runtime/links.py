@@ -8,35 +8,23 @@ All work is done inside the loop's callbacks; there is no task per connection, a
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import sys
 from collections.abc import Sequence
 from enum import Enum
 from typing import Literal, Protocol, cast
 
 from node.core.ids import NodeId
-from node.core.limits import DOWN_AFTER_S, HANDSHAKE_S_MAX, LINGER_S_MAX, PEER_QUEUE_BYTES_MAX
+from node.core.limits import HANDSHAKE_S_MAX, LINGER_S_MAX, PEER_QUEUE_BYTES_MAX
 from node.engine.events import Event, Received
 from node.runtime.backlog import Backlog
 from node.runtime.copier import Copier
+from node.runtime.tcp import tune
 from node.wire.codec import PROTOCOL, decode_batch, encode_batch
 from node.wire.copies import Seal
 from node.wire.errors import LocalWireError, RemoteWireError
 from node.wire.framing import NEED_DATA, FrameReader, Need, frame
-from node.wire.handshake import Acceptor, Dialer, Hello, Outcome, Reason, Rejected
+from node.wire.handshake import Acceptor, Dialer, Hello, Keys, Outcome, Reason, Rejected
 from node.wire.link import Goodbye, Moved, decode_link, encode_link
 from node.wire.messages import Message
-
-KEEPALIVE_S = 15
-"""A connection nobody uses is probed after this long: the table of a router in between forgets it sooner than we do."""
-
-
-TCP_THIN_LINEAR_TIMEOUTS = 16
-"""Of Linux (netinet/tcp.h): a connection with little to say tries again every 200 ms, not after pauses that double."""
-
-TCP_RTO_MAX_MS = 44
-"""Of Linux, from 6.15: longest pause between two tries of any connection, here the shortest that it takes."""
 
 
 class State(Enum):
@@ -131,6 +119,11 @@ class Link(asyncio.Protocol):
     def seal(self) -> Seal | None:
         """The seal of this link's datagrams, once the other side is proven."""
         return self._opening.seal
+
+    @property
+    def keys(self) -> Keys:
+        """Of the cluster key that the other side has proven."""
+        return self._opening.keys
 
     @property
     def queued_bytes(self) -> int:
@@ -355,29 +348,6 @@ class Link(asyncio.Protocol):
     def _resolve(self, outcome: Outcome) -> None:
         if not self.ended.done():
             self.ended.set_result(outcome)
-
-
-def tune(sock: socket.socket | None) -> None:
-    """No waiting for a full segment; a silent end is probed, and given up when nothing sent is acknowledged.
-
-    TCP would go on for a quarter of an hour, at intervals that double: after a cut of twenty seconds, ten more passed
-    before it tried again. A new dial, whose pauses are short, is through within two or three.
-    """
-    if sock is None:
-        return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if sys.platform == "linux":
-        sock.setsockopt(socket.IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1)
-        with contextlib.suppress(OSError):  # a kernel before 6.15
-            sock.setsockopt(socket.IPPROTO_TCP, TCP_RTO_MAX_MS, 1000)
-    times = {
-        "TCP_KEEPIDLE": KEEPALIVE_S, "TCP_KEEPINTVL": KEEPALIVE_S // 3, "TCP_KEEPCNT": 3,
-        "TCP_USER_TIMEOUT": round(DOWN_AFTER_S * 1000),
-    }  # fmt: skip
-    for option, value in times.items():
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def remote_address(peername: tuple[str, int] | None) -> str:

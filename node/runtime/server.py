@@ -31,14 +31,13 @@ from node.engine.events import Event
 from node.engine.node import Node
 from node.runtime import clock, driver, ports
 from node.runtime.about import About
-from node.runtime.auth import Password
 from node.runtime.clients import ClientListener
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.discovery import Announcement, Discovery, is_anywhere, outward_address
 from node.runtime.driver import Driver
 from node.runtime.faulty import FaultyNetwork
 from node.runtime.http import HttpListener
-from node.runtime.keys import SecretFileError, default_key_file, obtain_cluster_key, read_cluster_key, read_password
+from node.runtime.keys import Secrets, read_secrets
 from node.runtime.links import Link, join_address
 from node.runtime.log import ENDS, Log
 from node.runtime.measures import Measures
@@ -48,6 +47,7 @@ from node.runtime.switches import Switches
 from node.runtime.transport import PeerTransport
 from node.storage.port import HintTotals
 from node.wire.handshake import Hello
+from node.wire.versions import NEWEST, OLDEST
 
 TURN_S = 0.0005
 """How long one of a node's two busy threads keeps the interpreter while the other one waits for it. The storage thread
@@ -79,30 +79,13 @@ def serve(settings: NodeSettings, ready: Callable[[Ready], None]) -> int:
     """Run a node until it is told to stop; return the exit status. `ready` is called once. Raises StartError."""
     began = monotonic()
     ports.check_ports(settings)
-    key, password = read_secrets(settings)
+    secrets = read_secrets(settings, os.environ)
     store = Store.open(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Server(settings, key, password, store, ready, began).run())
+            return runner.run(Server(settings, secrets, store, ready, began).run())
     finally:
         store.close()
-
-
-def read_secrets(settings: NodeSettings) -> tuple[bytes, Password | None]:
-    """The cluster key and, if there is one, the client password. On loopback a key is made when it is first needed."""
-    try:
-        if settings.key_file is not None:
-            key = read_cluster_key(settings.key_file)
-        elif settings.key is not None:
-            key = settings.key
-        else:
-            key = obtain_cluster_key(default_key_file(os.environ))
-        password = settings.password
-        if settings.password_file is not None:
-            password = read_password(settings.password_file)
-    except SecretFileError as error:
-        raise StartError(str(error)) from None
-    return key, Password(password) if password else None
 
 
 class Server:
@@ -111,8 +94,7 @@ class Server:
     def __init__(
         self,
         settings: NodeSettings,
-        key: bytes,
-        password: Password | None,
+        secrets: Secrets,
         store: Store,
         ready: Callable[[Ready], None],
         began: float,
@@ -123,8 +105,7 @@ class Server:
         self.switches: Switches | None = None
         self.log = Log(sys.stderr, self.wall_s, monotonic, as_json=settings.log_format == "json")
         self.config = node_config(settings, store)
-        self._key = key
-        self._password = password
+        self._secrets = secrets
         self._tell_ready: Callable[[Ready], None] | None = ready
         self._life = token_hex(8)
         self._stop_code = 0
@@ -136,6 +117,7 @@ class Server:
         self.loop.set_exception_handler(self._exception)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._signalled, number)
+        self.loop.add_signal_handler(signal.SIGHUP, self._read_secrets_again)
         self._build()
         try:
             await self._open()
@@ -168,7 +150,7 @@ class Server:
         network = FaultyNetwork(self.node.cluster.member_at, Random(token_bytes(16))) if self.store.switch else None
         self.transport = PeerTransport(
             cluster=self.settings.cluster,
-            cluster_key=self._key,
+            cluster_keys=self._secrets.keys,
             hello=lambda: self.hello,
             on_events=self._happened,
             on_fact=fact,
@@ -183,7 +165,7 @@ class Server:
             self.driver.submit,
             self.driver.nudge,
             self.about,
-            password=self._password,
+            password=self._secrets.password,
             full=self.node.shared.load.turns_away,
         )
         self.clients.faults = self.switches.obey if self.switches else None
@@ -247,7 +229,7 @@ class Server:
         view = self.node.view()
         return Hello(
             view.cluster_id, self.config.id, self.config.name, self.settings.listen, self.config.peer_port,
-            view.members, view.sealed, self.store.identity.storage_id, self._life,
+            view.members, view.sealed, self.store.identity.storage_id, self._life, NEWEST, OLDEST, __version__,
         )  # fmt: skip
 
     def _announcement(self) -> Announcement:
@@ -309,6 +291,16 @@ class Server:
         self.log.fact("storage-stopped", {"why": why})
         notify(os.environ, "STATUS=the disk failed: " + why)
 
+    def _read_secrets_again(self) -> None:
+        """SIGHUP: the files may hold another cluster key, or another password. What cannot be read changes nothing."""
+        try:
+            self._secrets = read_secrets(self.settings, os.environ)
+        except StartError as error:
+            self.log.fact("secrets-not-read", {"why": str(error)})
+            return
+        self.clients.password = self._secrets.password
+        self.log.fact("secrets-read", {"links": self.transport.rekey(self._secrets.keys)})
+
     # The end ---------------------------------------------------------------------------------------------
 
     def _signalled(self, number: signal.Signals) -> None:
@@ -340,11 +332,7 @@ class Server:
         """Take no more clients, and let the requests in flight end."""
         notify(os.environ, "STOPPING=1")
         self.log.fact("stopping", {"why": why, "in_flight": self.driver.in_flight})
-        self.clients.refuse_new()
-        if self._stop_code == 0:
-            deadline = monotonic() + STOP_S_MAX
-            while not self.clients.idle and monotonic() < deadline:  # noqa: ASYNC110  # once in a node's life
-                await asyncio.sleep(POLL_S)
+        await self.clients.wind_down(STOP_S_MAX if self._stop_code == 0 else 0.0)
 
     async def _close(self) -> None:
         """Close what is open, whatever happened before."""
@@ -355,10 +343,6 @@ class Server:
         await self.loop.run_in_executor(None, self.store.stop)
         if self._listening:
             self.log.fact("stopped", {"uptime_s": self.about.uptime_s(), "keys": self.store.totals().rows})
-
-
-POLL_S = 0.01
-"""How often a stopping node looks whether its clients have their answers."""
 
 
 def node_config(settings: NodeSettings, store: Store) -> NodeConfig:

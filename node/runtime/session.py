@@ -25,9 +25,9 @@ from node.core.limits import (
     PREAUTH_OUTPUT_BYTES_MAX,
     VALUE_BYTES_MAX,
 )
-from node.engine.intake import BUSY_WORDS
 from node.runtime import housekeeping
-from node.runtime.slots import ManySlot, Slot
+from node.runtime.slots import REFUSED, ManySlot, Slot
+from node.runtime.tcp import cork
 from node.wire.commands import ENTRIES, Call, Calls, find, parse
 from node.wire.replies import ErrorReply, Value, encode, encode_error
 from node.wire.resp import HTTP, OPEN, PREAUTH, Item, Oversized, RequestReader
@@ -37,17 +37,14 @@ if TYPE_CHECKING:
 
 _UNREAD_MAX: Final = OUTPUT_BYTES_MAX // 2
 
-REFUSED: Final = encode_error("BUSY", BUSY_WORDS)
-"""What a client hears that the node has no room for: the same from here as from the engine."""
-
 
 class Session(asyncio.Protocol):
     """The server's side of one client connection."""
 
     __slots__ = (
-        "address", "attempts", "authenticated", "commands", "held_bytes", "id", "in_multi", "last_command", "library",
-        "listener", "name", "opened_at", "reader", "resp3", "slots", "transport", "waits", "_active", "_at", "_batch",
-        "_closing", "_deadline", "_ended", "_expected", "_marked", "_paused", "_pumping", "_reads", "_ready", "_unread",
+        "address", "attempts", "authenticated", "closing", "commands", "held_bytes", "id", "in_multi", "last_command",
+        "library", "listener", "name", "opened_at", "reader", "resp3", "slots", "transport", "waits", "_active", "_at",
+        "_batch", "_deadline", "_ended", "_expected", "_marked", "_paused", "_pumping", "_reads", "_ready", "_unread",
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener, number: int) -> None:
@@ -70,7 +67,7 @@ class Session(asyncio.Protocol):
         self._batch: list[Item] = []
         self._at = 0
         self._expected = VALUE_BYTES_MAX
-        self._closing = False
+        self.closing = False
         self._ended = False
         self.waits = False
         self.in_multi = False
@@ -90,7 +87,7 @@ class Session(asyncio.Protocol):
         transport.set_write_buffer_limits(high=OUTPUT_PAUSE_BYTES)
         refusal = self.listener.admit(self)
         if refusal is not None:
-            self._closing = True
+            self.closing = True
             transport.write(encode_error(*refusal))
             transport.close()
         elif not self.authenticated:
@@ -98,7 +95,7 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone; results still to come find nobody."""
-        self._closing = True
+        self.closing = True
         self.transport = None
         self.slots.clear()
         self._batch = []
@@ -108,7 +105,7 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read commands, and pass on as many as may go."""
-        if not self._closing:
+        if not self.closing:
             if self.in_multi and not self.slots and not self.reader.held_bytes:
                 self.in_multi = False
             self.reader.feed(data)
@@ -116,11 +113,11 @@ class Session(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client said its last word: it still gets its replies."""
-        if self._closing and not self.slots:
+        if self.closing and not self.slots:
             return False
         self._ended = True
         self.pump()
-        return self._closing or self.waits or bool(self.slots) or self._at < len(self._batch)
+        return self.closing or self.waits or bool(self.slots) or self._at < len(self._batch)
 
     def pause_writing(self) -> None:
         """The client does not read: neither do we, and not for ever."""
@@ -143,13 +140,13 @@ class Session(asyncio.Protocol):
 
     def abort(self) -> None:
         """End the connection now, replies or not."""
-        self._closing = True
+        self.closing = True
         if self.transport is not None:
             self.transport.abort()
 
     def close(self) -> None:
         """End the connection once the replies before this moment are written."""
-        self._closing = True
+        self.closing = True
         self._batch = []
         self._at = 0
         self._mark()
@@ -169,14 +166,14 @@ class Session(asyncio.Protocol):
 
     def pump(self) -> None:
         """Dispatch commands until there are none, or until one must wait."""
-        if self._pumping or self._closing:
+        if self._pumping or self.closing:
             return
         self._pumping = True
         waits = self._dispatch_all()
         self._pumping = False
         if waits is not self._paused:
             self._pause(waits)
-        if not (waits or self._closing) and (self._ended or self.reader.error is not None):
+        if not (waits or self.closing) and (self._ended or self.reader.error is not None):
             self._end()
         if self.slots and not self._marked:
             head = self.slots[0]
@@ -189,7 +186,7 @@ class Session(asyncio.Protocol):
         slots, listener = self.slots, self.listener
         listener.begin_turn()
         bound = _UNREAD_MAX if self.authenticated else PREAUTH_OUTPUT_BYTES_MAX
-        while not self._closing:
+        while not self.closing:
             if self._at == len(self._batch):
                 self._at = 0
                 self._batch = self.reader.take()
@@ -379,12 +376,15 @@ class Session(asyncio.Protocol):
             data = ready[0] if len(ready) == 1 else b"".join(ready)
             self._ready -= len(data)
             unread = transport.get_write_buffer_size()  # of before: one reply may be longer than what may wait
+            if self.listener.leaving and not slots and self._at == len(self._batch) and not self.reader.held_bytes:
+                self.closing = True
+                cork(transport.get_extra_info("socket"))
             transport.write(data)
             if unread > (OUTPUT_BYTES_MAX if self.authenticated else PREAUTH_OUTPUT_BYTES_MAX):
                 self.listener.overflowed += 1
                 self.abort()
                 return
-        if self._closing and not slots:
+        if self.closing and not slots:
             self._hang_up(transport)
         elif self._paused or self._at < len(self._batch):
             self.pump()

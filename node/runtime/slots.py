@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from node.core.limits import OUTPUT_BYTES_MAX, REQUESTS_MIN
+from node.engine.intake import BUSY_WORDS
 from node.wire.commands import Call, Calls
-from node.wire.replies import ErrorReply, Value, encode
+from node.wire.replies import ErrorReply, Value, encode, encode_error
 from node.wire.requests import Found, Request, Result
 
 if TYPE_CHECKING:
     from node.runtime.session import Session
+
+REFUSED: Final = encode_error("BUSY", BUSY_WORDS)
+"""What a client hears that the node has no room for: the same from here as from the engine."""
 
 Deliver = Callable[[Result], None]
 Submit = Callable[[Request, Deliver], None]

@@ -37,6 +37,9 @@ from node.wire.messages import Message, Wait
 CLOSE_S = 0.5
 """What peers get at a clean stop to take what is queued for them."""
 
+REKEY_S = 5.0
+"""How long a link outlives its key: all nodes read the new one meanwhile, if they are told at about the same time."""
+
 ANYWHERE = ("", "0.0.0.0", "::")
 
 MakeLink = Callable[[Hub, Dialer | Acceptor, Hello, str | None], Link]
@@ -64,7 +67,7 @@ class PeerTransport:
         self,
         *,
         cluster: str,
-        cluster_key: bytes,
+        cluster_keys: Sequence[bytes],
         hello: Callable[[], Hello],
         on_events: Callable[[list[Event]], None],
         on_fact: Callable[[str, dict[str, object]], None],
@@ -73,7 +76,7 @@ class PeerTransport:
     ) -> None:
         self.pending: list[Event] = []
         self._cluster = cluster
-        self._keys = derive_keys(cluster_key)
+        self._keys = tuple(map(derive_keys, cluster_keys))
         self._hello = hello
         self._on_events = on_events
         self._on_fact = on_fact
@@ -86,7 +89,7 @@ class PeerTransport:
         self._datagrams = Datagrams()
         self._flushing = False
         self._closed = False
-        self._dialer = Redialer(self._attempt, self.is_linked, on_fact, rng)
+        self._dialer = Redialer(self._attempt, self._may_rest, on_fact, rng)
 
     # What the driver calls -------------------------------------------------------------------------------
 
@@ -136,6 +139,21 @@ class PeerTransport:
         self._dialer.retry_now()
         self._flush_soon()
 
+    def rekey(self, cluster_keys: Sequence[bytes]) -> int:
+        """Dial with the first of these keys from now on, and let in whoever has any of them.
+
+        What we dialled is dialled anew under the first, and the old link goes once the new one stands. A link by a key
+        that is none of them any more ends after REKEY_S, by when its dialler should have done the same.
+        Return how many links stood by another than the first.
+        """
+        self._keys = tuple(map(derive_keys, cluster_keys))
+        links = [link for link in self._all if link.state is State.UP and link.keys != self._keys[0]]
+        for link in links:
+            if link.keys not in self._keys:
+                asyncio.get_running_loop().call_later(REKEY_S, link.close)
+        self._dialer.retry_now()
+        return len(links)
+
     def retry_now(self) -> None:
         """Dial everybody without a link again, at once: the network is another one now."""
         self._dialer.retry_now()
@@ -143,6 +161,11 @@ class PeerTransport:
     def is_linked(self, peer: NodeId) -> bool:
         """Whether `peer` has a link."""
         return peer in self._peers
+
+    def _may_rest(self, peer: NodeId) -> bool:
+        """Whether `peer` need not be dialled: it has a link, and not one of our dialling under a key that is to go."""
+        entry = self._peers.get(peer)
+        return entry is not None and (entry.links[0].address is None or entry.links[0].keys == self._keys[0])
 
     def queued_bytes(self) -> dict[NodeId, int]:
         """Bytes that each linked peer has not taken yet."""
@@ -191,7 +214,7 @@ class PeerTransport:
     def rejected(self, link: Link, outcome: Rejected) -> None:
         """An opening failed. The dialler reports its own failures once per address."""
         if link.address is None:
-            self.fact("peer-rejected", address=link.remote, why=outcome.reason.value, detail=outcome.detail)
+            self.fact("peer-rejected", address=link.remote, why=outcome.words, detail=outcome.detail)
 
     def opened(self, link: Link) -> None:
         """A node proved the key: a new peer, one more link to a known one, or a stranger."""
@@ -343,7 +366,7 @@ class PeerTransport:
 
         def dialled() -> Link:
             own = self._hello()
-            opening = Dialer(self._keys, self._cluster, own, token_bytes(NONCE_BYTES))
+            opening = Dialer(self._keys[0], self._cluster, own, token_bytes(NONCE_BYTES))
             return self._link(self, opening, own, address)
 
         async with asyncio.timeout(DIAL_S_MAX):

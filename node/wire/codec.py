@@ -42,17 +42,20 @@ from node.wire import change_messages, messages
 from node.wire.bounds import check_label, check_length, check_member, check_node_id, check_number, check_ring
 from node.wire.errors import LocalWireError, RemoteWireError
 from node.wire.framing import frame
+from node.wire.lenient import Trimmer
 from node.wire.messages import Message
 from node.wire.requests import Found
 from node.wire.rows import DIGEST_BYTES
 
 PROTOCOL: Final = 1
-"""Version of what peers say to each other: the first byte of every frame of messages, and of every handshake frame."""
+"""How frames of messages and of the opening are made, their first byte. What is in them has versions of its own
+(`wire.versions`): this one changes only if nobody else could read a frame at all."""
 
 _VERSION: Final = bytes([PROTOCOL])
 _MESSAGE_BYTES_MAX: Final = FRAME_BYTES_MAX - 16
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[Message])
+_trimmer: Final = Trimmer(list[Message])
 
 
 def encode_batch(batch: Sequence[Message]) -> list[bytes]:
@@ -74,7 +77,7 @@ def decode_batch(payload: bytes | memoryview) -> list[Message]:
     if len(payload) < 2 or payload[0] != PROTOCOL:
         raise RemoteWireError("not a batch", f"version {payload[0]}" if len(payload) else "empty frame")
     try:
-        batch = _decoder.decode(payload[1:])
+        batch = _decoded(payload[1:])
         for message in batch:
             checker = _CHECKERS.get(type(message))
             if checker is not None:
@@ -82,6 +85,14 @@ def decode_batch(payload: bytes | memoryview) -> list[Message]:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RemoteWireError("malformed message", str(error)) from error
     return batch
+
+
+def _decoded(body: bytes | memoryview) -> list[Message]:
+    """The messages, less what a later release says that this one does not know."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError:
+        return _decoder.decode(_trimmer.trim(body))
 
 
 def _cut(bodies: list[bytes]) -> list[bytes]:

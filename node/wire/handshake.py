@@ -33,6 +33,7 @@ from node.wire.bounds import check_label, check_node_id
 from node.wire.codec import PROTOCOL
 from node.wire.copies import LINK_BYTES, Seal
 from node.wire.errors import RemoteWireError
+from node.wire.versions import VERSION_MAX, common
 
 NONCE_BYTES: Final = 32
 _VERSION: Final = bytes([PROTOCOL])
@@ -44,6 +45,7 @@ class Hello(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     `cluster_id` is "" without a seat; `members` and `sealed` describe its cluster. `host`:`peer_port` is where it
     listens. `life` differs at every start of the process: a known node with a new life has forgotten its conversations.
+    `protocol` is the newest version it speaks, `oldest` the oldest one (`wire.versions`), `release` its own version.
     """
 
     cluster_id: str
@@ -55,6 +57,9 @@ class Hello(msgspec.Struct, frozen=True, gc=False, array_like=True):
     sealed: bool
     storage_id: str
     life: str
+    protocol: int = 1
+    oldest: int = 1
+    release: str = ""
 
 
 class Reason(Enum):
@@ -69,9 +74,10 @@ class Reason(Enum):
 
 
 class Accepted(NamedTuple):
-    """The other side holds the key and may be talked to."""
+    """The other side holds the key and may be talked to, in the `protocol` that is the newest of both."""
 
     peer: Hello
+    protocol: int = 1
 
 
 class Foreign(NamedTuple):
@@ -86,6 +92,11 @@ class Rejected(NamedTuple):
     reason: Reason
     detail: str = ""
     told: bool = False
+
+    @property
+    def words(self) -> str:
+        """Why, for a person: of versions also which they are."""
+        return f"{self.reason.value}: {self.detail}" if self.reason is Reason.PROTOCOL else self.reason.value
 
 
 Outcome = Accepted | Foreign | Rejected
@@ -154,11 +165,20 @@ def seal_of(keys: Keys, opened: bytes, replied: bytes, *, dialled: bool) -> Seal
     return Seal(link, _mac(keys.copies, b"key", opened, replied), dialled=dialled)
 
 
-def judge(own: Hello, peer: Hello) -> Accepted | Foreign:
-    """Whether two proven nodes may talk: unless both have a seat, in different clusters."""
+def judge(own: Hello, peer: Hello) -> Accepted | Foreign | Rejected:
+    """Whether two proven nodes may talk: unless they have no version in common, or seats in different clusters."""
+    protocol = common(own.protocol, own.oldest, peer.protocol, peer.oldest)
+    if protocol is None:
+        return Rejected(Reason.PROTOCOL, f"{_spoken('it', peer)}, {_spoken('this node', own)}")
     if own.cluster_id and peer.cluster_id and own.cluster_id != peer.cluster_id:
         return Foreign(peer)
-    return Accepted(peer)
+    return Accepted(peer, protocol)
+
+
+def _spoken(who: str, hello: Hello) -> str:
+    versions = f"{hello.oldest} to {hello.protocol}" if hello.oldest < hello.protocol else str(hello.protocol)
+    release = f" (dyn {_shown(hello.release)})" if hello.release else ""
+    return f"{who}{release} speaks version {versions}"
 
 
 class Dialer:
@@ -167,11 +187,11 @@ class Dialer:
     `seal` is for the datagrams of the link, once the other side is proven.
     """
 
-    __slots__ = ("_done", "_keys", "_own", "_said", "first", "seal")
+    __slots__ = ("_done", "_own", "_said", "first", "keys", "seal")
 
     def __init__(self, keys: Keys, cluster: str, own: Hello, nonce: bytes) -> None:
         assert len(nonce) == NONCE_BYTES, f"nonce of {len(nonce)} bytes"
-        self._keys = keys
+        self.keys = keys
         self._own = own
         self._done = False
         tag = _mac(keys.open, b"open", cluster.encode(), own.node_id.encode(), nonce)
@@ -187,7 +207,7 @@ class Dialer:
             message = _decoded(payload, _answer_decoder)
             if isinstance(message, _Refusal):
                 return None, Rejected(message.reason, told=True)
-            expected = _mac(self._keys.acceptor, b"acceptor", self._said, message.hello, message.nonce)
+            expected = _mac(self.keys.acceptor, b"acceptor", self._said, message.hello, message.nonce)
             if len(message.nonce) != NONCE_BYTES or not hmac.compare_digest(expected, message.proof):
                 return None, Rejected(Reason.KEY, "its proof is wrong")
             peer = decode_hello(message.hello)
@@ -196,19 +216,23 @@ class Dialer:
         if peer.node_id == self._own.node_id:
             return None, _same_id(self._own, peer)
         hello = _encoder.encode(self._own)
-        proof = _mac(self._keys.dialer, b"dialer", self._said, bytes(payload), hello)
-        self.seal = seal_of(self._keys, self._said, bytes(payload), dialled=True)
+        proof = _mac(self.keys.dialer, b"dialer", self._said, bytes(payload), hello)
+        self.seal = seal_of(self.keys, self._said, bytes(payload), dialled=True)
         return _VERSION + _encoder.encode(_Finish(hello, proof)), judge(self._own, peer)
 
 
 class Acceptor:
-    """The side that was dialled. Give every frame to `receive` until it returns an outcome. `seal` as for a dialer."""
+    """The side that was dialled. Give every frame to `receive` until it returns an outcome. `seal` as for a dialer.
 
-    __slots__ = ("_cluster", "_done", "_keys", "_nonce", "_own", "_said", "seal")
+    It lets in whoever has one of the keys `known`; `keys` is which of them the other side has.
+    """
 
-    def __init__(self, keys: Keys, cluster: str, own: Hello, nonce: bytes) -> None:
+    __slots__ = ("_cluster", "_done", "_known", "_nonce", "_own", "_said", "keys", "seal")
+
+    def __init__(self, known: tuple[Keys, ...], cluster: str, own: Hello, nonce: bytes) -> None:
         assert len(nonce) == NONCE_BYTES, f"nonce of {len(nonce)} bytes"
-        self._keys = keys
+        self._known = known
+        self.keys = known[0]
         self._cluster = cluster
         self._own = own
         self._nonce = nonce
@@ -235,18 +259,20 @@ class Acceptor:
         message = _decoded(payload, _open_decoder)
         if message.cluster != self._cluster:
             return _refusal(Reason.NAME), Rejected(Reason.NAME, _shown(message.cluster))
-        tag = _mac(self._keys.open, b"open", self._cluster.encode(), message.node_id.encode(), message.nonce)
-        if len(message.nonce) != NONCE_BYTES or not hmac.compare_digest(tag, message.tag):
+        said = self._cluster.encode(), message.node_id.encode(), message.nonce
+        fitting = [keys for keys in self._known if hmac.compare_digest(_mac(keys.open, b"open", *said), message.tag)]
+        if len(message.nonce) != NONCE_BYTES or not fitting:
             return _refusal(Reason.KEY), Rejected(Reason.KEY, "its tag is wrong")
+        self.keys = fitting[0]
         hello = _encoder.encode(self._own)
-        proof = _mac(self._keys.acceptor, b"acceptor", payload, hello, self._nonce)
+        proof = _mac(self.keys.acceptor, b"acceptor", payload, hello, self._nonce)
         reply = _VERSION + _encoder.encode(_Reply(hello, self._nonce, proof))
         self._said = (payload, reply, message.node_id)
         return reply, None
 
     def _finished(self, payload: bytes, opened: bytes, replied: bytes, node_id: str) -> Outcome:
         message = _decoded(payload, _finish_decoder)
-        expected = _mac(self._keys.dialer, b"dialer", opened, replied, message.hello)
+        expected = _mac(self.keys.dialer, b"dialer", opened, replied, message.hello)
         if not hmac.compare_digest(expected, message.proof):
             return Rejected(Reason.KEY, "its proof is wrong")
         peer = decode_hello(message.hello)
@@ -254,7 +280,7 @@ class Acceptor:
             return Rejected(Reason.MALFORMED, "its node id changed")
         if peer.node_id == self._own.node_id:
             return _same_id(self._own, peer)
-        self.seal = seal_of(self._keys, opened, replied, dialled=False)
+        self.seal = seal_of(self.keys, opened, replied, dialled=False)
         return judge(self._own, peer)
 
 
@@ -267,6 +293,9 @@ def decode_hello(data: bytes) -> Hello:
         check_label("host", hello.host, least=1)
         for what, text in ("cluster id", hello.cluster_id), ("storage id", hello.storage_id), ("life", hello.life):
             check_label(what, text)
+        check_label("release", hello.release)
+        if not 1 <= hello.oldest <= hello.protocol <= VERSION_MAX:
+            raise ValueError(f"protocol versions {hello.oldest} to {hello.protocol}")
         if not 1 <= hello.peer_port <= 0xFFFF or not 0 <= hello.members <= MEMBERS_MAX:
             raise ValueError("peer port or number of members out of range")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

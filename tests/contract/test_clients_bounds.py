@@ -217,6 +217,47 @@ def test_a_node_that_stops_counts_replies_that_are_under_way(run: Run) -> None:
     run(main())
 
 
+def test_a_node_that_stops_ends_a_connection_together_with_its_last_reply(run: Run) -> None:
+    """A client that reads the reply finds the end behind it, always: it cannot ask anything more in between."""
+
+    def ask(sock: socket.socket) -> tuple[bytes, bytes]:
+        sock.sendall(pack("PING"))
+        reply = sock.recv(64)
+        sock.setblocking(False)
+        try:
+            return reply, sock.recv(64)
+        except BlockingIOError:
+            return reply, b"it stands"
+
+    async def main() -> None:
+        async with serving() as port:
+            with socket.create_connection(("127.0.0.1", port.number)) as early:
+                assert await asyncio.to_thread(ask, early) == (b"+PONG\r\n", b"it stands")
+            sockets = [socket.create_connection(("127.0.0.1", port.number)) for _ in range(30)]
+            await until(lambda: len(port.listener.sessions) == len(sockets))
+            stopping = asyncio.create_task(port.listener.wind_down(5))
+            await until(lambda: port.listener.leaving)
+            for sock in sockets:
+                sock.settimeout(5)
+                assert await asyncio.to_thread(ask, sock) == (b"+PONG\r\n", b"")
+                sock.close()
+            await stopping
+
+    run(main())
+
+
+def test_a_node_that_stops_ends_the_connections_on_which_nothing_is_asked(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as port:
+            client = await port.connect()
+            await client.send(pack("PING"))
+            await client.expect(b"+PONG\r\n")
+            await port.listener.wind_down(5)
+            await client.ended()
+
+    run(main())
+
+
 def test_who_said_goodbye_and_reads_slowly_gets_everything(run: Run) -> None:
     async def main() -> None:
         store = FakeStore()

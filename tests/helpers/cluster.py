@@ -119,8 +119,11 @@ class Node:
     """One `dyn node start`. `start` may be called again after `stop` or `kill`: the data is where it was.
 
     `under` is a command that runs the command after it, such as `setpriv …`; `tree` is where `node` is imported from:
-    this checkout, or what a wheel of it holds (`tests.helpers.wheel`).
+    this checkout, or what a wheel of it holds (`tests.helpers.wheel`). `module` is what is run: set it to another one
+    before a start, and the node comes back as another release (`tests.helpers.next_release`).
     """
+
+    module = "dynamo_cli"
 
     def __init__(
         self,
@@ -156,7 +159,7 @@ class Node:
             *self.under,
             sys.executable,
             "-m",
-            "dynamo_cli",
+            self.module,
             "node",
             "start",
             "--port",

@@ -56,7 +56,7 @@ class Host:
         self.network = FaultyNetwork(self.found.get, Random(number))
         self.transport = PeerTransport(
             cluster=cluster,
-            cluster_key=key,
+            cluster_keys=[key],
             hello=self.hello,
             on_events=self.heard,
             on_fact=lambda kind, fields: self.facts.append((kind, fields)),

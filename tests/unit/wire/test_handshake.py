@@ -27,6 +27,7 @@ from node.wire.handshake import (
     judge,
 )
 from node.wire.link import Goodbye, Moved, decode_link, encode_link
+from node.wire.versions import VERSION_MAX
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 NONCES = (number.to_bytes(32, "big") for number in count(1))
@@ -45,7 +46,7 @@ def dialer(own: Hello = A, *, cluster: str = "c", key: bytes = KEY) -> Dialer:
 
 
 def acceptor(own: Hello = B, *, cluster: str = "c", key: bytes = KEY) -> Acceptor:
-    return Acceptor(derive_keys(key), cluster, own, next(NONCES))
+    return Acceptor((derive_keys(key),), cluster, own, next(NONCES))
 
 
 def meet(d: Dialer, a: Acceptor) -> tuple[Outcome, Outcome | None]:
@@ -97,7 +98,7 @@ def test_an_acceptor_without_the_key_is_found_out() -> None:
         """Somebody who answers without checking, because it cannot."""
 
     ours = dialer()
-    careless = Careless(derive_keys(OTHER_KEY), "c", B, next(NONCES))
+    careless = Careless((derive_keys(OTHER_KEY),), "c", B, next(NONCES))
     forged = dialer(key=OTHER_KEY)
     reply, _ = careless.receive(forged.first)
     assert reply is not None
@@ -152,12 +153,12 @@ def test_each_part_of_each_message_is_covered() -> None:
     for at in range(len(reply)):
         nonce = next(NONCES)
         fresh = Dialer(keys, "c", A, nonce)
-        answer, _ = Acceptor(keys, "c", B, nonce).receive(fresh.first)
+        answer, _ = Acceptor((keys,), "c", B, nonce).receive(fresh.first)
         assert answer is not None
         assert isinstance(fresh.receive(flip(answer, at))[1], Rejected), at
     for at in range(len(finish)):
         nonce = next(NONCES)
-        fresh, theirs = Dialer(keys, "c", A, nonce), Acceptor(keys, "c", B, nonce)
+        fresh, theirs = Dialer(keys, "c", A, nonce), Acceptor((keys,), "c", B, nonce)
         answer, _ = theirs.receive(fresh.first)
         assert answer is not None
         last, _ = fresh.receive(answer)
@@ -185,6 +186,44 @@ def test_another_version_is_told() -> None:
     reply, outcome = theirs.receive(b"\x02" + ours.first[1:])
     assert outcome == Rejected(Reason.PROTOCOL, "version 2") and reply is not None
     assert ours.receive(reply) == (None, Rejected(Reason.PROTOCOL, told=True))
+
+
+def test_while_a_key_is_exchanged_either_is_taken_and_the_link_knows_which() -> None:
+    both = derive_keys(KEY), derive_keys(OTHER_KEY)
+    for key in KEY, OTHER_KEY:
+        theirs = Acceptor(both, "c", B, next(NONCES))
+        assert meet(dialer(key=key), theirs) == (Accepted(B), Accepted(A))
+        assert theirs.keys == derive_keys(key)
+    assert meet(dialer(key=b"x" * 32), Acceptor(both, "c", B, next(NONCES)))[1] == Rejected(
+        Reason.KEY, "its tag is wrong"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "spoken"),
+    [((1, 1), (1, 1), 1), ((2, 1), (1, 1), 1), ((3, 2), (4, 2), 3), ((4, 3), (2, 1), None), ((1, 1), (3, 2), None)],
+)
+def test_two_releases_speak_the_newest_version_that_both_know(
+    ours: tuple[int, int], theirs: tuple[int, int], spoken: int | None
+) -> None:
+    a = hello(1, protocol=ours[0], oldest=ours[1], release="0.1.0")
+    b = hello(2, protocol=theirs[0], oldest=theirs[1])
+    outcomes = meet(dialer(a), acceptor(b))
+    if spoken is not None:
+        assert outcomes == (Accepted(b, spoken), Accepted(a, spoken))
+        return
+    for outcome in outcomes:  # both sides say it, and what each of the two speaks
+        assert isinstance(outcome, Rejected)
+        assert outcome.reason is Reason.PROTOCOL
+    assert isinstance(outcomes[1], Rejected)
+    assert outcomes[1].detail.startswith("it (dyn '0.1.0') speaks version")
+
+
+@pytest.mark.parametrize("versions", [(0, 0), (1, 2), (VERSION_MAX + 1, 1)])
+def test_versions_that_are_none_make_no_hello(versions: tuple[int, int]) -> None:
+    said = hello(2, protocol=versions[0], oldest=versions[1])
+    with pytest.raises(RemoteWireError, match="protocol versions"):
+        decode_hello(msgspec.msgpack.encode(said))
 
 
 def test_a_node_id_that_changes_half_way_is_malformed() -> None:
