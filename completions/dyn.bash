@@ -4,10 +4,11 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="demo shell get put del merge keys doctor bench help version completion cluster ring node fault key" ;;
+        "") list="demo shell get put del merge keys export import doctor bench help version completion cluster ring node fault key" ;;
         "cluster") list="status hints views plan commit leave remove replace weight abandon transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
-        "node") list="start stats" ;;
+        "node") list="start stats data" ;;
+        "node data") list="backup info restore" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "key") list="explain repair" ;;
     esac
@@ -20,6 +21,8 @@ _dyn_value() {
         "shell:-f"|"shell:--file") list="files" ;;
         "put:--ctx") list="last none" ;;
         "del:--ctx") list="last" ;;
+        "export:--to") list="files" ;;
+        "import:--existing") list="skip replace beside" ;;
         "bench:--op") list="get put mixed" ;;
         "cluster status:--wait") list="healthy" ;;
         "cluster events:--level") list="info warn error" ;;
@@ -37,6 +40,7 @@ _dyn_value() {
         "node start:--tls-ca") list="files" ;;
         "node start:--log-format") list="text json" ;;
         "node start:--replace") list="names" ;;
+        "node data restore:--data") list="files" ;;
         *:-n|*:--node) list="nodes" ;;
         *:-o|*:--output) list="table wide plain json jsonl csv value" ;;
         *:--color) list="auto always never" ;;
@@ -51,8 +55,10 @@ _dyn_arguments() {
         "del") list="keys*" ;;
         "merge") list="keys" ;;
         "keys") list="keys" ;;
+        "export") list="keys" ;;
+        "import") list="files" ;;
         "doctor") list="host.python,host.files,host.text,host.space,cluster.answer,cluster.health,cluster.views,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.faults*" ;;
-        "help") list="demo,shell,get,put,del,merge,keys,doctor,bench,help,version,completion,cluster,ring,node,fault,key,ctx,formats,environment,exit-codes*" ;;
+        "help") list="demo,shell,get,put,del,merge,keys,export,import,doctor,bench,help,version,completion,cluster,ring,node,fault,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
         "cluster plan") list="leave,remove,replace,weight names names" ;;
         "cluster commit") list="none" ;;
@@ -63,6 +69,9 @@ _dyn_arguments() {
         "ring owner") list="keys*" ;;
         "ring diff") list="files files" ;;
         "node stats") list="names" ;;
+        "node data backup") list="files" ;;
+        "node data info") list="files" ;;
+        "node data restore") list="files" ;;
         "fault cut") list="names names" ;;
         "fault cut1") list="names names" ;;
         "fault delay") list="names names none" ;;
@@ -85,6 +94,8 @@ _dyn_options() {
         "del") list="-w --strict --ctx" ;;
         "merge") list="--take --value --union -w --strict" ;;
         "keys") list="--limit --siblings -0 --null" ;;
+        "export") list="--to --resume" ;;
+        "import") list="--existing --resume --dry-run" ;;
         "doctor") list="--list" ;;
         "bench") list="--op --reads --clients --pipeline --size --keys --duration --count --seed --fill" ;;
         "cluster status") list="--check --wait --for" ;;
@@ -100,6 +111,8 @@ _dyn_options() {
         "ring export") list="--format --file" ;;
         "ring simulate") list="--nodes --zones --partitions --replicas --remove --weight --add --keys" ;;
         "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --seat --replace --allow-faults" ;;
+        "node data info") list="--check" ;;
+        "node data restore") list="--data --undelete --skip-damaged" ;;
         "fault skew") list="--behind" ;;
     esac
     list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --no-header --help -h"
@@ -108,7 +121,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat"|"node start:--replace") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node data restore:--data") return 0 ;;
     esac
     return 1
 }

@@ -22,8 +22,8 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Options
 
 MODULES = (
-    "start", "demo", "shell", "values", "merge", "keys", "cluster", "change", "transfers", "repair", "events", "doctor",
-    "ring", "diff", "simulate", "node", "stats", "fault", "bench", "help",
+    "start", "demo", "shell", "values", "merge", "keys", "export", "import_keys", "cluster", "change", "transfers",
+    "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "stats", "fault", "bench", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
@@ -34,6 +34,7 @@ GROUPS = {
     "cluster": "Members, health and views of the cluster.",
     "ring": "Who owns what.",
     "node": "Run a node.",
+    "node data": "The store of a node: back it up, look into a backup, put one back.",
     "fault": "Break nodes and links on purpose (nodes started with --allow-faults), and heal them.",
     "key": "One key, on every node that holds it.",
 }
@@ -209,11 +210,13 @@ def tree(only: str | None = None) -> Callable[..., Any]:
     """The typer command made from REGISTRY, or of it what begins with the word `only`: call it with the arguments."""
     chosen = {path: entry for path, entry in REGISTRY.items() if path and only in (None, path[0])}
     root = _group(None, _function(()))
-    groups = {name: _group(root, _function((name,)), name) for name in GROUPS if any(p[0] == name for p in chosen)}
+    groups: dict[tuple[str, ...], typer.Typer] = {(): root}
+    for path in map(tuple, map(str.split, GROUPS)):  # a group stands before those within it
+        if any(chosen_path[: len(path)] == path for chosen_path in chosen):
+            groups[path] = _group(groups[path[:-1]], _function(path), path)
     for path, entry in chosen.items():
-        if path not in {(name,) for name in GROUPS}:
-            parent = root if len(path) == 1 else groups[path[0]]
-            parent.command(path[-1], add_help_option=False)(_entry(entry.function))
+        if path not in groups:
+            groups[path[:-1]].command(path[-1], add_help_option=False)(_entry(entry.function))
     made = typer.main.get_command(root)
     parse_by_ourselves(made)
     return made
@@ -224,11 +227,11 @@ def _function(path: tuple[str, ...]) -> Callable[..., Any] | None:
     return entry.function if entry else None
 
 
-def _group(parent: typer.Typer | None, function: Callable[..., Any] | None, name: str | None = None) -> typer.Typer:
+def _group(parent: typer.Typer | None, function: Callable[..., Any] | None, path: tuple[str, ...] = ()) -> typer.Typer:
     """A group of commands. Without a subcommand it is a command itself if it has a function, else a usage error."""
     made = typer.Typer(
-        name=name,
-        help=GROUPS.get(name or ""),
+        name=path[-1] if path else None,
+        help=GROUPS.get(" ".join(path)),
         add_completion=False,
         add_help_option=False,
         rich_markup_mode=None,

@@ -85,7 +85,7 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
     entered = REGISTRY.get(path)
     names = {p[len(path)] for p in REGISTRY if p[: len(path)] == path and len(p) > len(path)}
     children = [name for name in getattr(command, "commands", {}) if name in names]
-    description = (entered.function.__doc__ if entered else None) or GROUPS.get(path[0] if path else "", "")
+    description = (entered.function.__doc__ if entered else None) or GROUPS.get(" ".join(path), "")
     lines = [line.strip() for line in description.strip().splitlines()]
     completes = entered.completes if entered else {}
     yield CommandSpec(

@@ -178,6 +178,32 @@ class Client:
                 ExitStatus.UNKNOWN, f"outcome unknown: {why}; {UNCERTAIN}", "Look before writing again: dyn get KEY"
             ) from None
 
+    def batch(self, requests: Sequence[tuple[Word, ...]], *, writes: bool) -> list[Reply | CliError]:
+        """Send several commands in one go; return a reply, or the error that it is, for each.
+
+        Reads may be repeated on the next node. Of writes none is: raises UNKNOWN if a connection fails under them.
+        """
+        deadline = time.monotonic() + self.timeout_s + GRACE_S
+        failures: dict[Address, str] = {}
+        while True:
+            connection = self._connect(deadline, failures)
+            try:
+                connection.send(*requests)
+                return [self._outcome(connection) for _ in requests]
+            except (OSError, hiredis.HiredisError) as error:
+                self.close()
+                failures[connection.address] = _reason(error)
+                if writes:
+                    why = f"{connection.address}: {_reason(error)}"
+                    raise CliError(ExitStatus.UNKNOWN, f"outcome unknown: {why}; {UNCERTAIN}") from None
+
+    def _outcome(self, connection: Connection) -> Reply | CliError:
+        """The next reply of a batch; each has its own time, as the node counts it from when it comes to the command."""
+        try:
+            return connection.receive(time.monotonic() + self.timeout_s + GRACE_S)
+        except CliError as error:
+            return error
+
     def _connect(self, deadline: float, failures: dict[Address, str]) -> Connection:
         if self._connection is not None:
             return self._connection

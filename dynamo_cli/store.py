@@ -84,13 +84,19 @@ def get(client: Client, key: bytes, *, r: int | None = None, strict: bool = Fals
     if clocks:
         words.append("WITHCLOCKS")
     reply = _array(client.read(*words), 2)
-    context, values = _bytes(reply[0]), [_bytes(item) for item in _array(reply[1], 0)]
     if not clocks:
-        return Reading(key, context, tuple(Version(value) for value in values))
-    stories = [_json(item) for item in _array(reply[2] if len(reply) > 2 else None, 0)]
+        return bare_reading(key, reply)
+    context, values = _bytes(reply[0]), [_bytes(item) for item in _array(reply[1], 0)]
+    stories = [parsed(item) for item in _array(reply[2] if len(reply) > 2 else None, 0)]
     if len(values) != sum(not story.get("deleted") for story in stories):
         raise _strange(reply)
     return Reading(key, context, tuple(_versions(values, stories)))
+
+
+def bare_reading(key: bytes, answer: Reply) -> Reading:
+    """What a reply to DYN.GET without clocks says."""
+    reply = _array(answer, 2)
+    return Reading(key, _bytes(reply[0]), tuple(Version(_bytes(item)) for item in _array(reply[1], 0)))
 
 
 def _versions(values: list[bytes], stories: list[dict[str, Any]]) -> Iterator[Version]:
@@ -125,7 +131,7 @@ def _receipt(key: bytes, reply: Reply) -> Receipt:
     if isinstance(reply, bytes):
         return Receipt(key, reply, (), None)
     parts = _array(reply, 2)
-    story = _json(parts[1])
+    story = parsed(parts[1])
     return Receipt(key, _bytes(parts[0]), tuple(story.get("acks") or ()), story.get("w"))
 
 
@@ -133,23 +139,33 @@ def keys(client: Client, prefix: bytes, *, siblings: bool = False, page: int = 1
     """The cluster's live keys that begin with `prefix`, page by page."""
     cursor = b"0"
     while True:
-        words: list[Word] = ["DYN.KEYS", "PREFIX", prefix, "CURSOR", cursor, "LIMIT", page]
-        reply = _array(client.read(*words, *(["SIBLINGS"] if siblings else [])), 2)
-        yield [_bytes(item) for item in _array(reply[1], 0)]
-        cursor = _bytes(reply[0])
+        cursor, found = key_page(client, prefix, cursor, siblings=siblings, page=page)
+        yield found
         if cursor == b"0":
             return
 
 
+def key_page(
+    client: Client, prefix: bytes, cursor: bytes, *, siblings: bool = False, page: int = 1000
+) -> tuple[bytes, list[bytes]]:
+    """One page of them, and the cursor of the next: the first position not seen, of 2^64; 0 begins and ends."""
+    words: list[Word] = ["DYN.KEYS", "PREFIX", prefix, "CURSOR", cursor, "LIMIT", page]
+    reply = _array(client.read(*words, *(["SIBLINGS"] if siblings else [])), 2)
+    cursor = _bytes(reply[0])
+    if not cursor.isdigit():
+        raise _strange(reply)
+    return cursor, [_bytes(item) for item in _array(reply[1], 0)]
+
+
 def document(client: Client, name: str, *words: Word) -> dict[str, Any]:
     """One JSON document of the interface, such as `RING`."""
-    return _json(client.read(f"DYN.{name}", *words))
+    return parsed(client.read(f"DYN.{name}", *words))
 
 
 def change(client: Client, *words: Word) -> dict[str, Any]:
     """Ask for a change of the ring (DYN.CLUSTER), once: what was decided. Raises CliError, REFUSED among others."""
     try:
-        return _json(client.write("DYN.CLUSTER", *words))
+        return parsed(client.write("DYN.CLUSTER", *words))
     except CliError as error:
         if error.status != ExitStatus.UNKNOWN:
             raise
@@ -174,7 +190,8 @@ def _bytes(reply: Reply) -> bytes:
     return reply
 
 
-def _json(reply: Reply) -> dict[str, Any]:
+def parsed(reply: Reply) -> dict[str, Any]:
+    """The JSON document of a reply."""
     import json
 
     try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -18,6 +16,7 @@ from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.load import Lane, Load, Outcome, Plan, percentile_ms
 from dynamo_cli.options import command
+from dynamo_cli.progress import progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -98,27 +97,6 @@ def bench(
             f"The generator and the nodes share {cores} cores: this measures the machine as much as the cluster."
         )
     return ExitStatus.UNHEALTHY if outcome.errors else ExitStatus.OK
-
-
-@contextmanager
-def progress(call: Call, what: str, total: float) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error while a person waits; nothing in pipes and logs."""
-    if not call.env.stderr_is_terminal or call.options.quiet:
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(file=call.env.stderr, no_color=not call.env.has_color(call.options.color, error=True))
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def report(plan: Plan, nodes: list[str], outcome: Outcome) -> Document:

@@ -20,12 +20,13 @@ LEAVE = ("exit", "quit", "\\q", "bye")
 ELSEWHERE = (("shell",), ("node", "start"), ("demo",), ("completion",))
 """Commands that make no sense within the shell, or would hold it up."""
 
-WRITES = ("put", "del", "merge", "bench", "fault")
+WRITES = ("put", "del", "merge", "import", "bench", "fault")
 """Commands that `--read-only` refuses."""
 READS = (("fault", "list"),)
 """… and those of them that change nothing."""
-CHANGES = tuple(("cluster", verb) for verb in ("commit", "leave", "remove", "replace", "weight", "abandon"))
-"""Commands that change the ring: a shell with `--read-only` refuses them, too."""
+RING_VERBS = ("commit", "leave", "remove", "replace", "weight", "abandon")
+CHANGES = (*(("cluster", verb) for verb in RING_VERBS), ("node", "data", "restore"))
+"""Commands that change the ring, or what nodes hold: a shell with `--read-only` refuses them, too."""
 
 
 def split(line: str) -> list[str]:

@@ -18,11 +18,12 @@ from node.engine.operator import Operator
 from node.engine.outbox import Outbox
 from node.engine.plans import transfers_document
 from node.engine.repair import KeyReport, RepairKey
+from node.engine.restore import RestoreKey, from_outside
 from node.engine.survey import Answers, AnswerStatus, RowSurvey, Survey
 from node.engine.unsealed import QUESTION
 from node.wire import requests
 from node.wire.messages import BEHIND, Answer, Ask, Sealed
-from node.wire.requests import Failed, Inspect, Keys
+from node.wire.requests import Failed, Inspect, Keys, Result
 
 EVENTS_SHOWN = 50
 """Events that DYN.EVENTS tells without a number."""
@@ -50,6 +51,7 @@ class Inspector:
             "events": self._events,
             "explain": self._explain,
             "repair": self._repair,
+            "restore": self._restore,
             "cluster": operator.asked,
         }
 
@@ -163,6 +165,21 @@ class Inspector:
 
         owners = self.shared.cluster.owners(key)
         RepairKey(self.shared, key, owners, repaired).start(request.timeout_ms / 1000, now, out)
+
+    def _restore(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        key = request.key
+        failed = self.intake.refusal(key, request.timeout_ms)
+        if failed is None and self.shared.cluster.behind:
+            failed = unavailable(f"{self.shared.cluster.me.name} {BEHIND}; ask another node")
+        outside = failed or from_outside(self.shared, request.arguments)
+        if isinstance(outside, Failed):
+            asker.answer(outside, out)
+            return
+
+        def restored(result: Result, effects: Outbox) -> None:
+            asker.answer(result, effects)
+
+        RestoreKey(self.shared, key, outside, restored).start(request.timeout_ms / 1000, now, out)
 
 
 class StatsOperation(Operation):

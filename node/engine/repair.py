@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from node.core.ids import Instant, NodeId
-from node.core.row import EMPTY
+from node.core.row import EMPTY, Row
 from node.engine.operation import NO_TICKET, Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.rounds import adopt_for
@@ -121,10 +121,15 @@ class RepairKey(Operation):
 
     def _write_back(self, now: Instant, out: Outbox) -> None:
         """Send the merged row to whoever holds something else."""
-        row = merged_row(self.rows.values())
+        self._bring(merged_row(self.rows.values()), self._lowest_round(), now, out)
+
+    def _lowest_round(self) -> int:
+        """Of the rows that were read: knowledge of which round their merge is."""
+        return min([self.rounds[node] for node, held in self.rows.items() if held is not None], default=0)
+
+    def _bring(self, row: Row, number: int, now: Instant, out: Outbox) -> None:
         merged = self.merged = encode_row(row)
         epoch = self.shared.cluster.epoch
-        number = min([self.rounds[node] for node, held in self.rows.items() if held is not None], default=0)
         for node, held in self.rows.items():
             if held == merged or row == EMPTY:
                 self.found[node] = self.found[node] or ("nothing" if row == EMPTY else "same")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from node import __version__
+from node.runtime.links import join_address
+from node.storage.backup import Source
+from node.wire.replies import ErrorReply, Value
 
 if TYPE_CHECKING:
     from node.runtime.metrics import Surroundings
@@ -66,6 +70,23 @@ class About:
     def keys(self) -> int:
         """Rows of this node."""
         return self._server.store.totals().rows
+
+    def back_up(self, target: Path, answer: Callable[[Value], None]) -> None:
+        """Copy the store into a file, unless it may lack what its seat acknowledged: that is no backup."""
+        server = self._server
+        cluster, config, backups = server.node.cluster, server.config, server.store.backups
+        if backups is None or not cluster.seated:
+            answer(ErrorReply("ERR", f"{config.name} has no seat in a cluster yet, and holds nothing"))
+        elif cluster.rebuilding or cluster.behind:
+            answer(
+                ErrorReply("UNAVAILABLE", f"{config.name} is being rebuilt and lacks rows: ask another node, or wait")
+            )
+        else:
+            source = Source(
+                config.name, config.id, config.cluster, cluster.cluster_id, cluster.partitions,
+                join_address(config.host, config.port), __version__, int(self.wall_s() * 1000),
+            )  # fmt: skip
+            backups.ask(target, source, answer)
 
     def wall_s(self) -> float:
         """Unix time."""

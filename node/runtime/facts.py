@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
+
+from node.wire.replies import Value
 
 
 class ServerFacts(Protocol):
@@ -23,6 +26,9 @@ class ServerFacts(Protocol):
 
     def keys(self) -> int:
         """Return how many keys this node holds."""
+
+    def back_up(self, target: Path, answer: Callable[[Value], None]) -> None:
+        """Copy the store into a file, or hear of the copy under way. `answer` is called once, now or later."""
 
     def wall_s(self) -> float:
         """Return Unix time in seconds."""

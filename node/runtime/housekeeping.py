@@ -6,10 +6,13 @@ answer (a wrong password is answered after a while).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from node.core.limits import AUTH_ATTEMPTS_MAX, WRITER_BYTES_MAX
+from node.core.limits_backup import BACKUP_PATH_BYTES_MAX
 from node.runtime.auth import USER, delay_s, is_loopback
 from node.wire import catalog, faults
 from node.wire.commands import Entry, wrong_arity
@@ -295,6 +298,24 @@ def _fault(session: Session, words: Words) -> Value:
     return order if isinstance(order, ErrorReply) else obey(order)
 
 
+def _backup(session: Session, words: Words) -> Value:
+    """Answered later, by whoever makes the copy; further commands of this connection wait for that."""
+    if not is_loopback(session.address.rpartition(":")[0].strip("[]")):
+        return ErrorReply("DENIED", "DYN.BACKUP writes a file on this machine, and is taken from its own clients only")
+    path = words[1]
+    if not path or b"\0" in path or len(path) > BACKUP_PATH_BYTES_MAX:
+        return ErrorReply("ERR", f"a path has 1 to {BACKUP_PATH_BYTES_MAX} bytes, none of them NUL")
+
+    def answer(reply: Value) -> None:
+        session.waits = False
+        session.reply(reply)
+        session.pump()
+
+    session.waits = True
+    session.listener.facts.back_up(Path(os.fsdecode(path)), answer)
+    return LATER
+
+
 _ANSWERS: Final[dict[str, Answer]] = {
     "PING": _ping,
     "ECHO": _echo,
@@ -310,5 +331,6 @@ _ANSWERS: Final[dict[str, Answer]] = {
     "DBSIZE": _dbsize,
     "TIME": _time,
     "HELP": _help,
+    "DYN.BACKUP": _backup,
     "DYN.FAULT": _fault,
 }

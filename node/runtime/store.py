@@ -17,6 +17,7 @@ import msgspec
 
 from node.core.ids import NodeId
 from node.engine.cluster import TOOK_SEAT, forgetful
+from node.runtime.backups import Backups
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.disk import DiskThread
 from node.runtime.faulty_disk import DiskSwitch
@@ -54,6 +55,7 @@ class Store:
         self.totals: Callable[[], Totals] = storage.totals
         self._storage = storage
         self._disk: DiskThread | None = None
+        self.backups: Backups | None = None
 
     @classmethod
     def open(cls, settings: NodeSettings) -> Store:
@@ -82,6 +84,7 @@ class Store:
     ) -> None:
         """Start the thread that writes; outcomes, and why it stopped if it must, come back on the loop's thread."""
         self._disk = DiskThread(self._storage, loop, persisted, stopped)
+        self.backups = Backups(self._storage.path, loop)
         self.submit: Callable[[Sequence[tuple[int, Write]]], None] = self._disk.submit
         self._disk.start()
 
@@ -125,7 +128,9 @@ class Store:
             self._storage.disown()
 
     def stop(self) -> None:
-        """Let the thread finish what is queued, and end. Blocks."""
+        """Give up a backup under way, let the thread finish what is queued, and end. Blocks."""
+        if self.backups is not None:
+            self.backups.stop()
         if self._disk is not None:
             self._disk.stop()
             self._disk = None

@@ -277,6 +277,15 @@ def _repair(words: Words, writer: str) -> Parsed:
     return Call(Inspect("repair", key or b""), answers.document, key, True)
 
 
+def _restore(words: Words, writer: str) -> Parsed:
+    options = _options(words, b"DYN.RESTORE")
+    if not (words[3].isdigit() and len(words[3]) <= 19 and int(words[3]) < 2**63):
+        raise Refused("ERR", f"the reap round must be a number, not '{shown_key(words[3])}'")
+    arguments = (words[2], words[3], words[4], b"UNDELETE" if b"UNDELETE" in options else b"")
+    request = Inspect("restore", words[1], arguments, _timeout(options))
+    return Call(request, answers.document, words[1], True)
+
+
 def _later(why: str) -> Parse:
     def refuse(words: Words, writer: str) -> Parsed:
         return ErrorReply("NOTSUPPORTED", f"{words[0].upper().decode()}: {why}")
@@ -314,7 +323,7 @@ _PARSERS: Final[dict[str, Parse]] = {
     "DYN.EVENTS": _inspect,
     "DYN.CLUSTER": _inspect,
     "DYN.REPAIR": _repair,
-    "DYN.BACKUP": _later("this version makes no backups; stop the node and copy its data directory"),
+    "DYN.RESTORE": _restore,
     "DYN.TRACE": _later("this version keeps no traces"),
 }
 _LENIENT: Final = {"SET": ARGUMENTS_MAX}

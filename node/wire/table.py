@@ -73,6 +73,8 @@ TABLE: Final = (
             "Plan and make changes of the membership", _DYN, _ADMIN),
     Command("DYN.REPAIR", "[key]", "Make replicas equal now", _DYN, _ADMIN),
     Command("DYN.BACKUP", "path", "Copy this node's store into a file", _DYN, _ADMIN),
+    Command("DYN.RESTORE", "key row round cluster [UNDELETE] [TIMEOUT ms]",
+            "Merge a row of a backup of this cluster into what its owners hold", _DYN, _ADMIN, _KEY),
     Command("DYN.TRACE", "[argument…]", "Record how requests travel", _DYN, _ADMIN),
     Command("DYN.FAULT", "CUT|CUT1|HEAL|DELAY|DROP|PAUSE|SKEW|DISK|LIST [argument…]",
             "Break things on purpose (needs --allow-faults)", _DYN, _ADMIN),

@@ -69,7 +69,7 @@ def test_every_example_is_a_command() -> None:
         for words in examples(page):
             while words and words[0].startswith("-"):
                 words = words[2:]
-            spec = find(tuple(words[:2])) or find(tuple(words[:1]))
+            spec = next(filter(None, (find(tuple(words[:count])) for count in (3, 2, 1))), None)
             known = {flag for parameter in spec.parameters for flag in parameter.flags} if spec else set()
             if spec is None or not spec.runs or not {word for word in words if word.startswith("-")} <= known:
                 found.append("dyn " + " ".join(words))

@@ -62,7 +62,7 @@ CASES = [
     ("put k @READ", {"@README.md"}),
     ("key explain ca", {"cart:1042"}),
     ("completion z", {"zsh"}),
-    ("help ex", {"exit-codes"}),
+    ("help exi", {"exit-codes"}),
     ("fault cut ", {"n1", "n2"}),
     ("fault disk n1 f", {"full"}),
     ("cluster plan re", {"remove", "replace"}),

@@ -100,6 +100,13 @@ def stats(text: str = "n1") -> dict[str, Any]:
             "background": [{"task": "hints", "granted": 312.5, "because": text}, scrub]}  # fmt: skip
 
 
+def backup(text: str = "n1", **more: Any) -> dict[str, Any]:
+    """A DYN.BACKUP document of a copy that is finished."""
+    return {"schema": "dyn.backup/v1", "running": False, "node": text, "cluster": text, "file": text, "keys": 5,
+            "bytes": 99, "siblings": 1, "tombstones": 2, "quarantined": 3, "file_bytes": 8192, "took_s": 1.0,
+            **more}  # fmt: skip
+
+
 def joining(nodes: int, partitions: int, text: str = "") -> dict[str, Any]:
     """A DYN.RING document in which the last of the nodes joins: every other partition gets it as its primary."""
     document = ring(nodes, partitions)

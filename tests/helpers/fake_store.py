@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from node.core.row import EMPTY, Actor, Row
 from node.core.version import advance
 from node.runtime.auth import Password
 from node.runtime.clients import ClientListener
+from node.wire.replies import Value
 from node.wire.requests import (
     Ack,
     Document,
@@ -58,6 +60,7 @@ class FakeStore:
         self.births: dict[bytes, int] = {}
         self.requests: list[Request] = []
         self.flushes = 0
+        self.backups: list[tuple[Path, Callable[[Value], None]]] = []
         self.hold = False
         self.held: list[tuple[Request, Callable[[Result], None]]] = []
         self.failing: Failed | None = None
@@ -73,6 +76,10 @@ class FakeStore:
         """Answer one held request."""
         request, deliver = self.held.pop(index)
         deliver(self.answer(request))
+
+    def back_up(self, target: Path, answer: Callable[[Value], None]) -> None:
+        """Keep who asks waiting until the test answers."""
+        self.backups.append((target, answer))
 
     def flush(self) -> None:
         self.flushes += 1
