@@ -5,6 +5,7 @@ _dyn_subcommands() {
     list=""
     case "$1" in
         "") list="demo shell get put del merge keys export import doctor bench help version completion cluster ring node fault key" ;;
+        "demo") list="add remove" ;;
         "cluster") list="status hints views plan commit leave remove replace weight abandon transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
         "node") list="start stats data" ;;
@@ -50,6 +51,8 @@ _dyn_value() {
 _dyn_arguments() {
     list=""
     case "$1" in
+        "demo add") list="none" ;;
+        "demo remove") list="names" ;;
         "get") list="keys*" ;;
         "put") list="keys values" ;;
         "del") list="keys*" ;;
@@ -88,6 +91,8 @@ _dyn_options() {
     list=""
     case "$1" in
         "demo") list="--nodes --base-port --keep" ;;
+        "demo add") list="--base-port" ;;
+        "demo remove") list="--base-port" ;;
         "shell") list="-e --exec -f --file --read-only --keep-going" ;;
         "get") list="-r --strict --one --ctx" ;;
         "put") list="-w --strict --ctx" ;;
@@ -121,7 +126,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node data restore:--data") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node data restore:--data") return 0 ;;
     esac
     return 1
 }

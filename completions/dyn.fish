@@ -5,6 +5,8 @@ function __dyn_subcommands
     switch $argv[1]
         case ''
             string split ' ' 'demo shell get put del merge keys export import doctor bench help version completion cluster ring node fault key'
+        case 'demo'
+            string split ' ' 'add remove'
         case 'cluster'
             string split ' ' 'status hints views plan commit leave remove replace weight abandon transfers repair events'
         case 'ring'
@@ -29,7 +31,7 @@ function __dyn_where
     for word in $tokens[2..]
         if test -n "$previous"
             set previous ""
-        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'export:--to' 'import:--existing' 'import:--resume' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'cluster commit:--for' 'cluster leave:--for' 'cluster remove:--for' 'cluster replace:--for' 'cluster weight:--for' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'ring export:--format' 'ring export:--file' 'ring simulate:--nodes' 'ring simulate:--zones' 'ring simulate:--partitions' 'ring simulate:--replicas' 'ring simulate:--remove' 'ring simulate:--weight' 'ring simulate:--add' 'ring simulate:--keys' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format' 'node start:--seat' 'node start:--replace' 'node data restore:--data'; or contains -- $word -n --node -o --output --timeout --color
+        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'demo add:--base-port' 'demo remove:--base-port' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'export:--to' 'import:--existing' 'import:--resume' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'cluster commit:--for' 'cluster leave:--for' 'cluster remove:--for' 'cluster replace:--for' 'cluster weight:--for' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'ring export:--format' 'ring export:--file' 'ring simulate:--nodes' 'ring simulate:--zones' 'ring simulate:--partitions' 'ring simulate:--replicas' 'ring simulate:--remove' 'ring simulate:--weight' 'ring simulate:--add' 'ring simulate:--keys' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format' 'node start:--seat' 'node start:--replace' 'node data restore:--data'; or contains -- $word -n --node -o --output --timeout --color
             set previous $word
         else if string match -q -- '-*' $word
             continue
@@ -108,9 +110,14 @@ complete -c dyn -s y -l yes -d 'Confirm what would be asked'
 complete -c dyn -l color -x -a 'auto always never' -d 'Colour; default auto'
 complete -c dyn -l no-header -d 'No header line in plain and csv'
 complete -c dyn -l help -s h -d 'Show this page'
-complete -c dyn -n "__dyn_in 'demo'" -l nodes -x -d 'How many; default 5'
+complete -c dyn -n "__dyn_at 'demo' 1" -a add -d 'Start one more node in a demo that runs in another terminal, and end when the ring has settled'
+complete -c dyn -n "__dyn_at 'demo' 1" -a remove -d 'Have a node of a demo that runs in another terminal leave, end its process, and delete its data'
+complete -c dyn -n "__dyn_in 'demo'" -l nodes -x -d 'How many; default 5, or as many as a kept demo has'
 complete -c dyn -n "__dyn_in 'demo'" -l base-port -x -d 'Node i has client port P+i, peer port P+100+i, HTTP port P+200+i; default 7700'
 complete -c dyn -n "__dyn_in 'demo'" -l keep -r -F -d 'Data and logs go there, and stay'
+complete -c dyn -n "__dyn_in 'demo add'" -l base-port -x -d 'That of the demo; default 7700'
+complete -c dyn -n "__dyn_at 'demo remove' 1" -a '(__dyn_dynamic names)'
+complete -c dyn -n "__dyn_in 'demo remove'" -l base-port -x -d 'That of the demo; default 7700'
 complete -c dyn -n "__dyn_in 'shell'" -s e -l exec -x -d 'Run this; several: in order'
 complete -c dyn -n "__dyn_in 'shell'" -s f -l file -r -F -d 'Run a script; - is standard input'
 complete -c dyn -n "__dyn_in 'shell'" -l read-only -d 'Refuse what writes'
@@ -241,7 +248,7 @@ complete -c dyn -n "__dyn_in 'node start'" -l discover -x -a 'mdns none' -d 'Loo
 complete -c dyn -n "__dyn_in 'node start'" -l zone -x -d 'Replicas go to different zones first'
 complete -c dyn -n "__dyn_in 'node start'" -l weight -x -d 'Share of the ring; default 1'
 complete -c dyn -n "__dyn_in 'node start'" -l nrw -x -d 'Quorums of a new cluster; default 3/2/2'
-complete -c dyn -n "__dyn_in 'node start'" -l partitions -x -d 'Of a new cluster; default 256'
+complete -c dyn -n "__dyn_in 'node start'" -l partitions -x -d 'Of a new cluster; default 256. One that has another number is refused'
 complete -c dyn -n "__dyn_in 'node start'" -l durability -x -a 'full normal memory' -d 'full: an ack means fsynced; normal: a power cut may take the last writes; memory: so may a crash'
 complete -c dyn -n "__dyn_in 'node start'" -l max-value-bytes -x -d 'Largest value; default 1M'
 complete -c dyn -n "__dyn_in 'node start'" -l config -r -F -d 'Settings as TOML; default ./dyn.toml if there'

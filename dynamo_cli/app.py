@@ -22,8 +22,9 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Options
 
 MODULES = (
-    "start", "demo", "shell", "values", "merge", "keys", "export", "import_keys", "cluster", "change", "transfers",
-    "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "stats", "fault", "bench", "help",
+    "start", "demo", "demo_nodes", "shell", "values", "merge", "keys", "export", "import_keys", "cluster", "change",
+    "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "stats", "fault", "bench",
+    "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
@@ -31,6 +32,7 @@ for _module in MODULES:
     import_module(f"dynamo_cli.commands.{_module}")
 
 GROUPS = {
+    "demo": "A cluster of real processes on this machine.",
     "cluster": "Members, health and views of the cluster.",
     "ring": "Who owns what.",
     "node": "Run a node.",
@@ -187,7 +189,10 @@ def _entry(function: Callable[..., Any] | None) -> Callable[..., Any]:
         line: Run = global_context.obj
         values.pop("global_help")
         line.take(values)
-        if function is None or global_context.invoked_subcommand is not None:
+        if function is None:
+            return None
+        if (word := global_context.invoked_subcommand) is not None:
+            _none_given(values, function, word)
             return None
         status: int = function(line.begin(), **values)
         return status
@@ -203,6 +208,15 @@ def _entry(function: Callable[..., Any] | None) -> Callable[..., Any]:
     entry.__annotations__ = {p.name: p.annotation for p in parameters}
     entry.__doc__ = function.__doc__ if function else None
     return entry
+
+
+def _none_given(values: dict[str, object], function: Callable[..., Any], word: str) -> None:
+    """Raise a usage error for an option of a command before the word of another one: it would count for nothing."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in values and values[name] != parameter.default:
+            raise usage(
+                f"--{name.replace('_', '-')} stands before {word!r}, where it counts for nothing", "Leave it away"
+            )
 
 
 @functools.cache

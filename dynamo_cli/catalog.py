@@ -83,8 +83,10 @@ def find(path: tuple[str, ...]) -> CommandSpec | None:
 
 def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa: ANN401  # typer's own class
     entered = REGISTRY.get(path)
-    names = {p[len(path)] for p in REGISTRY if p[: len(path)] == path and len(p) > len(path)}
-    children = [name for name in getattr(command, "commands", {}) if name in names]
+    names = dict.fromkeys(p[len(path)] for p in REGISTRY if p[: len(path)] == path and len(p) > len(path))
+    made = [name for name in getattr(command, "commands", {}) if name in names]
+    children = [name for name in names if (*path, name) in REGISTRY and name in made]  # also such as hold others
+    children += [name for name in made if name not in children]
     description = (entered.function.__doc__ if entered else None) or GROUPS.get(" ".join(path), "")
     lines = [line.strip() for line in description.strip().splitlines()]
     completes = entered.completes if entered else {}

@@ -22,7 +22,7 @@ WORDS: Final[dict[str, str]] = {
     "gone": "this node is no member any more ({change}) and stops; its data directory can be deleted",
     "waiting": "waits for a seat: {because}",
     "yielded": "gives up its own empty cluster {cluster_id} for that of {node}, {to}",
-    "stranger": "{node} at {address} is of another cluster of this name and key, {cluster_id}",
+    "stranger": "{node} at {address} is of another cluster of this name and key ({cluster_id}) than this node ({here})",
     "member": "member {node} at {address}",
     "peer_up": "{node} is up ({address})",
     "peer_down": "{node} is down ({address})",
@@ -31,6 +31,8 @@ WORDS: Final[dict[str, str]] = {
     "caught_up": "knows the deletions it missed ({rows} rows dropped, which may have been deleted): takes writes again",
     "fell_back": "others know another past of this store ({known}) than its own ({here}): its disk was put back to an "
     "earlier state. The node stops; started again it is rebuilt from the other owners",
+    "other_partitions": "cluster {cluster} has {there} partitions and this node was started with --partitions {here}: "
+    "it takes no seat and stops; start it without --partitions",
     "seat_taken": "another store has taken the seat of this node, which stops",
     "peer_heard": "{node} answers again",
     "hints_delivered": "{node} has got what it had missed: {rows} rows",
@@ -68,6 +70,7 @@ WARNINGS: Final = frozenset(
         "peer_silent",
         "fell_back",
         "seat_taken",
+        "other_partitions",
         "dial-failed",
         "dial-refused",
         "peer-rejected",

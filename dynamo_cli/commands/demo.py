@@ -6,6 +6,7 @@ import signal
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,12 +37,15 @@ OURS = ("DYN_NODES", "DYN_PASSWORD", "DYN_PASSWORD_FILE")
         ("dyn demo --keep ~/dyn-demo", "data and logs stay there for the next time"),
     ],
     exits=[1],
-    see=["shell", "node start"],
+    see=["shell", "node start", "demo add", "demo remove"],
     completes={"keep": "files"},
 )
 def demo(
     call: Call,
-    nodes: Annotated[int, Option("--nodes", metavar="N", parser=count, help="How many; default 5.")] = NODES,
+    nodes: Annotated[
+        int | None,
+        Option("--nodes", metavar="N", parser=count, help="How many; default 5, or as many as a kept demo has."),
+    ] = None,
     base_port: Annotated[
         int,
         Option(
@@ -58,21 +62,25 @@ def demo(
     Without a terminal it plays the tour instead: writes, a conflict, its merge, a node killed and started again, each
     shown, explained and checked; the exit status says whether all was as it must be. It cleans up after itself.
     """
-    from dynamo_cli.demo.processes import DemoCluster, NodeFailed, check_ports, make_folder, places
+    from dynamo_cli.demo.changing import numbers_wanted, read_record, write_record
+    from dynamo_cli.demo.processes import DemoCluster, NodeFailed, check_ports, make_folder, places_of
 
+    kept = read_record(Path(keep).expanduser().absolute()) if keep is not None else {}
+    wanted = places_of(numbers_wanted(kept, nodes, NODES), base_port)
     if not is_for_people(call.env):
         from dynamo_cli.demo.tour import check_enough
 
-        check_enough(nodes)
-    wanted = places(nodes, base_port)
+        check_enough(len(wanted))
     check_ports(wanted)
     with signals_raised():
         folder, temporary = make_folder(keep)
-        cluster = DemoCluster(folder, wanted, call.env.environ, temporary=temporary)
+        cluster = DemoCluster(folder, wanted, call.env.environ, temporary=temporary, base_port=base_port)
         try:
             lasting = "temporary data" if temporary else "data"
-            call.note(f"dyn demo: {nodes} real node processes, {lasting} in {show(str(folder))}")
+            call.note(f"dyn demo: {len(cluster)} real node processes, {lasting} in {show(str(folder))}")
             took_s = cluster.start(Progress(call))
+            if not temporary:
+                write_record(cluster)
             status = play(call, cluster, took_s)
         except NodeFailed as error:
             for line in error.lines:
@@ -81,7 +89,7 @@ def demo(
         finally:
             cluster.close()
     if status is None:
-        call.note(f"stopped {nodes} nodes, {'removed' if temporary else 'kept'} {show(str(folder))}")
+        call.note(f"stopped {len(cluster)} nodes, {'removed' if temporary else 'kept'} {show(str(folder))}")
         if temporary:
             call.note("keep it next time:  dyn demo --keep DIR")
     return status or ExitStatus.OK
@@ -95,6 +103,8 @@ def is_for_people(env: Environment) -> bool:
 def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     """The shell on a terminal (None), else the tour and how it ended."""
     from dynamo_cli.commands.shell import history_path
+    from dynamo_cli.demo.changing import Changes
+    from dynamo_cli.demo.control import Control
     from dynamo_cli.demo.tour import Tour
     from dynamo_cli.demo.words import DemoWords
     from dynamo_cli.repl.loop import Terminal
@@ -109,9 +119,13 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     env.write(banner(cluster, took_s, outer.columns()))
     options = Options(nodes=cluster.addresses, timeout_s=call.options.timeout_s, color=call.options.color)
     shell = ShellEnvironment(env, options)
+    changes = Changes(cluster)
+    control = Control(changes)
+    control.start()
     try:
-        Terminal(Session(shell, words=DemoWords(cluster, shell).table()), history_path(env)).run()
+        Terminal(Session(shell, words=DemoWords(cluster, shell, changes).table()), history_path(env)).run()
     finally:
+        control.close()
         shell.hang_up()
     return None
 
@@ -128,6 +142,7 @@ def banner(cluster: DemoCluster, took_s: float, columns: int) -> str:
     steps = [
         ("from another terminal", f"dyn -n :{first.port} cluster status      redis-cli -p {first.port}"),
         ("break something", f"\\kill {last}      \\restart {last}      \\nodes"),
+        ("let it grow and shrink", f"\\add      \\remove {last}"),
         ("guided tour", "\\tour"),
     ]
     if len(cluster) > 1:

@@ -13,6 +13,7 @@ from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import shell_word, show
+from node.core.limits import PARTITIONS
 
 if TYPE_CHECKING:
     from node.runtime.config import NodeSettings
@@ -52,7 +53,13 @@ Nrw = Annotated[
     Text, typer.Option("--nrw", metavar="N/R/W", parser=text, help="Quorums of a new cluster; default 3/2/2.")
 ]
 Partitions = Annotated[
-    Text, typer.Option("--partitions", metavar="Q", parser=text, help="Of a new cluster; default 256.")
+    Text,
+    typer.Option(
+        "--partitions",
+        metavar="Q",
+        parser=text,
+        help="Of a new cluster; default 256. One that has another number is refused.",
+    ),
 ]
 Durability = Annotated[
     Text,
@@ -187,7 +194,7 @@ def banner(settings: NodeSettings, ready: Ready) -> str:
     facts = (
         ("node", f"{ready.name}", "cluster", f"{ready.cluster}, {who}"),
         ("client", f"{ready.client}  RESP2/RESP3", "http", f"{ready.http}  /health /metrics"),
-        ("peers", ready.peer, "found as", f"N/R/W {n}/{r}/{w}, {settings.partitions} partitions"),
+        ("peers", ready.peer, "found as", f"N/R/W {n}/{r}/{w}, {settings.partitions or PARTITIONS} partitions"),
     )
     lines = [f"dyn {__version__}", ""]
     lines += [f"  {a:<8}{show(b):<28}{c:<9}{show(d)}" for a, b, c, d in facts]

@@ -54,14 +54,21 @@ class Place(NamedTuple):
 
 
 def places(count: int, base_port: int) -> tuple[Place, ...]:
-    """Names and ports of the nodes; raises a usage error."""
+    """Names and ports of so many nodes; raises a usage error."""
+    return places_of({f"n{number}": number for number in range(1, count + 1)}, base_port)
+
+
+def places_of(numbers: Mapping[str, int], base_port: int) -> tuple[Place, ...]:
+    """Names and ports of nodes by their numbers; raises a usage error."""
+    count, last = len(numbers), base_port + 200 + max(numbers.values())
     if count > NODES_MAX:
         raise usage(f"{count} nodes are too many for a demo: at most {NODES_MAX}", "See: dyn help demo")
-    if base_port + 200 + count > 65535:
-        raise usage(
-            f"base port {base_port} leaves no room for ports up to {base_port + 200 + count}", "Choose a lower one"
-        )
-    return tuple(Place(f"n{i}", base_port + i, base_port + 100 + i, base_port + 200 + i) for i in range(1, count + 1))
+    if last > 65535:
+        raise usage(f"base port {base_port} leaves no room for ports up to {last}", "Choose a lower one")
+    return tuple(
+        Place(name, base_port + number, base_port + 100 + number, base_port + 200 + number)
+        for name, number in sorted(numbers.items(), key=lambda item: item[1])
+    )
 
 
 def check_ports(wanted: Sequence[Place]) -> None:
@@ -204,29 +211,36 @@ class DemoCluster:
     """All nodes of one demo, in `folder`. Whatever ends this process, they end too, and a temporary folder goes."""
 
     def __init__(
-        self, folder: Path, wanted: Sequence[Place], environ: Mapping[str, str], *, temporary: bool = True
+        self,
+        folder: Path,
+        wanted: Sequence[Place],
+        environ: Mapping[str, str],
+        *,
+        temporary: bool = True,
+        base_port: int | None = None,
     ) -> None:
         self.folder = folder
         self.temporary = temporary
+        self.base_port = wanted[0].port - 1 if base_port is None else base_port
         self._environ = child_environ(environ)
         make_key(folder / KEY_FILE)
         self._keeper = subprocess.Popen(
             program("dynamo_cli.demo.keeper", *([str(folder)] if temporary else [])), cwd=folder, env=self._environ,
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
-        first = wanted[0]
-        self.nodes = [
-            DemoNode(
-                place, folder, [] if place is first else [f"{HOST}:{first.peer_port}"], self._environ, self._keeper.pid
-            )
-            for place in wanted
-        ]
+        first = next((place for place in wanted if (folder / place.name).exists()), wanted[0])  # a new one founds none
+        self.nodes = [self.made(place, () if place is first else (first,)) for place in wanted]
 
     def __iter__(self) -> Iterator[DemoNode]:
         return iter(self.nodes)
 
     def __len__(self) -> int:
         return len(self.nodes)
+
+    def made(self, place: Place, seeds: Sequence[Place]) -> DemoNode:
+        """A node that is not started yet, and joins by these others; without any it founds."""
+        joins = [f"{HOST}:{seed.peer_port}" for seed in seeds]
+        return DemoNode(place, self.folder, joins, self._environ, self._keeper.pid)
 
     def find(self, name: str) -> DemoNode:
         """The node of this name; raises a usage error."""
@@ -250,7 +264,7 @@ class DemoCluster:
             node.start()
         for waiting in self._until_ready(began + READY_S, self.nodes):
             tell(len(self) - len(waiting), len(self))
-        self._settle(began + READY_S)
+        self.settle(began + READY_S)
         return time.monotonic() - began
 
     def restart(self, node: DemoNode) -> float:
@@ -279,10 +293,10 @@ class DemoCluster:
             else:
                 time.sleep(POLL_S)
 
-    def _settle(self, deadline: float) -> None:
+    def settle(self, deadline: float) -> None:
         """Wait until every node sees every other up, in one epoch: the first write then finds the whole ring."""
         while True:
-            views = {self.view(node) for node in self.nodes}
+            views = {self.view(node) for node in self.nodes if not node.ended}
             if len(views) == 1 and None not in views:
                 return
             if time.monotonic() > deadline:
@@ -294,7 +308,7 @@ class DemoCluster:
         with suppress(CliError), asking(node) as client:
             ring, status = document(client, "RING"), document(client, "STATUS")
             up = {found["name"] for found in status["nodes"] if found["state"] == "up"}
-            if up >= {other.name for other in self.nodes}:
+            if up >= {other.name for other in self.nodes if not other.ended}:
                 return ring["epoch"], tuple(ring["owners"])
         return None
 

@@ -1,4 +1,4 @@
-"""The words that the demo adds to its shell: `\\kill`, `\\restart`, `\\nodes`, `\\tour`."""
+"""The words that the demo adds to its shell: `\\kill`, `\\restart`, `\\add`, `\\remove`, `\\nodes`, `\\tour`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from dynamo_cli.call import Call
+from dynamo_cli.demo.changing import Changes
 from dynamo_cli.demo.processes import DemoCluster, DemoNode, NodeFailed, asking
+from dynamo_cli.demo.showing import show_steps
 from dynamo_cli.demo.tour import Tour
 from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError, usage
@@ -22,15 +25,18 @@ POLL_S = 0.02
 class DemoWords:
     """What the words do, for one demo and one shell."""
 
-    def __init__(self, cluster: DemoCluster, env: Environment) -> None:
+    def __init__(self, cluster: DemoCluster, env: Environment, changes: Changes) -> None:
         self.cluster = cluster
         self.env = env
+        self.changes = changes
 
     def table(self) -> dict[str, Word]:
         """The words by name."""
         return {
             "\\kill": Word(self.kill, "NODE", "End a node at once, as a power cut would (kill -9).", self._running),
             "\\restart": Word(self.restart, "NODE", "Start a node again, on the data it left.", self._all),
+            "\\add": Word(self.add, "[NODE]", "One node more: it takes over its part, and you see it do so."),
+            "\\remove": Word(self.remove, "NODE", "One node less: it hands over what it holds, and ends.", self._all),
             "\\nodes": Word(self.nodes, "", "The processes, their ports and their logs."),
             "\\tour": Word(self.tour, "", "What dyn does, in a minute: shown, explained and checked."),
         }
@@ -72,6 +78,16 @@ class DemoWords:
             raise
         self.env.write(f"{node.name} ready after {took_s:.1f} s (pid {node.pid}), keys: {keys_of(node)}\n")
         return ExitStatus.OK
+
+    def add(self, words: Sequence[str]) -> int:
+        """`\\add` or `\\add n9`: one more process, until the ring has settled with it."""
+        if len(words) > 1:
+            raise usage("\\add takes one name, or none", "Write: \\add")
+        return show_steps(Call(self.env), self.changes.add(words[0] if words else None))
+
+    def remove(self, words: Sequence[str]) -> int:
+        """`\\remove n2`: as `dyn cluster leave` does, and the process and its data go, too."""
+        return show_steps(Call(self.env), self.changes.remove(self._named("\\remove", words).name))
 
     def nodes(self, words: Sequence[str]) -> int:
         """`\\nodes`: one line a process."""

@@ -157,7 +157,7 @@ MEMBERS_MAX = 256
 """Members of one cluster. Above it a full gossip table no longer fits one comfortable frame."""
 
 CANDIDATES_MAX = 64
-"""Addresses that discovery may offer: a spoofed network must not make us dial for ever."""
+"""Addresses from discovery that are dialled at a time, and as many that we were told: spoofed ones displace none."""
 
 PARTITIONS = 256
 """Default Q."""
@@ -189,8 +189,8 @@ HALF_OPEN_MAX = 64
 """Peer connections that have not proven the key yet. A further one ends the oldest, so that idlers keep nobody out."""
 
 PEERS_MAX = MEMBERS_MAX + CANDIDATES_MAX
-DIALS_MAX = MEMBERS_MAX + CANDIDATES_MAX
-"""Peers with a link, and addresses that are kept dialled: the members, and whoever waits for a seat."""
+DIALS_MAX = MEMBERS_MAX + 2 * CANDIDATES_MAX
+"""Peers with a link, and addresses that are kept dialled: the members, who waits for a seat, what was told or found."""
 
 DIAL_S_MAX = 3.0
 """A connection attempt. Longer than two lost SYNs' retries would delay an address that is back."""

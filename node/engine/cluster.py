@@ -55,6 +55,11 @@ class Moving(NamedTuple):
     new: tuple[NodeId, ...]
 
 
+def ring_of(state: Mapping[str, bytes]) -> RingState | None:
+    """The ring that a store's state holds; None if its node has no seat."""
+    return _ring_decoder.decode(state[STATE_RING]) if STATE_RING in state else None
+
+
 class Cluster:
     """The cluster as this node sees it. Changed only through `adopt`, `learn` and the link methods.
 
@@ -66,7 +71,7 @@ class Cluster:
 
     def __init__(self, config: NodeConfig, identity: Identity, state: Mapping[str, bytes]) -> None:
         self.config = config
-        self.ring: RingState | None = _ring_decoder.decode(state[STATE_RING]) if STATE_RING in state else None
+        self.ring = ring_of(state)
         known = _members_decoder.decode(state[STATE_MEMBERS]) if STATE_MEMBERS in state else ()
         before = next((member for member in known if member.id == config.id), None)
         self.me = Member(

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from node.core.cluster import Quorums
 from node.core.ids import NodeId
-from node.core.limits import BACKGROUND_ROWS_S_MIN, PARTITIONS, REQUESTS_MIN, SCRUB_PERIOD_S, VALUE_BYTES_MAX
+from node.core.limits import BACKGROUND_ROWS_S_MIN, REQUESTS_MIN, SCRUB_PERIOD_S, VALUE_BYTES_MAX
 
 
 class NodeConfig(NamedTuple):
-    """One node's settings. `quorums` and `partitions` count only if this node founds its cluster.
+    """One node's settings. `quorums` and `partitions` count only if this node founds its cluster; it takes no seat
+    in one of another number of partitions than it was told, if it was.
 
     `join` are host:peer_port of seeds: a node with any never founds. `discover` says that candidates may still be
     announced, so that founding waits for them. `requests_min` and `background_min` are bounds of `core.limits`, less in
@@ -30,7 +31,7 @@ class NodeConfig(NamedTuple):
     join: tuple[str, ...] = ()
     discover: bool = True
     quorums: Quorums = Quorums(3, 2, 2)
-    partitions: int = PARTITIONS
+    partitions: int | None = None
     durable: bool = True
     value_bytes_max: int = VALUE_BYTES_MAX
     requests_min: int = REQUESTS_MIN

@@ -54,7 +54,13 @@ class Stranger(msgspec.Struct, frozen=True, gc=False):
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """Discovery, or --join, offers an address to try. No trust attaches to it."""
+    """Discovery offers an address to try. No trust attaches to it."""
+
+    address: str
+
+
+class Withdrawn(msgspec.Struct, frozen=True, gc=False):
+    """Discovery does not offer an address any more: nobody announces it, or it did not answer and others wait."""
 
     address: str
 
@@ -128,6 +134,6 @@ class Reached(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Persisted | Loaded | ScannedHere | OwedHere
-    | TombstonesHere | Digested | Measured | Reached
+    Asked | Received | PeerUp | PeerDown | Stranger | Candidate | Withdrawn | Persisted | Loaded | ScannedHere
+    | OwedHere | TombstonesHere | Digested | Measured | Reached
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from node.core.cluster import Member
+from node.core.cluster import Member, RingState
 from node.core.ids import Instant, NodeId
 from node.core.limits import GOSSIP_INTERVAL_S, MEMBERS_MAX
 from node.engine.cluster import Cluster, address_of
@@ -84,7 +84,7 @@ class Gossiper:
         cluster.note_seat(peer, True)
         if not cluster.seated:
             named = any(member.id == cluster.me.id for member in message.members)
-            if theirs is None or not named:
+            if theirs is None or not named or self._unasked(theirs, now, out):
                 return
             seats.adopt(theirs, now, out)
             self._learn(message.members, now, out)
@@ -105,6 +105,15 @@ class Gossiper:
         differ = message.members != tuple(cluster.members.values())
         if told != mine or (message.reply and differ):
             out.send(peer, seats.gossip(ring=told < mine, reply=told > mine))
+
+    def _unasked(self, theirs: RingState, now: Instant, out: Outbox) -> bool:
+        """Whether a cluster that would have us has another number of partitions than who started us asked for."""
+        config = self.cluster.config
+        if config.partitions in (None, theirs.partitions):
+            return False
+        numbers = {"there": theirs.partitions, "here": config.partitions}
+        self.cluster.note(now, out, "other_partitions", cluster=theirs.cluster, **numbers)
+        return True
 
     def _stranger(self, peer: NodeId, message: Gossip, now: Instant, out: Outbox) -> None:
         """A link from before either had a seat: the peer sits in another cluster. Nothing it says is taken over."""

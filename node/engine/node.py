@@ -28,6 +28,7 @@ from node.engine.events import (
     Reached,
     Received,
     Stranger,
+    Withdrawn,
 )
 from node.engine.gossip import Gossiper
 from node.engine.handoff import Handoffs
@@ -145,6 +146,7 @@ class Node:
             PeerDown: self._peer_down,
             Stranger: self.seats.stranger,
             Candidate: self._candidate,
+            Withdrawn: self._withdrawn,
         }
         self._messages = self._message_handlers()
 
@@ -265,7 +267,10 @@ class Node:
         self.handoffs.returned(event.peer, now, out)
 
     def _candidate(self, event: Candidate, now: Instant, out: Outbox) -> None:
-        self.seats.candidate(event.address, out)
+        self.seats.discovered(event.address, out)
+
+    def _withdrawn(self, event: Withdrawn, now: Instant, out: Outbox) -> None:
+        self.seats.withdrawn(event.address, out)
 
     def _reached(self, event: Reached, now: Instant, out: Outbox) -> None:
         if event.looked:

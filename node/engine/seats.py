@@ -19,7 +19,7 @@ from typing import NamedTuple
 from node.core import change, ring
 from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
-from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S, MEMBERS_MAX, OPERATIONS_MAX
+from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S, MEMBERS_MAX, OPERATIONS_MAX, PARTITIONS
 from node.engine.cluster import Cluster, address_of
 from node.engine.events import Stranger
 from node.engine.outbox import Outbox
@@ -55,6 +55,7 @@ class Seats:
         self.config = cluster.config
         self.entropy = entropy
         self.candidates: list[str] = []
+        self.found: list[str] = []
         self.parked: list[Parked] = []
         self._deciding: RingState | None = None
         self._seal_wanted = False
@@ -111,10 +112,25 @@ class Seats:
     # Finding and founding ----------------------------------------------------------------------------------
 
     def candidate(self, address: str, out: Outbox) -> None:
-        """An address to try. Bounded: a spoofed network must not make us dial for ever."""
+        """An address to try that somebody told us who may: the command line, or a node that has proven the key."""
         if address not in self.candidates and len(self.candidates) < CANDIDATES_MAX:
             self.candidates.append(address)
             out.dial(address)
+
+    def discovered(self, address: str, out: Outbox) -> None:
+        """An address that anybody may have announced. A list of its own: that one is full must not fill the other."""
+        if address not in self.found and len(self.found) < CANDIDATES_MAX:
+            self.found.append(address)
+            out.dial(address)
+
+    def withdrawn(self, address: str, out: Outbox) -> None:
+        """Such an address is to be tried no longer, unless we know it otherwise. A link that stands stays."""
+        if address not in self.found:
+            return
+        self.found.remove(address)
+        known = any(address_of(member) == address for member in self.cluster.others())
+        if address not in self.candidates and not known:
+            out.dial(address, keep=False)
 
     def _found_or_wait(self, now: Instant, out: Outbox) -> None:
         """The lowest node id among the unseated founds; whoever sees a cluster joins it instead."""
@@ -133,7 +149,7 @@ class Seats:
             decider=self.config.id,
             quorums=self.config.quorums,
             seats=(seat,),
-            owners=ring.found(seat, self.config.partitions),
+            owners=ring.found(seat, self.config.partitions or PARTITIONS),
             secrets=(Secret(1, self.entropy(SECRET_BYTES)),),
         )
         self._found_at = None
@@ -178,7 +194,8 @@ class Seats:
             self.candidate(event.address, out)
         elif event.cluster_id not in cluster.strangers and len(cluster.strangers) < CANDIDATES_MAX:
             cluster.strangers[event.cluster_id] = event
-            cluster.note(now, out, "stranger", cluster_id=event.cluster_id, node=event.name, address=event.address)
+            seen = {"cluster_id": event.cluster_id, "node": event.name, "address": event.address}
+            cluster.note(now, out, "stranger", **seen, here=mine.cluster_id)
 
     # Giving seats ------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from node import __version__
+from node.core.limits import PARTITIONS
 from node.runtime.links import join_address
 from node.storage.backup import Source
 from node.wire.replies import ErrorReply, Value
@@ -63,6 +64,8 @@ class About:
             if name not in ("key", "password", "nrw", "join")
         }
         shown["name"] = self._server.config.name
+        ring = self._server.node.cluster.ring
+        shown["partitions"] = ring.partitions if ring is not None else settings.partitions or PARTITIONS
         shown["nrw"] = "/".join(map(str, settings.nrw))
         shown["join"] = ",".join(settings.join)
         return {name: "" if value is None else str(value) for name, value in shown.items()}

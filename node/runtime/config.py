@@ -19,7 +19,6 @@ from node.core.limits import (
     KIB,
     LABEL_BYTES_MAX,
     MIB,
-    PARTITIONS,
     PARTITIONS_MAX,
     REPLICAS_MAX,
     VALUE_BYTES_CEILING,
@@ -49,6 +48,7 @@ class SettingError(StartError):
 
 class NodeSettings(NamedTuple):
     """What `dyn node start` was told. `name` is None when nobody gave one: the data directory knows, or it is `nPORT`.
+    So is `partitions`: the cluster knows, or it has PARTITIONS.
 
     `key` and `password` are secrets that came by the environment; in files they are named by `key_file` and
     `password_file`.
@@ -68,7 +68,7 @@ class NodeSettings(NamedTuple):
     zone: str = ""
     weight: int = 1
     nrw: Quorums = Quorums(3, 2, 2)
-    partitions: int = PARTITIONS
+    partitions: int | None = None
     durability: str = "full"
     max_value_bytes: int = VALUE_BYTES_MAX
     key_file: Path | None = None

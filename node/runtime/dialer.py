@@ -8,7 +8,7 @@ from random import Random
 from typing import Final
 
 from node.core.ids import NodeId
-from node.core.limits import DIAL_BACKOFF_S_MAX, DIAL_BACKOFF_S_MIN, DIALS_MAX
+from node.core.limits import CANDIDATES_MAX, DIAL_BACKOFF_S_MAX, DIAL_BACKOFF_S_MIN, DIALS_MAX
 from node.runtime.links import split_address
 from node.wire.handshake import Outcome, Reason, Rejected
 
@@ -32,7 +32,8 @@ class Redialer:
     """Dials every address it was told to `keep` whose node has no link.
 
     `attempt` connects and returns how the opening ended, or raises OSError; `is_linked` says whether a node has a link
-    that will do, by this address or another, by this side's dialling or its own.
+    that will do, by this address or another, by this side's dialling or its own. `failed` hears of every attempt in
+    which nobody proved to be another node of the cluster.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class Redialer:
         is_linked: Callable[[NodeId], bool],
         fact: Callable[[str, dict[str, object]], None],
         rng: Random,
+        failed: Callable[[str], None] = lambda address: None,
     ) -> None:
         self._attempt = attempt
         self._is_linked = is_linked
         self._fact = fact
+        self._failed = failed
         self._rng = rng
         self._targets: dict[str, Target] = {}
         self._own: dict[str, None] = {}  # addresses that turned out to be this node's
@@ -57,18 +60,25 @@ class Redialer:
 
     def keep(self, address: str) -> None:
         """Keep a link to `address`. Saying it again does nothing."""
-        if address in self._targets or address in self._own:
+        if address in self._targets:
+            return
+        if address in self._own:
+            self._failed(address)
             return
         if len(self._targets) >= DIALS_MAX:
-            self._fact("dial-refused", {"address": address, "why": f"{DIALS_MAX} addresses are dialled already"})
+            self._refuse(address, f"{DIALS_MAX} addresses are dialled already")
             return
         try:
             split_address(address)
         except ValueError as error:
-            self._fact("dial-refused", {"address": address, "why": str(error)})
+            self._refuse(address, str(error))
             return
         target = self._targets[address] = Target(address)
         target.task = asyncio.get_running_loop().create_task(self._run(target), name=f"dial {address}")
+
+    def _refuse(self, address: str, why: str) -> None:
+        self._fact("dial-refused", {"address": address, "why": why})
+        self._failed(address)
 
     def forget(self, address: str) -> None:
         """Stop dialling `address`; a link that stands stays."""
@@ -117,9 +127,10 @@ class Redialer:
                     self._fact("dial-failed", {"address": target.address, "why": failure})
                 target.failure = failure
                 if over:
-                    self._own[target.address] = None
-                    self._targets.pop(target.address, None)
+                    self._never_again(target.address)
                     return
+                if failure != OK:
+                    self._failed(target.address)
                 if failure != OK and urges != self._urges:
                     pause_s = DIAL_BACKOFF_S_MIN
                     continue
@@ -136,6 +147,14 @@ class Redialer:
                 pause_s = DIAL_BACKOFF_S_MIN
             except TimeoutError:
                 pause_s = min(2 * pause_s, DIAL_BACKOFF_S_MAX)
+
+    def _never_again(self, address: str) -> None:
+        """It is our own. Of too many such addresses (any of 127.0.0.0/8 may be) the first is forgotten."""
+        self._own[address] = None
+        if len(self._own) > CANDIDATES_MAX:
+            del self._own[next(iter(self._own))]
+        self._targets.pop(address, None)
+        self._failed(address)
 
     def _linked(self, target: Target) -> bool:
         return target.peer is not None and self._is_linked(target.peer)

@@ -21,6 +21,7 @@ ENDS: Final = {
     "seat_taken": "another store has its seat",
     "fell_back": "its disk was put back",
     "gone": "it is no member any more",
+    "other_partitions": "its cluster is not the one it was started for",
 }
 """Facts after which a node must not go on, and why it then stops."""
 

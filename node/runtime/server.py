@@ -129,7 +129,6 @@ class Server:
 
     def _build(self) -> None:
         """Make the parts and join them."""
-        fact = self._fact
         self.node = Node(
             self.config,
             self.store.identity,
@@ -147,19 +146,21 @@ class Server:
             queues=self.queue_lengths,
             tombstones=self.store.tombstone_count,
         )
+        self.discovery = Discovery(self._announcement, self._happened, self._fact)
         network = FaultyNetwork(self.node.cluster.member_at, Random(token_bytes(16))) if self.store.switch else None
         self.transport = PeerTransport(
             cluster=self.settings.cluster,
             cluster_keys=self._secrets.keys,
             hello=lambda: self.hello,
             on_events=self._happened,
-            on_fact=fact,
+            on_fact=self._fact,
             rng=Random(token_bytes(16)),
             link=network.link if network else Link,
+            on_failed=self.discovery.failed,
         )
-        if network is not None:
-            self.switches = Switches(self.node, self.transport, network, self.store, self.loop, fact)
-        self.driver = Driver(self.node, self.store, self.transport, self.measures, fact, self._changed)
+        if network:
+            self.switches = Switches(self.node, self.transport, network, self.store, self.loop, self._fact)
+        self.driver = Driver(self.node, self.store, self.transport, self.measures, self._fact, self._changed)
         self.about = About(self)
         self.clients = ClientListener(
             self.driver.submit,
@@ -170,7 +171,6 @@ class Server:
         )
         self.clients.faults = self.switches.obey if self.switches else None
         self.http = HttpListener(self.driver.submit, self.about.metrics)
-        self.discovery = Discovery(self._announcement, self.driver.happened, fact)
 
     def _hints(self) -> tuple[HintTotals, ...]:
         """What is owed to whom, as the store says now: it may have become another one since."""
@@ -350,7 +350,7 @@ def node_config(settings: NodeSettings, store: Store) -> NodeConfig:
     host = settings.listen
     if is_anywhere(host):
         try:
-            host = outward_address()
+            host = outward_address(settings.join)
         except OSError:
             host = "::1" if ":" in host else "127.0.0.1"
     return NodeConfig(

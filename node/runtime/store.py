@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from node.core.ids import NodeId
-from node.engine.cluster import TOOK_SEAT, forgetful
+from node.engine.cluster import TOOK_SEAT, forgetful, ring_of
 from node.runtime.backups import Backups
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.disk import DiskThread
@@ -158,10 +158,22 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
             f"and this start is for node {wanted.name} of cluster {wanted.cluster}",
             f"Start with --name {owner.name} --cluster {owner.cluster}, or with another --data-dir",
         )
+    check_partitions(storage, settings)
     if storage.redrawn:  # it may have forgotten what it acknowledged
         _keep(storage, settings, forgetful(storage.redrawn))
         storage.own()
     return owner
+
+
+def check_partitions(storage: SqliteStorage, settings: NodeSettings) -> None:
+    """StartError if the store is of a cluster of another number of partitions than this start asks for."""
+    ring = ring_of(storage.load_state())
+    if ring is not None and settings.partitions not in (None, ring.partitions):
+        raise StartError(
+            f"the data directory {settings.data_dir} is of a cluster of {ring.partitions} partitions, "
+            f"and this start is for one of {settings.partitions}",
+            "Start without --partitions; another number needs a new cluster, in another --data-dir",
+        )
 
 
 def _keep(storage: SqliteStorage, settings: NodeSettings, states: Sequence[SaveState]) -> None:

@@ -60,7 +60,7 @@ class PeerTransport:
 
     `hello` says what this node is now (its `life` must differ at every start); call `refresh`, or `send`, after a
     change. `on_events` gets the events of one read; `on_fact` gets (kind, fields). `link` makes the links: another
-    class is for nodes that may be given faults (`faulty`).
+    class is for nodes that may be given faults (`faulty`). `on_failed` gets the address of every dial that failed.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class PeerTransport:
         on_fact: Callable[[str, dict[str, object]], None],
         rng: Random,
         link: MakeLink = Link,
+        on_failed: Callable[[str], None] = lambda address: None,
     ) -> None:
         self.pending: list[Event] = []
         self._cluster = cluster
@@ -89,7 +90,7 @@ class PeerTransport:
         self._datagrams = Datagrams()
         self._flushing = False
         self._closed = False
-        self._dialer = Redialer(self._attempt, self._may_rest, on_fact, rng)
+        self._dialer = Redialer(self._attempt, self._may_rest, on_fact, rng, on_failed)
 
     # What the driver calls -------------------------------------------------------------------------------
 

@@ -197,5 +197,8 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         raise BrokenStore(f"{path} is an SQLite file of another program", "Choose another --data-dir")
     if later := [name for name in applied if name not in NAMES]:
         hint = "Start it with the version that wrote it, or a later one"
-        raise NewerStore(f"{path} was written by a later version of dyn (it has {later[0]})", hint)
+        raise NewerStore(
+            f"{path} was written by a later version of dyn: it has {later[0]}, and this version ends at {NAMES[-1]}",
+            hint,
+        )
     migrations.apply(database)

@@ -328,7 +328,7 @@ T = TypeVar("T")
 
 def _decoded(payload: bytes | memoryview, decoder: msgspec.msgpack.Decoder[T]) -> T:
     if not len(payload) or payload[0] != PROTOCOL:
-        version = f"version {payload[0]}" if len(payload) else "empty frame"
+        version = f"{payload[0]}, and this node speaks {PROTOCOL}" if len(payload) else "empty frame"
         raise RemoteWireError("another protocol version", version)
     try:
         return decoder.decode(payload[1:])

@@ -154,6 +154,11 @@ class Network:
                     lot = ("-m", "statistic", "--mode", "random", "--probability", str(part))
                     self._rule(host, "-s", self.address(other), *lot)
 
+    def no_multicast(self, host: int) -> None:
+        """Let no multicast come to a host or leave it, as many a network of machines in a cloud does."""
+        for chain in ("INPUT", "OUTPUT"):
+            run(*self.under(host), "iptables", "-w", "-A", chain, "-d", "224.0.0.0/4", "-j", "DROP")
+
     def heal(self) -> None:
         """Lose nothing any more."""
         for host in self.hosts:
@@ -166,7 +171,9 @@ class Network:
 class HostedNode(Node):
     """One `dyn node start` on a host, with its own address, and the key and password that it then needs."""
 
-    def __init__(self, network: Network, host: int, folder: Path, *flags: str, seeds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, network: Network, host: int, folder: Path, *flags: str, seeds: Sequence[int] = (), discover: str = "none"
+    ) -> None:
         self.host = network.address(host)
         self.password = "the password of a test cluster"  # it guards nothing: the network has no other clients
         secrets = folder.parent
@@ -177,7 +184,7 @@ class HostedNode(Node):
         joins = [word for seed in seeds for word in ("--join", f"{network.address(seed)}:{PORT + 100}")]
         files = ("--key-file", str(secrets / "cluster.key"), "--password-file", str(secrets / "password"))
         super().__init__(
-            folder, PORT, "--listen", self.host, "--discover", "none", *files, *joins, *flags,
+            folder, PORT, "--listen", self.host, "--discover", discover, *files, *joins, *flags,
             name=f"n{host}", under=network.under(host),
         )  # fmt: skip
 

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from dynamo_cli.commands.demo import banner, signals_raised
-from dynamo_cli.demo.processes import DemoCluster, NodeFailed, child_environ, make_folder, make_key, places, program
+from dynamo_cli.demo.processes import (
+    DemoCluster,
+    NodeFailed,
+    child_environ,
+    make_folder,
+    make_key,
+    places,
+    program,
+)
 from dynamo_cli.demo.stage import CheckFailed, Stage
 from dynamo_cli.demo.tour import Tour
 from dynamo_cli.environment import ReaderGone

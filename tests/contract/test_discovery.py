@@ -10,14 +10,18 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from itertools import count
 from os import getpid
+from typing import Any
 
 import pytest
+from zeroconf.asyncio import AsyncServiceInfo
 
 from node.core.ids import NodeId
 from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S
-from node.engine.events import Candidate, Event
-from node.runtime import discovery
+from node.core.limits_discovery import RESOLVES_MAX
+from node.engine.events import Candidate, Event, Withdrawn
+from node.runtime import candidates, discovery
 from node.runtime.discovery import Announcement, Discovery, outward_address, usable_address
+from tests.helpers.forger import Forger, packet, pointer
 from tests.helpers.peers import LOOPS, until
 
 CLUSTERS = (f"test-{getpid()}-{number}" for number in count())
@@ -49,11 +53,17 @@ class Seeker:
     def __init__(self, number: int, cluster: str, host: str = "127.0.0.1") -> None:
         self.own = Announcement(cluster, "", NodeId(f"{number:032x}"), host, 20000 + number)
         self.found: list[str] = []
+        self.withdrawn: list[str] = []
         self.facts: list[tuple[str, dict[str, object]]] = []
         self.discovery = Discovery(lambda: self.own, self.heard, lambda kind, fields: self.facts.append((kind, fields)))
 
     def heard(self, events: list[Event]) -> None:
         self.found += [event.address for event in events if isinstance(event, Candidate)]
+        self.withdrawn += [event.address for event in events if isinstance(event, Withdrawn)]
+
+    @property
+    def address(self) -> str:
+        return f"{self.own.host}:{self.own.peer_port}"
 
     async def __aenter__(self) -> Seeker:
         self.discovery.start()
@@ -100,32 +110,171 @@ def test_who_went_and_came_back_is_offered_again() -> None:
         async with Seeker(1, cluster) as a:
             async with Seeker(2, cluster):
                 await until(lambda: a.found)
-            await until(lambda: not a.discovery._candidates, "the goodbye")
+            await until(lambda: not a.discovery._candidates.dialled, "the goodbye")
             async with Seeker(2, cluster):
                 await until(lambda: len(a.found) == 2)
 
     asyncio.run(main())
 
 
-def test_at_most_so_many_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "CANDIDATES_MAX", 1)
-    assert CANDIDATES_MAX > 1
+def test_at_most_so_many_candidates_at_a_bounded_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are announced; and those that answer, or may yet answer, keep their places."""
+    monkeypatch.setattr(discovery, "CANDIDATES_PER_S", 200)
 
     async def main() -> None:
         cluster = next(CLUSTERS)
-        async with Seeker(1, cluster) as a, Seeker(2, cluster) as b, Seeker(3, cluster) as c:
-            await until(lambda: a.found and b.found and c.found)
-            await until(lambda: len(cached(c)) == 3, "records of all three")
-            assert len(a.found) == len(b.found) == len(c.found) == 1
+        loop = asyncio.get_running_loop()
+        async with Seeker(1, cluster) as a:
+            await until(a.discovery._heard.is_set)
+            begun = loop.time()
+            with Forger("127.0.0.1") as forger:
+                forger.flood(range(1000, 1300), cluster, lambda number: ("127.0.0.1", number))
+            await until(lambda: len(a.found) == CANDIDATES_MAX, "as many as there may be")
+            assert loop.time() - begun > 0.9 * CANDIDATES_MAX / 200
+            await until(lambda: a.discovery._candidates.waiting >= 300 - CANDIDATES_MAX, "the others to wait")
+            assert len(a.found) == CANDIDATES_MAX and not a.withdrawn
 
     asyncio.run(main())
 
 
-def cached(seeker: Seeker) -> list[object]:
-    """Pointers to nodes of the seeker's test in its cache."""
-    assert seeker.discovery._zeroconf is not None
-    records = seeker.discovery._zeroconf.zeroconf.cache.async_all_by_details(discovery.SERVICE, 12, 1)
-    return [record for record in records if int(record.alias[:32], 16) < 4]
+def test_a_node_that_is_there_is_tried_among_hundreds_that_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It announced itself before all others; a later one is tried at once."""
+    monkeypatch.setattr(discovery, "CANDIDATES_PER_S", 200)
+
+    async def main() -> None:
+        cluster = next(CLUSTERS)
+        with Forger("127.0.0.1") as forger:
+            async with Seeker(1, cluster) as a, Seeker(2, cluster) as there:
+                await until(there.discovery._heard.is_set)
+                forger.flood(range(1000, 1300), cluster, lambda number: ("127.0.0.1", number))
+                async with Seeker(3, cluster) as late:
+                    for waits in a, late:
+                        tried = 0
+                        while there.address not in waits.found:
+                            await until(lambda: len(waits.found) > tried, "one more")  # noqa: B023  # called at once
+                            waits.discovery.failed(waits.found[tried])
+                            tried += 1
+                    await until(lambda: a.address in late.found and late.address in a.found)
+                    assert len(a.discovery._candidates.dialled) <= CANDIDATES_MAX
+
+    asyncio.run(main())
+
+
+def test_all_that_are_announced_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who did not answer may do so later, without announcing itself again."""
+    monkeypatch.setattr(discovery, "CANDIDATES_AGAIN_S", 0.1)
+    monkeypatch.setattr(candidates, "CANDIDATES_MAX", 1)
+
+    async def main() -> None:
+        cluster = next(CLUSTERS)
+        async with Seeker(1, cluster) as a, Seeker(2, cluster), Seeker(3, cluster):
+            while len(a.found) < 6:
+                found = len(a.found)
+                await until(lambda: len(a.found) > found)  # noqa: B023  # called at once
+                a.discovery.failed(a.found[-1])
+            assert set(a.found) == {"127.0.0.1:20002", "127.0.0.1:20003"}
+
+    asyncio.run(main())
+
+
+GARBAGE: list[dict[str, str | bytes]] = [
+    {},
+    {"cluster": b"\xff\xfe", "node": b"\x00"},
+    {"cluster": "=", "": "x", "node": "x" * 200},
+    {"node": "no cluster"},
+]
+
+
+def test_garbage_is_not_offered_and_stops_nothing() -> None:
+    """Neither what is no packet, nor a name without particulars, nor particulars of nonsense, nor our own address."""
+
+    async def main() -> None:
+        cluster = next(CLUSTERS)
+        async with Seeker(1, cluster) as a:
+            await until(a.discovery._heard.is_set)
+            with Forger("127.0.0.1") as forger:
+                for size in range(0, 200, 7):
+                    forger.send(bytes(size))
+                    forger.send(packet(pointer(f"{size:032x}.{discovery.SERVICE}"))[: size + 20])
+                forger.send(packet(pointer("no-service.local.")))
+                forger.send(packet(pointer(f"{'y' * 63}.{discovery.SERVICE}")))
+                for number, words in enumerate(GARBAGE):
+                    forger.announce(f"garbage{number}", "127.0.0.1", 1, words)
+                forger.claim(5, "0.0.0.0", 5, cluster)
+                forger.claim(6, "127.0.0.1", 0, cluster)
+                forger.claim(7, "192.0.2.1", 7, cluster)
+                forger.claim(8, "127.0.0.1", a.own.peer_port, cluster)
+                forger.claim(9, "127.0.0.1", 9, cluster, node=a.own.node_id)
+                forger.claim(10, "127.0.0.1", 10, cluster + "x")
+            async with Seeker(2, cluster) as b:
+                await until(lambda: a.found and b.found)
+                assert a.found == [b.address] and b.found == [a.address]
+                assert not a.facts and not b.facts
+
+    asyncio.run(main())
+
+
+def test_few_names_at_a_time_are_asked_for_what_they_did_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who announces names alone has us ask for the rest: not for all of them at once."""
+    most = 0
+
+    async def main() -> None:
+        async with Seeker(1, next(CLUSTERS)) as a:
+            resolve = a.discovery._resolve
+
+            async def counted(info: AsyncServiceInfo) -> None:
+                nonlocal most
+                most = max(most, a.discovery._resolving)
+                await resolve(info)
+
+            monkeypatch.setattr(a.discovery, "_resolve", counted)
+            await until(a.discovery._heard.is_set)
+            with Forger("127.0.0.1") as forger:
+                forger.send(packet(*(pointer(f"{number:032x}.{discovery.SERVICE}") for number in range(4000, 4050))))
+            await until(lambda: most and not a.discovery._resolving and not a.discovery._candidates.waiting)
+
+    asyncio.run(main())
+    assert most == RESOLVES_MAX
+
+
+def test_a_name_that_zeroconf_stumbles_over_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes what we made up so far; who knows what else there is."""
+    load = AsyncServiceInfo.load_from_cache
+    met = []
+
+    def stumbling(info: AsyncServiceInfo, *words: Any) -> bool:
+        if info.name.startswith("bad"):
+            met.append(info.name)
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+        return load(info, *words)
+
+    monkeypatch.setattr(AsyncServiceInfo, "load_from_cache", stumbling)
+
+    async def main() -> None:
+        cluster = next(CLUSTERS)
+        async with Seeker(1, cluster) as a:
+            await until(a.discovery._heard.is_set)
+            with Forger("127.0.0.1") as forger:
+                forger.announce("bad", "127.0.0.1", 1, {"cluster": cluster, "node": "x"})
+            await until(lambda: met)
+            async with Seeker(2, cluster) as b:
+                await until(lambda: a.found == [b.address])
+                assert not a.facts
+
+    asyncio.run(main())
+
+
+def test_who_does_not_hear_itself_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the network drops multicast: no call fails there."""
+    monkeypatch.setattr(discovery, "HEARD_S", 0.05)
+    monkeypatch.setattr(Discovery, "_changed", lambda *args, **named: None)
+
+    async def main() -> None:
+        async with Seeker(1, next(CLUSTERS)) as a:
+            await until(lambda: a.facts)
+            assert a.facts == [("discovery-failed", {"why": "multicast from 127.0.0.1 does not come back to it"})]
+
+    asyncio.run(main())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # zeroconf forgets its socket here

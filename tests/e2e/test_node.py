@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from node.storage.schema import NAMES
 from tests.helpers.cluster import Cluster, Node, ReplyError, eventually, free_ports
 from tests.helpers.tools import need
 
@@ -259,6 +260,39 @@ def test_the_data_directory_of_another_cluster_or_node_is_refused(made: Any, tmp
     refused(made("--data-dir", shared, "--cluster", "shop", name="n1"), "node n1 of cluster dyn", "cluster shop")
     refused(made("--data-dir", shared, name="n2"), "belongs to node n1 of cluster dyn", "--name n1")
     assert node.start().ready().send("GET", "k") == b"v"
+
+
+def test_the_data_directory_of_another_number_of_partitions_is_refused(made: Any, tmp_path: Path) -> None:
+    """Who does not ask for a number takes what is there."""
+    shared = str(tmp_path / "shared")
+    node = made("--data-dir", shared, "--partitions", "64", name="n1").start().ready()
+    assert node.send("CONFIG", "GET", "partitions") == [b"partitions", b"64"]
+    assert node.stop() == 0
+    refused(made("--data-dir", shared, "--partitions", "128", name="n1"), shared, "of 64 partitions", "one of 128")
+    plain = made("--data-dir", shared, name="n1").start().ready()
+    assert plain.document("RING")["partitions"] == 64
+
+
+def test_a_node_takes_no_seat_in_a_cluster_of_another_number_of_partitions(tmp_path: Path) -> None:
+    """It ends before it has one: nothing of it is left to be refused at its next start, without the flag."""
+    with Cluster(2, tmp_path, start=False) as cluster:
+        first, second = cluster
+        first.start().ready().send("SET", "k", "v")
+        second.start("--partitions", "64")
+        assert second.wait() == 1
+        assert "cluster dyn has 256 partitions and this node was started with --partitions 64" in second.log
+        assert not second.ready_line
+        second.start().ready()
+        assert second.send("GET", "k") == b"v"
+
+
+def test_the_data_directory_of_a_later_version_is_refused(made: Any, tmp_path: Path) -> None:
+    node = made("--data-dir", str(tmp_path / "data")).start().ready()
+    assert node.stop() == 0
+    with sqlite3.connect(data_file(tmp_path / "data")) as other:
+        other.execute("INSERT INTO _sqlite_migrations VALUES (99, 'dyn', 'm099_later', 'now')")
+    other.close()
+    refused(node, "later version of dyn", "it has m099_later", f"this version ends at {NAMES[-1]}", "Start it with")
 
 
 def test_the_data_directory_remembers_the_name(made: Any, tmp_path: Path) -> None:

@@ -28,9 +28,10 @@ class Newcomer:
         rebuilding: bool = False,
         state: Mapping[str, bytes] | None = None,
         holds: bool = False,
+        partitions: int | None = None,
     ) -> None:
         self.holds = holds
-        config = NodeConfig(node_id(name), name, "dyn", join=join, discover=discover)
+        config = NodeConfig(node_id(name), name, "dyn", join=join, discover=discover, partitions=partitions)
         state = {**(state or {}), **({STATE_REBUILDING: TOOK_SEAT.encode()} if rebuilding else {})}
         identity = Identity(f"store-{name}", node_id(name), (int(name[1:]),), 1, "", 0)
         self.node = Node(config, identity, state, rng=Random(1), entropy=Random(2).randbytes, wall_offset_s=0.0)

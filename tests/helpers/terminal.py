@@ -90,12 +90,13 @@ class Screen:
         """Wait until the shell waits for a line."""
         self.see(lambda: re.fullmatch(r"\w+ (\d/\d|\?)( !\d)?>", self.line), seconds=seconds)
 
-    def run(self, line: str) -> list[str]:
+    def run(self, line: str, *, seconds: float = 20) -> list[str]:
         """Clear the screen, run a line of the shell, and return what stands between it and the next prompt."""
         self.enter("clear")
         self.see(lambda: self._screen.cursor.y == 0 and self.line.endswith(">"))
         self.enter(line)
-        self.see(lambda: self._screen.cursor.y > 0 and re.fullmatch(r"\w+ (\d/\d|\?)( !\d)?>", self.line))
+        ended = re.compile(r"\w+ (\d/\d|\?)( !\d)?>")
+        self.see(lambda: self._screen.cursor.y > 0 and ended.fullmatch(self.line), seconds=seconds)
         return self.lines[1 : self._screen.cursor.y]
 
     def end(self, seconds: float = 20) -> int:

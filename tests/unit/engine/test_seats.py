@@ -6,7 +6,7 @@ import pytest
 
 from node.core.cluster import Member
 from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S
-from node.engine.events import Asked, Candidate, Persisted, Received, Stranger
+from node.engine.events import Asked, Candidate, Persisted, Received, Stranger, Withdrawn
 from node.engine.seats import DECISION_TICKET
 from node.storage.port import Advance, Refusal, Refused, SaveState
 from node.wire.messages import Gossip, Join, Seal, Wait
@@ -269,6 +269,19 @@ def test_a_node_without_a_seat_takes_no_requests() -> None:
     assert result == Failed("UNAVAILABLE", "this node has no seat in a cluster yet: looking for a cluster")
 
 
+@pytest.mark.parametrize(("asked", "seated"), [(None, True), (256, True), (64, False)])
+def test_a_seat_is_taken_where_there_are_as_many_partitions_as_were_asked_for(asked: int | None, seated: bool) -> None:
+    """One that was started for another number adopts nothing, so that its store knows of no ring."""
+    founder, newcomer = Newcomer("n1"), Newcomer("n2", join=("127.0.0.1:7801",), partitions=asked)
+    founder.joined_by("n2")
+    newcomer.link("n1", founder.node.cluster.cluster_id)
+    newcomer.receive("n1", founder.node.seats.gossip(ring=True, reply=False))
+    assert newcomer.node.view().seated == seated
+    facts = [fact.fields for fact in newcomer.out.facts if fact.kind == "other_partitions"]
+    assert facts == ([] if seated else [{"cluster": "dyn", "there": 256, "here": 64}])
+    assert any(isinstance(write, SaveState) for _, write in newcomer.out.persists) == seated
+
+
 def test_candidates_are_bounded() -> None:
     """A spoofed network must not make us dial for ever."""
     newcomer = Newcomer(discover=True)
@@ -277,3 +290,34 @@ def test_candidates_are_bounded() -> None:
         newcomer.step(Candidate(f"127.0.0.1:{number}"))
         dialled += len(newcomer.out.dials)
     assert dialled == CANDIDATES_MAX
+
+
+def test_what_is_announced_does_not_keep_us_from_what_members_tell() -> None:
+    """A network full of forged announcements, and a member that says who gives the seats."""
+    newcomer = Newcomer(discover=True)
+    for number in range(CANDIDATES_MAX):
+        newcomer.step(Candidate(f"192.0.2.1:{number}"))
+    newcomer.link("n2", "c1")
+    newcomer.receive("n2", Wait(True, "n3 gives the seats", ("127.0.0.1:7803",)))
+    assert newcomer.out.dials == [("127.0.0.1:7803", True)]
+
+
+def test_what_is_withdrawn_makes_room_and_is_dialled_no_more() -> None:
+    newcomer = Newcomer(discover=True)
+    for number in range(CANDIDATES_MAX):
+        newcomer.step(Candidate(f"192.0.2.1:{number}"))
+    newcomer.step(Withdrawn("192.0.2.1:7"))
+    assert newcomer.out.dials == [("192.0.2.1:7", False)]
+    newcomer.step(Withdrawn("192.0.2.1:7"))
+    assert newcomer.out.dials == []
+    newcomer.step(Candidate("192.0.2.2:1"))
+    assert newcomer.out.dials == [("192.0.2.2:1", True)]
+
+
+def test_seeds_and_members_stay_dialled_whoever_withdraws_them() -> None:
+    """Goodbyes can be forged, too."""
+    node = seated_member()
+    for address in "127.0.0.1:7801", "127.0.0.1:7803":  # the first is its seed, too
+        node.step(Candidate(address))
+        node.step(Withdrawn(address))
+        assert node.out.dials == [], address

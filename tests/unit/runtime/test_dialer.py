@@ -25,9 +25,11 @@ class Dialled:
         self.attempts: list[float] = []
         self.facts: list[dict[str, object]] = []
         self.linked = False
+        self.failed: list[str] = []
         self.redialer = Redialer(
-            self.attempt, lambda _: self.linked, lambda _, fields: self.facts.append(fields), Random(1)
-        )
+            self.attempt, lambda _: self.linked, lambda _, fields: self.facts.append(fields), Random(1),
+            self.failed.append,
+        )  # fmt: skip
 
     async def attempt(self, address: str) -> Outcome:
         self.attempts.append(asyncio.get_running_loop().time())
@@ -108,6 +110,38 @@ def test_only_what_proves_itself_to_be_this_node_is_never_dialled_again() -> Non
         await until(lambda: d.redialer.addresses == ())
         d.redialer.keep("h:1")
         assert d.redialer.addresses == () and len(d.attempts) == 2, "anybody can say so, once more it was proven"
+
+    asyncio.run(main())
+
+
+def test_every_failed_attempt_is_told_and_no_other() -> None:
+    """Whoever offered the address may take it back."""
+
+    async def main() -> None:
+        d = Dialled(OSError(111, "a"), OSError(111, "a"), Rejected(Reason.KEY), Accepted(HELLO))
+        d.redialer.keep("h:1")
+        await until(lambda: d.linked)
+        assert d.failed == ["h:1"] * 3
+        d.redialer.keep("no port")
+        assert d.failed[3:] == ["no port"]
+        await d.redialer.close()
+
+    asyncio.run(main())
+
+
+def test_our_own_addresses_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever announces 127.0.0.1 to 127.255.255.254 must not fill our memory."""
+    monkeypatch.setattr(dialer, "CANDIDATES_MAX", 2)
+
+    async def main() -> None:
+        d = Dialled(Rejected(Reason.SELF))
+        for number in 1, 2, 3:
+            d.redialer.keep(f"h:{number}")
+        await until(lambda: len(d.failed) == 3)
+        d.redialer.keep("h:3")
+        assert d.failed[3:] == ["h:3"], "known, and told without a dial"
+        assert len(d.redialer._own) == 2 and len(d.attempts) == 3
+        await d.redialer.close()
 
     asyncio.run(main())
 

@@ -72,7 +72,7 @@ def test_a_database_of_another_program(tmp_path: Path) -> None:
 def test_a_file_of_a_later_version(tmp_path: Path) -> None:
     SqliteStorage.open(tmp_path).close()
     made(tmp_path / FILE, "INSERT INTO _sqlite_migrations VALUES (99, 'dyn', 'm099_later', 'now')")
-    refused(tmp_path, NewerStore, r"written by a later version of dyn \(it has m099_later\)$")
+    refused(tmp_path, NewerStore, rf"later version of dyn: it has m099_later, and this version ends at {NAMES[-1]}$")
 
 
 def test_a_file_that_another_program_has_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

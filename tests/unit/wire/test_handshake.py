@@ -184,7 +184,7 @@ def test_noise_is_an_outcome_and_never_an_exception() -> None:
 def test_another_version_is_told() -> None:
     ours, theirs = dialer(), acceptor()
     reply, outcome = theirs.receive(b"\x02" + ours.first[1:])
-    assert outcome == Rejected(Reason.PROTOCOL, "version 2") and reply is not None
+    assert outcome == Rejected(Reason.PROTOCOL, "2, and this node speaks 1") and reply is not None
     assert ours.receive(reply) == (None, Rejected(Reason.PROTOCOL, told=True))
 
 

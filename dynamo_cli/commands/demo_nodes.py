@@ -1,0 +1,116 @@
+"""`dyn demo add` and `dyn demo remove`: orders from another terminal to a demo whose shell is open."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynamo_cli.arguments import count, text
+from dynamo_cli.call import Call
+from dynamo_cli.client import Client, parse_address
+from dynamo_cli.commands.demo import BASE_PORT
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.options import command
+from dynamo_cli.render.plain import show
+
+ASK_S = 1.0
+
+BasePort = Annotated[
+    int, typer.Option("--base-port", metavar="P", parser=count, help="That of the demo; default 7700.")
+]
+
+
+@command(
+    "demo add",
+    panel="Start here",
+    examples=[
+        ("dyn demo add", "one more node in the demo of another terminal"),
+        ("dyn demo add ada", "by this name"),
+        ("dyn demo add --base-port 8700", "in the demo that has these ports"),
+    ],
+    exits=[1, 5, 9],
+    see=["demo", "demo remove", "cluster transfers"],
+)
+def add(
+    call: Call,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", parser=text, help="Its name; default the next free one.")
+    ] = None,
+    base_port: BasePort = BASE_PORT,
+) -> ExitStatus:
+    """Start one more node in a demo that runs in another terminal, and end when the ring has settled.
+
+    In the demo's own shell: \\add
+    """
+    return _ordered(call, base_port, "add", name)
+
+
+@command(
+    "demo remove",
+    panel="Start here",
+    examples=[
+        ("dyn demo remove n5", "n5 hands over what it holds, and its process ends"),
+        ("dyn demo remove n2", "of one that was killed: the others rebuild its part"),
+    ],
+    exits=[1, 5, 6, 9],
+    see=["demo", "demo add", "cluster leave"],
+    completes={"node": "names"},
+)
+def remove(
+    call: Call,
+    node: Annotated[str, typer.Argument(metavar="NODE", parser=text, help="A node of the demo.")],
+    base_port: BasePort = BASE_PORT,
+) -> ExitStatus:
+    """Have a node of a demo that runs in another terminal leave, end its process, and delete its data.
+
+    It hands over what it holds first. In the demo's own shell: \\remove NODE
+    """
+    return _ordered(call, base_port, "remove", node)
+
+
+def _ordered(call: Call, base_port: int, do: str, name: str | None) -> ExitStatus:
+    from dynamo_cli.demo.control import order
+    from dynamo_cli.demo.showing import show_steps
+
+    return show_steps(call, order(find_demo(call, base_port), do, name))
+
+
+def find_demo(call: Call, base_port: int) -> Path:
+    """The folder of the demo: its nodes know where their data is. Raises CliError."""
+    from dynamo_cli.demo.processes import CLUSTER, HOST, NODES_MAX
+
+    named = call.options.nodes
+    addresses = named or tuple(f"{HOST}:{base_port + number}" for number in range(1, NODES_MAX + 1))
+    for address in addresses:
+        told = _settings(address)
+        if told is None:
+            continue
+        cluster, data = told
+        if cluster != CLUSTER or not data:
+            raise CliError(
+                ExitStatus.REFUSED, f"the node at {show(address)} is of cluster {show(cluster)}, and of no demo",
+                f"Name a node of yours: -n {HOST}:PORT, or its --base-port",
+            )  # fmt: skip
+        return Path(data).parent
+    where = ", ".join(map(show, named)) if named else f"{HOST}:{base_port + 1} or after it"
+    raise CliError(ExitStatus.UNREACHABLE, f"no node of a demo at {where}", "Start one in a terminal: dyn demo")
+
+
+def _settings(address: str) -> tuple[str, str] | None:
+    """Cluster and data directory of the node at an address, None if there is none."""
+    with closing(Client([parse_address(address)], timeout_s=ASK_S, writer="demo")) as client:
+        try:
+            reply = client.read("CONFIG", "GET", "*")
+        except CliError as error:
+            if error.status in (ExitStatus.UNREACHABLE, ExitStatus.UNKNOWN):
+                return None
+            raise
+    if not isinstance(reply, list):
+        return None
+    words = [word.decode(errors="replace") if isinstance(word, bytes) else "" for word in reply]
+    found = dict(zip(words[::2], words[1::2], strict=False))
+    return found.get("cluster", ""), found.get("data-dir", "")
