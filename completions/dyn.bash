@@ -8,7 +8,7 @@ _dyn_subcommands() {
         "demo") list="add remove" ;;
         "cluster") list="status hints views plan commit leave remove replace weight abandon transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
-        "node") list="start stats data" ;;
+        "node") list="start cert stats data" ;;
         "node data") list="backup info restore" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "key") list="explain repair" ;;
@@ -36,15 +36,16 @@ _dyn_value() {
         "node start:--config") list="files" ;;
         "node start:--key-file") list="files" ;;
         "node start:--password-file") list="files" ;;
-        "node start:--tls-cert") list="files" ;;
-        "node start:--tls-key") list="files" ;;
-        "node start:--tls-ca") list="files" ;;
         "node start:--log-format") list="text json" ;;
         "node start:--replace") list="names" ;;
+        "node cert:--dir") list="files" ;;
         "node data restore:--data") list="files" ;;
         *:-n|*:--node) list="nodes" ;;
         *:-o|*:--output) list="table wide plain json jsonl csv value" ;;
         *:--color) list="auto always never" ;;
+        *:--tls-ca) list="files" ;;
+        *:--tls-cert) list="files" ;;
+        *:--tls-key) list="files" ;;
     esac
 }
 
@@ -71,6 +72,7 @@ _dyn_arguments() {
         "cluster weight") list="names none" ;;
         "ring owner") list="keys*" ;;
         "ring diff") list="files files" ;;
+        "node cert") list="ca,node,client none" ;;
         "node stats") list="names" ;;
         "node data backup") list="files" ;;
         "node data info") list="files" ;;
@@ -115,18 +117,19 @@ _dyn_options() {
         "cluster events") list="--last --since --level --follow -f" ;;
         "ring export") list="--format --file" ;;
         "ring simulate") list="--nodes --zones --partitions --replicas --remove --weight --add --keys" ;;
-        "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --tls-cert --tls-key --tls-ca --log-format --seat --replace --allow-faults" ;;
+        "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --log-format --seat --replace --allow-faults" ;;
+        "node cert") list="--dir --cluster --host --days --renew" ;;
         "node data info") list="--check" ;;
         "node data restore") list="--data --undelete --skip-damaged" ;;
         "fault skew") list="--behind" ;;
     esac
-    list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --no-header --help -h"
+    list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --tls-ca --tls-cert --tls-key --no-header --help -h"
 }
 
 _dyn_takes_value() {
     case "$1" in
-        *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--tls-cert"|"node start:--tls-key"|"node start:--tls-ca"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node data restore:--data") return 0 ;;
+        *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color|*:--tls-ca|*:--tls-cert|*:--tls-key) return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node data restore:--data") return 0 ;;
     esac
     return 1
 }

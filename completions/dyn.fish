@@ -12,7 +12,7 @@ function __dyn_subcommands
         case 'ring'
             string split ' ' 'show owner export diff simulate'
         case 'node'
-            string split ' ' 'start stats data'
+            string split ' ' 'start cert stats data'
         case 'node data'
             string split ' ' 'backup info restore'
         case 'fault'
@@ -31,7 +31,7 @@ function __dyn_where
     for word in $tokens[2..]
         if test -n "$previous"
             set previous ""
-        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'demo add:--base-port' 'demo remove:--base-port' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'export:--to' 'import:--existing' 'import:--resume' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'cluster commit:--for' 'cluster leave:--for' 'cluster remove:--for' 'cluster replace:--for' 'cluster weight:--for' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'ring export:--format' 'ring export:--file' 'ring simulate:--nodes' 'ring simulate:--zones' 'ring simulate:--partitions' 'ring simulate:--replicas' 'ring simulate:--remove' 'ring simulate:--weight' 'ring simulate:--add' 'ring simulate:--keys' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--tls-cert' 'node start:--tls-key' 'node start:--tls-ca' 'node start:--log-format' 'node start:--seat' 'node start:--replace' 'node data restore:--data'; or contains -- $word -n --node -o --output --timeout --color
+        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'demo add:--base-port' 'demo remove:--base-port' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:-w' 'keys:--limit' 'export:--to' 'import:--existing' 'import:--resume' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--size' 'bench:--keys' 'bench:--duration' 'bench:--count' 'bench:--seed' 'cluster status:--wait' 'cluster status:--for' 'cluster commit:--for' 'cluster leave:--for' 'cluster remove:--for' 'cluster replace:--for' 'cluster weight:--for' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'ring export:--format' 'ring export:--file' 'ring simulate:--nodes' 'ring simulate:--zones' 'ring simulate:--partitions' 'ring simulate:--replicas' 'ring simulate:--remove' 'ring simulate:--weight' 'ring simulate:--add' 'ring simulate:--keys' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--log-format' 'node start:--seat' 'node start:--replace' 'node cert:--dir' 'node cert:--cluster' 'node cert:--host' 'node cert:--days' 'node data restore:--data'; or contains -- $word -n --node -o --output --timeout --color --tls-ca --tls-cert --tls-key
             set previous $word
         else if string match -q -- '-*' $word
             continue
@@ -108,6 +108,9 @@ complete -c dyn -l timeout -x -d 'Deadline in seconds; default 3'
 complete -c dyn -s q -l quiet -d 'No remarks'
 complete -c dyn -s y -l yes -d 'Confirm what would be asked'
 complete -c dyn -l color -x -a 'auto always never' -d 'Colour; default auto'
+complete -c dyn -l tls-ca -r -F -d 'Speak TLS; the CA that signs nodes'
+complete -c dyn -l tls-cert -r -F -d 'Certificate to show'
+complete -c dyn -l tls-key -r -F -d 'Key of that certificate'
 complete -c dyn -l no-header -d 'No header line in plain and csv'
 complete -c dyn -l help -s h -d 'Show this page'
 complete -c dyn -n "__dyn_at 'demo' 1" -a add -d 'Start one more node in a demo that runs in another terminal, and end when the ring has settled'
@@ -234,6 +237,7 @@ complete -c dyn -n "__dyn_in 'ring simulate'" -l weight -x -d 'NODE weighs W; as
 complete -c dyn -n "__dyn_in 'ring simulate'" -l add -x -d 'K nodes join'
 complete -c dyn -n "__dyn_in 'ring simulate'" -l keys -x -d 'Say how many rows of M keys would move'
 complete -c dyn -n "__dyn_at 'node' 1" -a start -d 'Run a node in the foreground'
+complete -c dyn -n "__dyn_at 'node' 1" -a cert -d 'Make certificates for TLS: a CA for the cluster, then one for each node, and for clients that are to show one'
 complete -c dyn -n "__dyn_at 'node' 1" -a stats -d 'What a node did since its start, how long it took of late, what waits in it, and what it does beside clients'
 complete -c dyn -n "__dyn_at 'node' 1" -a data -d 'The store of a node: back it up, look into a backup, put one back'
 complete -c dyn -n "__dyn_in 'node start'" -l name -x -d 'Default nPORT'
@@ -254,13 +258,16 @@ complete -c dyn -n "__dyn_in 'node start'" -l max-value-bytes -x -d 'Largest val
 complete -c dyn -n "__dyn_in 'node start'" -l config -r -F -d 'Settings as TOML; default ./dyn.toml if there'
 complete -c dyn -n "__dyn_in 'node start'" -l key-file -r -F -d 'The cluster key, shared by its nodes'
 complete -c dyn -n "__dyn_in 'node start'" -l password-file -r -F -d 'The password of clients'
-complete -c dyn -n "__dyn_in 'node start'" -l tls-cert -r -F -d 'Certificate'
-complete -c dyn -n "__dyn_in 'node start'" -l tls-key -r -F -d 'Its key'
-complete -c dyn -n "__dyn_in 'node start'" -l tls-ca -r -F -d 'Who signs nodes'
 complete -c dyn -n "__dyn_in 'node start'" -l log-format -x -a 'text json' -d 'Log lines on stderr; default text'
 complete -c dyn -n "__dyn_in 'node start'" -l seat -x -d 'Take the seat of a member whose data is lost'
 complete -c dyn -n "__dyn_in 'node start'" -l replace -x -a '(__dyn_dynamic names)' -d 'New node in a dead member'\''s place: its name or id'
 complete -c dyn -n "__dyn_in 'node start'" -l allow-faults -d 'Take DYN.FAULT commands: for tests and demos, loopback only'
+complete -c dyn -n "__dyn_at 'node cert' 1" -a 'ca node client'
+complete -c dyn -n "__dyn_in 'node cert'" -l dir -r -F -d 'Where ca.pem and ca.key are; here'
+complete -c dyn -n "__dyn_in 'node cert'" -l cluster -x -d 'Whose node or client; default dyn'
+complete -c dyn -n "__dyn_in 'node cert'" -l host -x -d 'Under which clients reach the node; several'
+complete -c dyn -n "__dyn_in 'node cert'" -l days -x -d 'Good for; default 730, a CA 3650'
+complete -c dyn -n "__dyn_in 'node cert'" -l renew -d 'In the place of one that is there'
 complete -c dyn -n "__dyn_at 'node stats' 1" -a '(__dyn_dynamic names)'
 complete -c dyn -n "__dyn_at 'node data' 1" -a backup -d 'Copy a node'\''s store into one file while it serves: what it held at one moment, checked and on the disk'
 complete -c dyn -n "__dyn_at 'node data' 1" -a info -d 'What a backup holds, and of which node and cluster it is'

@@ -23,8 +23,8 @@ from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Op
 
 MODULES = (
     "start", "demo", "demo_nodes", "shell", "values", "merge", "keys", "export", "import_keys", "cluster", "change",
-    "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "stats", "fault", "bench",
-    "help",
+    "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "cert", "stats", "fault",
+    "bench", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
@@ -74,6 +74,21 @@ GLOBALS: dict[str, tuple[Any, object]] = {
         ],
         None,
     ),
+    "tls_ca": (
+        Annotated[
+            str | None,
+            typer.Option("--tls-ca", metavar="FILE", parser=text, help="Speak TLS; the CA that signs nodes."),
+        ],
+        None,
+    ),
+    "tls_cert": (
+        Annotated[str | None, typer.Option("--tls-cert", metavar="FILE", parser=text, help="Certificate to show.")],
+        None,
+    ),
+    "tls_key": (
+        Annotated[str | None, typer.Option("--tls-key", metavar="FILE", parser=text, help="Key of that certificate.")],
+        None,
+    ),
     "no_header": (Annotated[bool, typer.Option("--no-header", help="No header line in plain and csv.")], False),
 }
 """The global options: annotation and default by parameter name. Every command takes them, and so does every group."""
@@ -116,13 +131,18 @@ class Run:
             yes=bool(given.get("yes")),
             color=color,
             header=not given.get("no_header"),
+            tls_ca=given.get("tls_ca"),
+            tls_cert=given.get("tls_cert"),
+            tls_key=given.get("tls_key"),
         )
+        self.env.tls = self.env.tls_of(self.call.options)
         return self.call
 
 
 def run(argv: Sequence[str], env: Environment) -> int:
     """Run one command line (without the program's name) and return its exit status. The shell calls this per line."""
     line = Run(env)
+    tls = env.tls
     try:
         try:
             # When the first word is a command, the others need not be built: that is a tenth of the time of a get.
@@ -139,6 +159,7 @@ def run(argv: Sequence[str], env: Environment) -> int:
             raise CliError(ExitStatus.FAILURE, f"{error.strerror or error}") from None
         finally:
             line.call.close()
+            env.tls = tls  # of the line alone, in a shell
     except CliError as error:
         line.call.complain(error)
         return error.status

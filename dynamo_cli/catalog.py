@@ -62,7 +62,11 @@ class CommandSpec(NamedTuple):
         return tuple(parameter for parameter in self.parameters if parameter.is_global)
 
 
-COMPLETES = {"nodes": "nodes", "output": "table wide plain json jsonl csv value", "color": "auto always never"}
+COMPLETES = {
+    "nodes": "nodes",
+    "output": "table wide plain json jsonl csv value",
+    "color": "auto always never",
+} | dict.fromkeys(("tls_ca", "tls_cert", "tls_key"), "files")
 """What completes the values of the global options."""
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import hiredis
 
 from dynamo_cli.errors import CliError, from_reply
 from dynamo_cli.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 PORT = 7700
 """Client port of a node that was started without `--port`."""
@@ -25,6 +28,22 @@ GRACE_S = 0.2
 
 Word = bytes | str | int
 Reply = bytes | int | None | list["Reply"]
+
+TLS_WORDS = "this port speaks TLS"
+"""How a node tells who did not begin with TLS."""
+
+SPEAKS_TLS = "it speaks TLS"
+NO_TLS = "it does not speak TLS"
+HINTS = {
+    SPEAKS_TLS: "Name the CA that signs its nodes: --tls-ca FILE, or DYN_TLS_CA",
+    NO_TLS: "Leave out --tls-ca, and DYN_TLS_CA",
+    "its certificate": "Name the CA of that cluster: --tls-ca FILE, or DYN_TLS_CA",
+    "it says that our certificate": "Name one of that cluster: --tls-cert FILE --tls-key FILE",
+}
+"""What to do about a node that cannot be spoken to so, by how the reason begins."""
+
+ALERT = b"\x15\x03"
+"""How TLS begins to say that what it heard is not TLS."""
 
 UNCERTAIN = "it may or may not have been written"
 
@@ -55,6 +74,14 @@ def packed(words: tuple[Word, ...]) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
+class Files(NamedTuple):
+    """The files of TLS: who signs nodes, and what we show, if anything. (A key may stand beside its certificate.)"""
+
+    ca: str | None
+    cert: str | None
+    key: str | None
+
+
 class Unreachable(Exception):
     """A node could not be spoken to; nothing was asked of it."""
 
@@ -62,7 +89,15 @@ class Unreachable(Exception):
 class Connection:
     """One connection to one node, authenticated and named. `deadline` is an instant of `time.monotonic`."""
 
-    def __init__(self, address: Address, deadline: float, *, password: str | None, writer: str) -> None:
+    def __init__(
+        self,
+        address: Address,
+        deadline: float,
+        *,
+        password: str | None,
+        writer: str,
+        tls: SSLContext | None = None,
+    ) -> None:
         self.address = address
         self._reader = hiredis.Reader(replyError=hiredis.ReplyError)
         try:
@@ -73,11 +108,16 @@ class Connection:
             raise Unreachable(_reason(error)) from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            if tls is not None:
+                from dynamo_cli.tls import secured
+
+                self._socket.settimeout(_left(deadline))
+                self._socket = secured(self._socket, tls)
             self._introduce(deadline, password, writer)
         except (OSError, hiredis.HiredisError) as error:
             self.close()
             raise Unreachable(_reason(error)) from None
-        except CliError:
+        except (CliError, Unreachable):
             self.close()
             raise
 
@@ -90,6 +130,10 @@ class Connection:
             try:
                 self.receive(deadline)
             except CliError as error:
+                if error.message.startswith(TLS_WORDS):
+                    raise Unreachable(SPEAKS_TLS) from None
+                if error.message.startswith("your certificate"):
+                    error.hint = HINTS["it says that our certificate"]
                 if error.code != "ERR":  # Redis says ERR to a password where none is set, and to names it cannot take
                     error.message = f"{self.address} refuses us: {error.message}"
                     raise
@@ -108,6 +152,8 @@ class Connection:
             data = self._socket.recv(READ_BYTES)
             if not data:
                 raise ConnectionResetError("the node closed the connection")
+            if data.startswith(ALERT):
+                raise ConnectionAbortedError(SPEAKS_TLS)
             self._reader.feed(data)
         if isinstance(reply, hiredis.ReplyError):
             raise from_reply(str(reply))
@@ -131,12 +177,15 @@ class Client:
         timeout_s: float = 3.0,
         password: Callable[[], str | None] = lambda: None,
         writer: str = "dyn",
+        tls: Files | None = None,
     ) -> None:
         assert addresses, "a client without addresses"
         self.addresses = tuple(addresses)
         self.timeout_s = timeout_s
         self._password = password
         self._writer = writer
+        self._tls = tls
+        self._context: SSLContext | None = None
         self._connection: Connection | None = None
 
     @property
@@ -213,11 +262,20 @@ class Client:
             try:
                 share = self._share(deadline, len(failures))
                 password = self._password()
-                self._connection = Connection(address, share, password=password, writer=self._writer)
+                tls = self._secured()
+                self._connection = Connection(address, share, password=password, writer=self._writer, tls=tls)
                 return self._connection
             except Unreachable as failure:
                 failures[address] = str(failure)
         raise self._gave_up(failures)
+
+    def _secured(self) -> SSLContext | None:
+        """What connections are made with, made when the first one is. Raises CliError."""
+        if self._tls is not None and self._context is None:
+            from dynamo_cli.tls import context_of
+
+            self._context = context_of(self._tls)
+        return self._context
 
     def _share(self, deadline: float, tried: int) -> float:
         """The instant until which one node may keep us, so that those after it get their turn."""
@@ -228,15 +286,19 @@ class Client:
         reasons = ", ".join(f"{address} ({reason})" for address, reason in failures.items())
         if "no answer in time" in failures.values():
             return CliError(ExitStatus.UNKNOWN, f"no answer from {reasons}", "Allow more time: --timeout 10")
-        return CliError(
-            ExitStatus.UNREACHABLE, f"cannot reach {reasons}", "Start a node: dyn node start, or name one: -n HOST:PORT"
-        )
+        start = "Start a node: dyn node start, or name one: -n HOST:PORT"
+        return CliError(ExitStatus.UNREACHABLE, f"cannot reach {reasons}", hint_for(failures.values()) or start)
 
     def close(self) -> None:
         """Hang up; the next request connects again."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def hint_for(reasons: Iterable[str]) -> str:
+    """What to type about nodes that cannot be spoken to for these reasons, if that is more than starting one."""
+    return next((hint for reason in reasons for begin, hint in HINTS.items() if reason.startswith(begin)), "")
 
 
 def _left(deadline: float) -> float:
@@ -252,6 +314,17 @@ def _reason(error: Exception) -> str:
         return "does not speak RESP"
     if isinstance(error, socket.gaierror | ValueError):
         return "no such host"
+    if isinstance(error, OSError) and hasattr(error, "reason"):
+        return _tls_reason(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error)
+
+
+def _tls_reason(error: OSError) -> str:
+    """What an error of TLS (it alone has a `reason`) means."""
+    import ssl
+
+    from node.tls import why_of
+
+    return why_of(error) if isinstance(error, ssl.SSLError) else str(error)

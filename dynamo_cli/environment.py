@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from dynamo_cli.client import PORT, Client, parse_address
-from dynamo_cli.errors import CliError
+from dynamo_cli.client import PORT, Client, Files, parse_address
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from rich.console import Console, RenderableType
 
     from dynamo_cli.store import Memory
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_NODE = f"127.0.0.1:{PORT}"
 WRITER_BYTES_MAX = 64
 """As long as a writer's label may be (`node.core.limits`)."""
+
+TLS_VARIABLES = ("DYN_TLS_CA", "DYN_TLS_CERT", "DYN_TLS_KEY")
 
 PIPE_COLUMNS = 2000
 """Width of a table that no terminal bounds: as wide as its content."""
@@ -36,9 +40,13 @@ class ReaderGone(Exception):
 
 
 class Environment:
-    """Streams, `environ` and factories of one run of `dyn`. `memory` is set by the shell: the contexts it has read."""
+    """Streams, `environ` and factories of one run of `dyn`. `memory` is set by the shell: the contexts it has read.
+
+    `tls` are the files that the line under way names, or the line that began the shell.
+    """
 
     memory: Memory | None = None
+    tls = Files(None, None, None)
     program = "dyn"
 
     def __init__(
@@ -177,7 +185,35 @@ class Environment:
     def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
         """A client of these nodes, with our password and our name."""
         addresses = [parse_address(text) for text in nodes]
-        return Client(addresses, timeout_s=timeout_s, password=self.password, writer=self.writer())
+        return Client(
+            addresses, timeout_s=timeout_s, password=self.password, writer=self.writer(), tls=self.tls_files()
+        )
+
+    def tls_of(self, options: Options) -> Files:
+        """The files of the line, or where it names none those that were in force before it."""
+        named = Files(options.tls_ca, options.tls_cert, options.tls_key)
+        return named if any(named) else self.tls
+
+    def tls_files(self) -> Files | None:
+        """The files to speak TLS with: of the line, else DYN_TLS_CA and so on; None without a CA. Raises CliError."""
+        named = self.tls
+        ca, cert, key = (
+            path or self.environ.get(variable) or None for variable, path in zip(TLS_VARIABLES, named, strict=True)
+        )
+        if ca is None and any(named):
+            raise usage("--tls-cert and --tls-key are of use only with --tls-ca", "Name the CA: --tls-ca FILE")
+        if key is not None and cert is None and ca is not None:
+            raise usage("a TLS key without its certificate", "Name it: --tls-cert FILE")
+        return None if ca is None else Files(ca, cert, key)
+
+    def tls_context(self) -> SSLContext | None:
+        """What connections are made with, for those who make their own. Raises CliError."""
+        files = self.tls_files()
+        if files is None:
+            return None
+        from dynamo_cli.tls import context_of
+
+        return context_of(files)
 
     def client_apart(self, nodes: Sequence[str], timeout_s: float) -> Client:
         """A client of these nodes that the caller closes: also in the shell, which else keeps its connections."""

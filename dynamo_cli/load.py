@@ -13,13 +13,18 @@ import socket
 import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import hiredis
 
-from dynamo_cli.client import Address, packed
+from dynamo_cli.client import SPEAKS_TLS, TLS_WORDS, Address, Unreachable, hint_for, packed
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from dynamo_cli.tls import Unblocked
 
 READ_BYTES = 256 * 1024
 FILL_PIPELINE = 32
@@ -52,7 +57,7 @@ class Outcome(NamedTuple):
 class Lane:
     """One connection and its batch under way."""
 
-    def __init__(self, address: Address, password: str | None, timeout_s: float) -> None:
+    def __init__(self, address: Address, password: str | None, timeout_s: float, tls: SSLContext | None = None) -> None:
         self.address = address
         self.reader = hiredis.Reader(replyError=hiredis.ReplyError)
         self.ops: list[str] = []
@@ -60,26 +65,36 @@ class Lane:
         self.replies = 0
         self.rest = b""
         try:
-            self.socket = socket.create_connection(address, timeout=timeout_s)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if password:
-                self.socket.sendall(packed(("AUTH", password)))
-                self._expect_ok()
-        except OSError as error:
-            hint = "Start one: dyn node start"
-            raise CliError(
-                ExitStatus.UNREACHABLE, f"cannot reach {address} ({error.strerror or error})", hint
-            ) from None
-        self.socket.setblocking(False)
+            plain = socket.create_connection(address, timeout=timeout_s)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.socket = self._ready(plain, password, tls)
+        except (OSError, Unreachable) as error:
+            raise _unreachable(address, getattr(error, "strerror", None) or str(error)) from None
 
-    def _expect_ok(self) -> None:
+    def _ready(self, plain: socket.socket, password: str | None, tls: SSLContext | None) -> socket.socket | Unblocked:
+        """The connection for the selector, after TLS and password."""
+        if tls is not None:
+            from dynamo_cli.tls import Unblocked, secured
+
+            made = secured(plain, tls)
+            self._introduce(made, password)
+            return Unblocked(made)
+        self._introduce(plain, password)
+        plain.setblocking(False)
+        return plain
+
+    def _introduce(self, made: socket.socket, password: str | None) -> None:
+        """Say the password, if there is one, and wait for the answer."""
+        if not password:
+            return
+        made.sendall(packed(("AUTH", password)))
         while (reply := self.reader.gets()) is False:
-            data = self.socket.recv(READ_BYTES)
+            data = made.recv(READ_BYTES)
             if not data:
                 raise ConnectionResetError("the node closed the connection")
             self.reader.feed(data)
         if isinstance(reply, hiredis.ReplyError):
-            raise CliError(ExitStatus.REFUSED, str(reply))
+            raise Unreachable(SPEAKS_TLS) if TLS_WORDS in str(reply) else CliError(ExitStatus.REFUSED, str(reply))
 
 
 class Load:
@@ -222,6 +237,8 @@ class Load:
         before = lane.replies
         while (reply := lane.reader.gets()) is not False:
             if isinstance(reply, hiredis.ReplyError):
+                if TLS_WORDS in str(reply):
+                    raise _unreachable(lane.address, SPEAKS_TLS)
                 prefix = str(reply).split(" ", 1)[0]
                 self.errors[prefix] = self.errors.get(prefix, 0) + 1
             else:
@@ -229,6 +246,11 @@ class Load:
             lane.replies += 1
         count(lane.replies - before)
         return lane.replies == len(lane.ops)
+
+
+def _unreachable(address: Address, why: str) -> CliError:
+    hint = hint_for([why]) or "Start one: dyn node start"
+    return CliError(ExitStatus.UNREACHABLE, f"cannot reach {address} ({why})", hint)
 
 
 def _lost(lane: Lane, error: OSError) -> CliError:

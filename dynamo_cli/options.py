@@ -19,7 +19,8 @@ TIMEOUT_S = 3.0
 
 
 class Options(NamedTuple):
-    """The global options of one command line. `output` None: a table on a terminal, plain elsewhere."""
+    """The global options of one command line. `output` None: a table on a terminal, plain elsewhere. Those of TLS as
+    they stand on the line; what the environment adds is `Environment.tls_files`."""
 
     nodes: tuple[str, ...] = ()
     output: str | None = None
@@ -28,6 +29,9 @@ class Options(NamedTuple):
     yes: bool = False
     color: str = "auto"
     header: bool = True
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
 
 
 class Command(NamedTuple):

@@ -8,6 +8,8 @@
     async with AsyncClient("127.0.0.1", 7700) as dyn:
         await dyn.put("greeting", "hello")
 
+    Client("192.0.2.7", password="…", tls_ca="ca.pem")      # nodes with TLS; tls_cert and tls_key show a certificate
+
 What went wrong is a type: `Unavailable` (nothing was stored), `OutcomeUnknown` (it may take effect, or not: read before
 you write again), `BadContext`, and so on, all of them `DynError`.
 
@@ -18,6 +20,7 @@ endpoint only while nothing of it was sent, because no connection could be made.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ssl import TLSVersion
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -28,6 +31,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from node.core.limits import TIMEOUT_MS
+from node.core.roles import NODE, fault_of
 from node.wire.calls import (
     BadContext,
     BadRequest,
@@ -79,6 +83,50 @@ CONNECTIONS_MAX: Final = 64
 """Connections of one client to one endpoint."""
 
 
+class _Tls(redis.SSLConnection):
+    """A connection whose other end is a node: it says so in its certificate, under whatever name it was reached."""
+
+    def _connect(self) -> Any:  # noqa: ANN401  # redis-py's: a socket
+        made = super()._connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        try:
+            _check(made.getpeercert())
+        except redis.ConnectionError:
+            made.close()
+            raise
+        return made
+
+
+class _AsyncTls(redis.asyncio.SSLConnection):
+    async def _connect(self) -> None:
+        await super()._connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        assert self._writer is not None, "connected"
+        try:
+            _check(self._writer.get_extra_info("peercert"))
+        except redis.ConnectionError:
+            self._writer.close()
+            raise
+
+
+def _check(certificate: dict[str, Any] | None) -> None:
+    fault = fault_of(certificate or {}, (NODE,), None)
+    if fault:
+        raise redis.ConnectionError(f"its certificate {fault}")
+
+
+def _tls(ca: str | None, cert: str | None, key: str | None, connection: type) -> dict[str, Any]:
+    """What TLS adds to the settings of a connection."""
+    if ca is None:
+        return {}
+    return {
+        "connection_class": connection,
+        "ssl_ca_certs": ca,
+        "ssl_certfile": cert,
+        "ssl_keyfile": key,
+        "ssl_check_hostname": False,
+        "ssl_min_version": TLSVersion.TLSv1_2,
+    }
+
+
 def _settings(
     endpoint: tuple[str, int], password: str | None, writer: str, timeout_ms: int, retry: object
 ) -> dict[str, Any]:
@@ -110,7 +158,7 @@ class Client:
     """A synchronous client; threads may share it.
 
     `endpoints` are further nodes to go to when `host:port` fails. `writer` labels the versions it writes (for display,
-    at most 64 printable ASCII characters).
+    at most 64 printable ASCII characters). With `tls_ca` (a file: who signs the nodes) it speaks TLS, from 1.2 on.
     """
 
     def __init__(
@@ -122,10 +170,16 @@ class Client:
         password: str | None = None,
         writer: str = "",
         timeout_ms: int = TIMEOUT_MS,
+        tls_ca: str | None = None,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
     ) -> None:
         self.timeout_ms = timeout_ms
         self._pools: list[Any] = [
-            redis.ConnectionPool(**_settings(endpoint, password, writer, timeout_ms, Retry(NoBackoff(), 0)))
+            redis.ConnectionPool(
+                **_settings(endpoint, password, writer, timeout_ms, Retry(NoBackoff(), 0)),
+                **_tls(tls_ca, tls_cert, tls_key, _Tls),
+            )
             for endpoint in ((host, port), *endpoints)
         ]
 
@@ -225,11 +279,15 @@ class AsyncClient:
         password: str | None = None,
         writer: str = "",
         timeout_ms: int = TIMEOUT_MS,
+        tls_ca: str | None = None,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
     ) -> None:
         self.timeout_ms = timeout_ms
         self._pools: list[Any] = [
             redis.asyncio.ConnectionPool(
-                **_settings(endpoint, password, writer, timeout_ms, AsyncRetry(NoBackoff(), 0))
+                **_settings(endpoint, password, writer, timeout_ms, AsyncRetry(NoBackoff(), 0)),
+                **_tls(tls_ca, tls_cert, tls_key, _AsyncTls),
             )
             for endpoint in ((host, port), *endpoints)
         ]

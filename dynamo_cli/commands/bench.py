@@ -77,7 +77,8 @@ def bench(
     nodes = [parse_address(node) for node in call.env.nodes(call.options)]
     timeout_s = call.options.timeout_s
     password = call.env.password()
-    lanes = [Lane(nodes[number % len(nodes)], password, timeout_s) for number in range(clients)]
+    tls = call.env.tls_context()
+    lanes = [Lane(nodes[number % len(nodes)], password, timeout_s, tls) for number in range(clients)]
     try:
         load = Load(plan, lanes, timeout_s + 1)
         if fill and op != "put":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NODES = 5
 BASE_PORT = 7700
-OURS = ("DYN_NODES", "DYN_PASSWORD", "DYN_PASSWORD_FILE")
+OURS = ("DYN_NODES", "DYN_PASSWORD", "DYN_PASSWORD_FILE", "DYN_TLS_CA", "DYN_TLS_CERT", "DYN_TLS_KEY")
 """Variables that speak of another cluster than the demo's."""
 
 

@@ -53,6 +53,7 @@ JSON formats errors are objects too.""",
   DYN_COLOR          auto, always or never, as --color; NO_COLOR and
                      FORCE_COLOR are heeded
   DYN_PASSWORD_FILE  file that holds the client password
+  DYN_TLS_CA         speak TLS, as --tls-ca; likewise DYN_TLS_CERT, DYN_TLS_KEY
   DYN_WRITER         label on our writes; default user@host
   DYN_CONFIG_DIR     instead of $XDG_CONFIG_HOME/dyn; likewise DYN_DATA_DIR and
                      DYN_STATE_DIR""",

@@ -83,9 +83,6 @@ KeyFile = Annotated[
 PasswordFile = Annotated[
     Text, typer.Option("--password-file", metavar="FILE", parser=text, help="The password of clients.")
 ]
-TlsCert = Annotated[Text, typer.Option("--tls-cert", metavar="FILE", parser=text, help="Certificate.")]
-TlsKey = Annotated[Text, typer.Option("--tls-key", metavar="FILE", parser=text, help="Its key.")]
-TlsCa = Annotated[Text, typer.Option("--tls-ca", metavar="FILE", parser=text, help="Who signs nodes.")]
 LogFormat = Annotated[
     Text, typer.Option("--log-format", metavar="text|json", parser=text, help="Log lines on stderr; default text.")
 ]
@@ -109,10 +106,11 @@ AllowFaults = Annotated[
         ("dyn node start", "a node on 127.0.0.1:7700"),
         ("dyn node start --port 7701", "in a second terminal: joins the first by itself"),
         ("dyn node start --join :7800 --discover none", "joins through one address only"),
+        ("dyn node start --tls-cert n1.pem --tls-key n1.key --tls-ca ca.pem", "with TLS: dyn help node cert"),
         ("dyn node start --name n6 --replace n3", "a new, empty node takes the place of n3, which is dead"),
     ],
     exits=[1],
-    see=["cluster status"],
+    see=["cluster status", "node cert"],
     completes={
         "discover": "mdns none",
         "replace": "names",
@@ -122,9 +120,6 @@ AllowFaults = Annotated[
         "config": "files",
         "key_file": "files",
         "password_file": "files",
-        "tls_cert": "files",
-        "tls_key": "files",
-        "tls_ca": "files",
     },
 )
 def node_start(
@@ -147,9 +142,6 @@ def node_start(
     config: Config = None,
     key_file: KeyFile = None,
     password_file: PasswordFile = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    tls_ca: TlsCa = None,
     log_format: LogFormat = None,
     seat: Seat = None,
     replace: Replace = None,
@@ -163,7 +155,8 @@ def node_start(
         "http_port": http_port, "data_dir": data_dir, "join": join, "discover": discover, "zone": zone,
         "weight": weight, "nrw": nrw, "partitions": partitions, "durability": durability,
         "max_value_bytes": max_value_bytes, "key_file": key_file, "password_file": password_file,
-        "tls_cert": tls_cert, "tls_key": tls_key, "tls_ca": tls_ca, "log_format": log_format,
+        "tls_cert": call.options.tls_cert, "tls_key": call.options.tls_key, "tls_ca": call.options.tls_ca,
+        "log_format": log_format,
         "seat": seat, "replace": replace, "allow_faults": allow_faults,
     }  # fmt: skip
     try:
@@ -210,12 +203,16 @@ def banner(settings: NodeSettings, ready: Ready) -> str:
     lines += [f"ready in {ready.seconds:.2f} s   (pid {ready.pid}; Ctrl-C stops it cleanly)", ""]
     flag = "" if settings.port == DEFAULT_PORT else f"-n {ready.client} "
     cluster = "" if settings.cluster == "dyn" else f"--cluster {shell_word(settings.cluster.encode())} "
+    lines += ["Next, in another terminal:"]
+    more, one_more, redis_tls = f"--port {settings.port + 1}", "one more node on this machine", ""
+    if settings.tls_ca is not None:
+        more, one_more, redis_tls = f"{more} --tls-cert F --tls-key F", "", ' --tls --cacert "$DYN_TLS_CA"'
+        lines += [f"  export DYN_TLS_CA={shell_word(str(settings.tls_ca).encode())}"]
     lines += [
-        "Next, in another terminal:",
         f"  {f'dyn {flag}put hello world':<46}write a key",
-        f"  {f'dyn node start {cluster}--port {settings.port + 1}':<46}one more node on this machine",
+        f"  {f'dyn node start {cluster}{more}':<46}{one_more}",
         f"  {f'dyn {flag}cluster status':<46}who is there, and how it is",
-        f"  {f'redis-cli -p {settings.port}':<46}any Redis client works too",
+        f"  {f'redis-cli -p {settings.port}{redis_tls}':<45} any Redis client works too",
     ]
     return "\n".join(lines) + "\n\n"
 

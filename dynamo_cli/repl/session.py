@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from dynamo_cli.app import run
-from dynamo_cli.client import Client
+from dynamo_cli.client import Client, Files
 from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
@@ -23,8 +23,9 @@ class ShellEnvironment(Environment):
     def __init__(self, outer: Environment, options: Options) -> None:
         super().__init__(stdin=outer.stdin, stdout=outer.stdout, stderr=outer.stderr, environ=outer.environ)
         self.memory = self.contexts = Memory()
+        self.tls = outer.tls
         self._outer = options
-        self._clients: dict[tuple[tuple[str, ...], float], Client] = {}
+        self._clients: dict[tuple[tuple[str, ...], float, Files], Client] = {}
 
     def nodes(self, options: Options) -> tuple[str, ...]:
         """The nodes of the command, else those the shell was started with."""
@@ -32,7 +33,7 @@ class ShellEnvironment(Environment):
 
     def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
         """The open client of these nodes, or a new one."""
-        wanted = (tuple(nodes), timeout_s)
+        wanted = (tuple(nodes), timeout_s, self.tls)
         if wanted not in self._clients:
             self._clients[wanted] = super().client_of(nodes, timeout_s)
         return self._clients[wanted]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from node import __version__
 from node.core.limits import PARTITIONS
-from node.runtime.links import join_address
+from node.runtime.sockets import join_address
 from node.storage.backup import Source
 from node.wire.replies import ErrorReply, Value
 
@@ -47,6 +47,8 @@ class About:
                 "members": view.members,
                 "peers_up": server.peers_up,
                 "durability": server.settings.durability,
+                "tls": int(server.settings.tls_cert is not None),
+                "rejected_tls_peers": server.transport.tls_refusals,
                 "http_port": config.http_port,
                 "peer_port": config.peer_port,
             },
@@ -110,6 +112,10 @@ class About:
             clients=len(server.clients.sessions),
             in_flight=server.driver.in_flight,
             seated=view.seated,
+            tls_refusals={
+                "client": server.clients.tls.refusals if server.clients.tls else 0,
+                "peer": server.transport.tls_refusals,
+            },
         )
 
     def metrics(self) -> tuple[str, bytes]:

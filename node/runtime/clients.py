@@ -8,7 +8,6 @@ may act on them in one go. Replies of one turn of the loop leave in one write pe
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 
 from node.core.limits import CLIENTS_MAX, COMMAND_S_MAX, COMMANDS_TURN_MAX, INPUT_BYTES_MAX, OUTPUT_S_MAX, PREAUTH_S_MAX
@@ -17,6 +16,7 @@ from node.runtime.facts import ServerFacts
 from node.runtime.housekeeping import REDIS_VERSION
 from node.runtime.session import Session
 from node.runtime.slots import Submit
+from node.runtime.tls import TlsPort
 from node.wire.faults import Order
 from node.wire.replies import Value
 
@@ -45,12 +45,14 @@ class ClientListener:
         command_s: float = COMMAND_S_MAX,
         input_bytes_max: int = INPUT_BYTES_MAX,
         full: Callable[[], bool] = lambda: False,
+        tls: TlsPort | None = None,
     ) -> None:
         self.submit = submit
         self.full = full  # whether a request for a key is refused: asked before it is even parsed
         self.flush = flush
         self.facts = facts
         self.password = password
+        self.tls = tls
         self.faults: Callable[[Order], Value] | None = None  # obeys DYN.FAULT, on a node that takes it
         self.clients_max = clients_max
         self.preauth_s = preauth_s
@@ -73,11 +75,11 @@ class ClientListener:
         self._server: asyncio.Server | None = None
         self._started_at = 0.0
 
-    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
+    async def start(self, host: str, port: int) -> int:
         """Listen, and return the port. OSError as it comes: a taken port is the caller's to explain."""
         self.loop = asyncio.get_running_loop()
         self._started_at = self.loop.time()
-        self._server = await self.loop.create_server(self._session, host, port, ssl=tls, backlog=1024)
+        self._server = await self.loop.create_server(self._connected, host, port, backlog=1024)
         bound: tuple[str, int] = self._server.sockets[0].getsockname()
         return bound[1]
 
@@ -86,6 +88,8 @@ class ClientListener:
         if self._server is None:
             return
         self._server.close()
+        if self.tls is not None:
+            self.tls.close()
         for session in list(self.sessions.values()):
             session.abort()
         await self._server.wait_closed()
@@ -115,9 +119,10 @@ class ClientListener:
 
     # For sessions ------------------------------------------------------------------------------------------
 
-    def _session(self) -> Session:
+    def _connected(self) -> asyncio.Protocol:
         self.accepted += 1
-        return Session(self, self.accepted)
+        session = Session(self, self.accepted)
+        return session if self.tls is None else self.tls.wrap(session)
 
     def admit(self, session: Session) -> tuple[str, str] | None:
         """Take a connection in, or say why not: error code and text."""
@@ -205,6 +210,7 @@ class ClientListener:
                 "total_connections_received": self.accepted,
                 "total_commands_processed": self.commands,
                 "rejected_connections": self.rejected,
+                "rejected_tls_connections": 0 if self.tls is None else self.tls.refusals,
                 "client_output_buffer_limit_disconnections": self.overflowed,
                 "acl_access_denied_auth": self.refused_passwords,
             },

@@ -26,7 +26,7 @@ from node.core.limits import (
     WEIGHT_MAX,
 )
 from node.runtime.discovery import is_loopback
-from node.runtime.links import join_address, split_address
+from node.runtime.sockets import join_address, split_address
 
 CONFIG_FILE: Final = "dyn.toml"
 PEER_PORT_OFFSET: Final = 100
@@ -73,6 +73,9 @@ class NodeSettings(NamedTuple):
     max_value_bytes: int = VALUE_BYTES_MAX
     key_file: Path | None = None
     password_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
     log_format: str = "text"
     allow_faults: bool = False
     key: bytes | None = None
@@ -171,10 +174,6 @@ def _switch(word: str) -> bool:
     raise ValueError("true and false are allowed")
 
 
-def _tls(word: str) -> None:
-    raise ValueError("this version has no TLS yet: leave it out, and keep both ports on a network you trust")
-
-
 class Option(NamedTuple):
     """How one setting is read. `field` is its name in NodeSettings; `kind` is text, path, list, or switch."""
 
@@ -205,9 +204,9 @@ OPTIONS: Final = (
     Option("max_value_bytes", _value_bytes),
     Option("key_file", str, "path"),
     Option("password_file", str, "path"),
-    Option("tls_cert", _tls),
-    Option("tls_key", _tls),
-    Option("tls_ca", _tls),
+    Option("tls_cert", str, "path"),
+    Option("tls_key", str, "path"),
+    Option("tls_ca", str, "path"),
     Option("log_format", _choice("text", "json")),
     Option("allow_faults", _switch, "switch"),
 )
@@ -323,6 +322,13 @@ def _completed(settings: NodeSettings, given: Mapping[str, Given], environ: Mapp
     for field, other in (("peer_port", "port"), ("http_port", "port"), ("http_port", "peer_port")):
         if ports[field] == ports[other]:
             raise SettingError(f"--{_spelled(field)} and --{_spelled(other)} are both {ports[field]}: they must differ")
+    tls = ("tls_cert", "tls_key", "tls_ca")
+    missing = [f"--{_spelled(field)}" for field in tls if field not in given]
+    if 0 < len(missing) < len(tls):
+        raise SettingError(
+            f"TLS takes a certificate, its key and the CA, and {' and '.join(missing)} is missing",
+            f"Name all three, or none: {' '.join(f'--{_spelled(field)} FILE' for field in tls)}",
+        )
     data_dir = settings.data_dir
     if "data_dir" not in given:
         data_dir = data_home(environ) / "dyn" / settings.cluster / (settings.name or f"n{port}")

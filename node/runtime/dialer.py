@@ -9,7 +9,7 @@ from typing import Final
 
 from node.core.ids import NodeId
 from node.core.limits import CANDIDATES_MAX, DIAL_BACKOFF_S_MAX, DIAL_BACKOFF_S_MIN, DIALS_MAX
-from node.runtime.links import split_address
+from node.runtime.sockets import split_address
 from node.wire.handshake import Outcome, Reason, Rejected
 
 OK: Final = ""

@@ -29,7 +29,7 @@ from node.core.ids import NodeId
 from node.core.limits_discovery import CANDIDATES_AGAIN_S, CANDIDATES_PER_S, HEARD_S, RESOLVES_MAX
 from node.engine.events import Candidate, Event, Withdrawn
 from node.runtime.candidates import Candidates
-from node.runtime.links import join_address, split_address
+from node.runtime.sockets import join_address, split_address
 from node.wire.codec import PROTOCOL
 
 if TYPE_CHECKING:

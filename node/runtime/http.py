@@ -3,6 +3,9 @@
 Two paths, GET and HEAD, one request a connection: a protocol class on the node's own loop is smaller than any server we
 could bring, runs no thread that would read the engine's state while it changes, and keeps its bounds in sight (bytes,
 connections, seconds). Rendering the metrics is prometheus-client's, which is imported when somebody first asks.
+
+On a node with TLS it is plain on loopback, where who could listen could read the files, too; elsewhere it is HTTPS, so
+that nothing of the node can be read on the way (Prometheus: `scheme: https`, and the CA in `tls_config`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from node.core.limits import HTTP_CONNECTIONS_MAX, HTTP_REQUEST_BYTES_MAX, HTTP_S_MAX
+from node.runtime.tls import TlsPort
 from node.wire.requests import Document, Inspect, Request, Result
 
 JSON: Final = "application/json"
@@ -39,22 +43,29 @@ class HttpListener:
         metrics: Callable[[], tuple[str, bytes]],
         *,
         seconds: float = HTTP_S_MAX,
+        tls: TlsPort | None = None,
     ) -> None:
         self.submit = submit
         self.metrics = metrics
         self.seconds = seconds
+        self.tls = tls
         self.open: dict[Connection, None] = {}
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen. OSError as it comes."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=HTTP_CONNECTIONS_MAX)
+        self._server = await loop.create_server(self._connected, host, port, backlog=HTTP_CONNECTIONS_MAX)
+
+    def _connected(self) -> asyncio.Protocol:
+        return Connection(self) if self.tls is None else self.tls.wrap(Connection(self))
 
     async def stop(self) -> None:
         """Stop listening and end all connections."""
         if self._server is not None:
             self._server.close()
+            if self.tls is not None:
+                self.tls.close()
             for connection in list(self.open):
                 connection.abort()
 

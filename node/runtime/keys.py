@@ -1,4 +1,4 @@
-"""Secrets in files: the cluster key and the client password. Owner-only, or the node does not start.
+"""Secrets in files: the cluster key, the client password, the key of TLS. Owner-only, or the node does not start.
 
 On loopback nobody should have to make a key first: the user's own configuration directory holds one, made by whichever
 node comes first. It appears whole or not at all (written under another name, then linked to its own, which fails if it
@@ -23,6 +23,8 @@ KEY_FILE: Final = "cluster.key"
 
 CLUSTER_KEYS_MAX: Final = 2
 """In a key file: the one that is used, and while it is exchanged the one before it, or after it."""
+TLS_KEY_BYTES_MAX: Final = 32 * 1024
+"""A private key as PEM: of RSA with 16,384 bits some 12 KiB, of any curve less than 1 KiB."""
 
 
 class SecretFileError(Exception):
@@ -103,7 +105,12 @@ def obtain_cluster_keys(path: Path) -> tuple[bytes, ...]:
     return read_cluster_keys(path)
 
 
-def _read(path: Path, what: str) -> bytes:
+def read_tls_key(path: Path) -> bytes:
+    """Return the private key in `path`, as PEM; SecretFileError if it cannot be used."""
+    return _read(path, "TLS key", bytes_max=TLS_KEY_BYTES_MAX)
+
+
+def _read(path: Path, what: str, *, bytes_max: int = SECRET_FILE_BYTES_MAX) -> bytes:
     """The content of an owner-only file, without surrounding white space."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hang the start
@@ -117,11 +124,11 @@ def _read(path: Path, what: str) -> bytes:
             raise SecretFileError(f"{what} file {path} belongs to somebody else: chown {os.geteuid()} {path}")
         if status.st_mode & 0o077:
             raise SecretFileError(f"{what} file {path} can be read by others: chmod 600 {path}")
-        data = os.read(fd, SECRET_FILE_BYTES_MAX + 1)
+        data = os.read(fd, bytes_max + 1)
     finally:
         os.close(fd)
-    if len(data) > SECRET_FILE_BYTES_MAX:
-        raise SecretFileError(f"{what} file {path} is over {SECRET_FILE_BYTES_MAX} bytes: not a {what}")
+    if len(data) > bytes_max:
+        raise SecretFileError(f"{what} file {path} is over {bytes_max} bytes: not a {what}")
     return data.strip()
 
 

@@ -17,7 +17,8 @@ from node.core.limits import HANDSHAKE_S_MAX, LINGER_S_MAX, PEER_QUEUE_BYTES_MAX
 from node.engine.events import Event, Received
 from node.runtime.backlog import Backlog
 from node.runtime.copier import Copier
-from node.runtime.tcp import tune
+from node.runtime.sockets import remote_address, tune
+from node.runtime.tls import TlsError
 from node.wire.codec import PROTOCOL, decode_batch, encode_batch
 from node.wire.copies import Seal
 from node.wire.errors import LocalWireError, RemoteWireError
@@ -184,7 +185,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended, by whomever."""
-        self._finish(str(exc) if exc is not None else "")
+        self._finish(str(exc) if exc is not None else "", Reason.TLS if isinstance(exc, TlsError) else Reason.MALFORMED)
         self._hub.flush()
 
     def pause_writing(self) -> None:
@@ -331,7 +332,7 @@ class Link(asyncio.Protocol):
             self.abort()
         self._hub.flush()
 
-    def _finish(self, why: str) -> None:
+    def _finish(self, why: str, reason: Reason) -> None:
         """The connection is gone: tell everybody once."""
         self.state = State.CLOSED
         self.forever()
@@ -340,7 +341,7 @@ class Link(asyncio.Protocol):
         if self._copier is not None:
             self._copier.close()
             self._copier = None
-        self._resolve(Rejected(Reason.MALFORMED, why or "it hung up"))
+        self._resolve(Rejected(reason, why or "it hung up"))
         if not self.gone.done():
             self.gone.set_result(None)
         self._hub.lost(self, why)
@@ -348,21 +349,3 @@ class Link(asyncio.Protocol):
     def _resolve(self, outcome: Outcome) -> None:
         if not self.ended.done():
             self.ended.set_result(outcome)
-
-
-def remote_address(peername: tuple[str, int] | None) -> str:
-    """host:port of the other end of an accepted connection."""
-    return join_address(peername[0], peername[1]) if peername else ""
-
-
-def join_address(host: str, port: int) -> str:
-    """host:port, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """The host and port of `host:port` or `[v6]:port`; ValueError if it is neither."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= 0xFFFF:
-        raise ValueError(f"not host:port: {address!r}")
-    return host.removeprefix("[").removesuffix("]"), int(port)

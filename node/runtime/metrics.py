@@ -30,6 +30,7 @@ class Surroundings(NamedTuple):
     clients: int
     in_flight: int
     seated: bool
+    tls_refusals: Mapping[str, int] = {}
 
 
 class NodeCollector(Collector):
@@ -61,6 +62,10 @@ class NodeCollector(Collector):
         ):
             if isinstance(value, int | float):
                 yield GaugeMetricFamily(name, text, value=value)
+        refusals = CounterMetricFamily("dyn_tls_refused", "Connections without a good TLS handshake", labels=["port"])
+        for port, count in around.tls_refusals.items():
+            refusals.add_metric([port], count)
+        yield refusals
         yield from self._requests()
         yield from _numbers("dyn_storage", "Storage: ", figures["storage"])
         yield from _numbers("dyn_queue", "Waiting: ", figures["queues"])

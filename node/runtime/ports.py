@@ -11,7 +11,7 @@ from typing import Final
 
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.discovery import is_anywhere
-from node.runtime.links import join_address
+from node.runtime.sockets import join_address
 
 ASK_S: Final = 0.5
 """How long whoever has the port may take to say who it is."""

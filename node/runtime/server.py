@@ -31,6 +31,7 @@ from node.engine.events import Event
 from node.engine.node import Node
 from node.runtime import clock, driver, ports
 from node.runtime.about import About
+from node.runtime.certificates import EXPIRES_SOON_S, Tls, open_tls
 from node.runtime.clients import ClientListener
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.discovery import Announcement, Discovery, is_anywhere, outward_address
@@ -38,10 +39,11 @@ from node.runtime.driver import Driver
 from node.runtime.faulty import FaultyNetwork
 from node.runtime.http import HttpListener
 from node.runtime.keys import Secrets, read_secrets
-from node.runtime.links import Link, join_address
+from node.runtime.links import Link
 from node.runtime.log import ENDS, Log
 from node.runtime.measures import Measures
 from node.runtime.notify import notify
+from node.runtime.sockets import join_address
 from node.runtime.store import Store
 from node.runtime.switches import Switches
 from node.runtime.transport import PeerTransport
@@ -80,10 +82,11 @@ def serve(settings: NodeSettings, ready: Callable[[Ready], None]) -> int:
     began = monotonic()
     ports.check_ports(settings)
     secrets = read_secrets(settings, os.environ)
+    tls = open_tls(settings)
     store = Store.open(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Server(settings, secrets, store, ready, began).run())
+            return runner.run(Server(settings, secrets, store, ready, began, tls).run())
     finally:
         store.close()
 
@@ -98,6 +101,7 @@ class Server:
         store: Store,
         ready: Callable[[Ready], None],
         began: float,
+        tls: Tls | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -106,6 +110,7 @@ class Server:
         self.log = Log(sys.stderr, self.wall_s, monotonic, as_json=settings.log_format == "json")
         self.config = node_config(settings, store)
         self._secrets = secrets
+        self._tls = tls
         self._tell_ready: Callable[[Ready], None] | None = ready
         self._life = token_hex(8)
         self._stop_code = 0
@@ -157,6 +162,7 @@ class Server:
             rng=Random(token_bytes(16)),
             link=network.link if network else Link,
             on_failed=self.discovery.failed,
+            tls=self._tls,
         )
         if network:
             self.switches = Switches(self.node, self.transport, network, self.store, self.loop, self._fact)
@@ -168,9 +174,14 @@ class Server:
             self.about,
             password=self._secrets.password,
             full=self.node.shared.load.turns_away,
+            tls=self._tls.client_port(self._no_tls) if self._tls else None,
         )
         self.clients.faults = self.switches.obey if self.switches else None
-        self.http = HttpListener(self.driver.submit, self.about.metrics)
+        https = self._tls.http_port(self._no_tls, self.settings.listen) if self._tls else None
+        self.http = HttpListener(self.driver.submit, self.about.metrics, tls=https)
+
+    def _no_tls(self, address: str, why: str) -> None:
+        self._fact("client-no-tls", {"address": address, "why": why})
 
     def _hints(self) -> tuple[HintTotals, ...]:
         """What is owed to whom, as the store says now: it may have become another one since."""
@@ -184,8 +195,11 @@ class Server:
             {
                 "version": __version__, "node": self.config.name, "cluster": settings.cluster,
                 "client": self._at(settings.port), "peer": self._at(settings.peer_port), "data": settings.data_dir,
+                "tls": self._tls is not None,
             },
         )  # fmt: skip
+        if self._tls is not None and (left_s := self._tls.expires_at - clock.wall_s()) < EXPIRES_SOON_S:
+            self.log.fact("certificate-ends", {"days": int(left_s / 86_400), "file": settings.tls_cert})
         if self.store.redrawn:
             self.log.fact("epoch-redrawn", {"why": self.store.redrawn})
         self.store.start(self.loop, self.driver.persisted, self._storage_stopped)

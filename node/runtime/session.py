@@ -27,7 +27,7 @@ from node.core.limits import (
 )
 from node.runtime import housekeeping
 from node.runtime.slots import REFUSED, ManySlot, Slot
-from node.runtime.tcp import cork
+from node.runtime.sockets import cork
 from node.wire.commands import ENTRIES, Call, Calls, find, parse
 from node.wire.replies import ErrorReply, Value, encode, encode_error
 from node.wire.resp import HTTP, OPEN, PREAUTH, Item, Oversized, RequestReader

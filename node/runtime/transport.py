@@ -18,19 +18,21 @@ import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
-from secrets import token_bytes
 
 import msgspec
 
 from node.core.ids import NodeId
-from node.core.limits import DIAL_S_MAX, HALF_OPEN_MAX, LINGER_S_MAX, PEERS_MAX
+from node.core.limits import HALF_OPEN_MAX, LINGER_S_MAX, PEERS_MAX
 from node.engine.events import Event, PeerDown, PeerUp, Stranger
+from node.runtime.certificates import Tls
 from node.runtime.copier import Copier
 from node.runtime.datagrams import Datagrams
 from node.runtime.dialer import Redialer
-from node.runtime.links import Hub, Link, State, join_address, split_address
+from node.runtime.links import Link, State
+from node.runtime.openings import MakeLink, Openings
+from node.runtime.sockets import listening_address
 from node.wire.copies import Seal
-from node.wire.handshake import NONCE_BYTES, Acceptor, Dialer, Foreign, Hello, Outcome, Rejected, derive_keys, judge
+from node.wire.handshake import Foreign, Hello, Rejected, judge
 from node.wire.link import Goodbye, Moved
 from node.wire.messages import Message, Wait
 
@@ -39,10 +41,6 @@ CLOSE_S = 0.5
 
 REKEY_S = 5.0
 """How long a link outlives its key: all nodes read the new one meanwhile, if they are told at about the same time."""
-
-ANYWHERE = ("", "0.0.0.0", "::")
-
-MakeLink = Callable[[Hub, Dialer | Acceptor, Hello, str | None], Link]
 
 
 class Peer:
@@ -60,7 +58,8 @@ class PeerTransport:
 
     `hello` says what this node is now (its `life` must differ at every start); call `refresh`, or `send`, after a
     change. `on_events` gets the events of one read; `on_fact` gets (kind, fields). `link` makes the links: another
-    class is for nodes that may be given faults (`faulty`). `on_failed` gets the address of every dial that failed.
+    class is for nodes that may be given faults (`faulty`). `on_failed` gets the address of every dial that failed. With
+    `tls` all links are TLS, both ends showing that they are nodes of this cluster, and nothing goes as a datagram.
     """
 
     def __init__(
@@ -74,14 +73,12 @@ class PeerTransport:
         rng: Random,
         link: MakeLink = Link,
         on_failed: Callable[[str], None] = lambda address: None,
+        tls: Tls | None = None,
     ) -> None:
         self.pending: list[Event] = []
-        self._cluster = cluster
-        self._keys = tuple(map(derive_keys, cluster_keys))
         self._hello = hello
         self._on_events = on_events
         self._on_fact = on_fact
-        self._link = link
         self._told = hello().cluster_id
         self._peers: dict[NodeId, Peer] = {}
         self._half_open: dict[Link, None] = {}
@@ -90,15 +87,18 @@ class PeerTransport:
         self._datagrams = Datagrams()
         self._flushing = False
         self._closed = False
-        self._dialer = Redialer(self._attempt, self._may_rest, on_fact, rng, on_failed)
+        self._openings = Openings(self, cluster, cluster_keys, hello, link, tls)
+        self._dialer = Redialer(self._openings.dial, self._may_rest, on_fact, rng, on_failed)
 
     # What the driver calls -------------------------------------------------------------------------------
 
     async def listen(self, host: str, port: int) -> int:
         """Accept peers at host:port (0: any free one), return the port. OSError, of errno EADDRINUSE if it is taken."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accepted, host, port, backlog=HALF_OPEN_MAX)
+        self._server = await loop.create_server(self._openings.accepted, host, port, backlog=HALF_OPEN_MAX)
         port = int(self._server.sockets[0].getsockname()[1])
+        if self._openings.encrypted:
+            return port
         why = await self._datagrams.listen(host, port)
         if why:
             self.fact("no-datagrams", port=port, why=why)
@@ -147,10 +147,11 @@ class PeerTransport:
         that is none of them any more ends after REKEY_S, by when its dialler should have done the same.
         Return how many links stood by another than the first.
         """
-        self._keys = tuple(map(derive_keys, cluster_keys))
-        links = [link for link in self._all if link.state is State.UP and link.keys != self._keys[0]]
+        self._openings.take(cluster_keys)
+        keys = self._openings.keys
+        links = [link for link in self._all if link.state is State.UP and link.keys != keys[0]]
         for link in links:
-            if link.keys not in self._keys:
+            if link.keys not in keys:
                 asyncio.get_running_loop().call_later(REKEY_S, link.close)
         self._dialer.retry_now()
         return len(links)
@@ -166,7 +167,7 @@ class PeerTransport:
     def _may_rest(self, peer: NodeId) -> bool:
         """Whether `peer` need not be dialled: it has a link, and not one of our dialling under a key that is to go."""
         entry = self._peers.get(peer)
-        return entry is not None and (entry.links[0].address is None or entry.links[0].keys == self._keys[0])
+        return entry is not None and (entry.links[0].address is None or entry.links[0].keys == self._openings.keys[0])
 
     def queued_bytes(self) -> dict[NodeId, int]:
         """Bytes that each linked peer has not taken yet."""
@@ -178,6 +179,7 @@ class PeerTransport:
         if self._server is not None:
             self._server.close()
         await self._dialer.close()
+        self._openings.close()
         for link in list(self._all):
             link.close()
         with contextlib.suppress(TimeoutError):
@@ -303,7 +305,7 @@ class PeerTransport:
             link.abort()
             return
         self._peers[peer] = Peer(link.peer, link)
-        address = listening_address(link.peer, link)
+        address = listening_address(link.peer.host, link.peer.peer_port, link.remote)
         self._dialer.linked(peer, address)
         self.pending.append(PeerUp(peer, link.peer.name, link.peer.cluster_id, address))
 
@@ -351,28 +353,15 @@ class PeerTransport:
         self._meet_stranger(entry.hello, links[0])
 
     def _meet_stranger(self, hello: Hello, link: Link) -> None:
-        peer, address = NodeId(hello.node_id), listening_address(hello, link)
+        peer, address = NodeId(hello.node_id), listening_address(hello.host, hello.peer_port, link.remote)
         self.pending.append(Stranger(peer, hello.name, hello.cluster_id, address, hello.members, hello.sealed))
 
     # Connections -----------------------------------------------------------------------------------------
 
-    def _accepted(self) -> Link:
-        own = self._hello()
-        return self._link(self, Acceptor(self._keys, self._cluster, own, token_bytes(NONCE_BYTES)), own, None)
-
-    async def _attempt(self, address: str) -> Outcome:
-        """Dial once. Raises OSError, or TimeoutError after DIAL_S_MAX without a connection."""
-        loop = asyncio.get_running_loop()
-        host, port = split_address(address)
-
-        def dialled() -> Link:
-            own = self._hello()
-            opening = Dialer(self._keys[0], self._cluster, own, token_bytes(NONCE_BYTES))
-            return self._link(self, opening, own, address)
-
-        async with asyncio.timeout(DIAL_S_MAX):
-            _, link = await loop.create_connection(dialled, host, port)
-        return await link.ended
+    @property
+    def tls_refusals(self) -> int:
+        """How many connections were turned away because of TLS."""
+        return self._openings.tls_refusals
 
     def _flush_soon(self) -> None:
         """Flush outside of the driver's own call: it is in the middle of a step."""
@@ -383,11 +372,3 @@ class PeerTransport:
     def _flush_now(self) -> None:
         self._flushing = False
         self.flush()
-
-
-def listening_address(hello: Hello, link: Link) -> str:
-    """Where to dial the node: what it says, or, if it listens everywhere, where it comes from."""
-    host = hello.host
-    if host in ANYWHERE and link.remote:
-        host = split_address(link.remote)[0]
-    return join_address(host, hello.peer_port)

@@ -71,6 +71,9 @@ class Reason(Enum):
     SELF = "it is this node itself"
     TWIN = "another process has this node's id: a copied data directory"
     MALFORMED = "it does not speak this protocol"
+    TLS = "no TLS with it"
+    PLAIN = "this port speaks TLS"
+    CERTIFICATE = "the certificate is of another role or cluster"
 
 
 class Accepted(NamedTuple):
@@ -251,18 +254,18 @@ class Acceptor:
         except RemoteWireError as error:
             reply, outcome = None, _rejected(error)
             if outcome.reason is Reason.PROTOCOL:
-                reply = _refusal(Reason.PROTOCOL)
+                reply = refusal(Reason.PROTOCOL)
         self._done = outcome is not None
         return reply, outcome
 
     def _opened(self, payload: bytes) -> tuple[bytes, Outcome | None]:
         message = _decoded(payload, _open_decoder)
         if message.cluster != self._cluster:
-            return _refusal(Reason.NAME), Rejected(Reason.NAME, _shown(message.cluster))
+            return refusal(Reason.NAME), Rejected(Reason.NAME, _shown(message.cluster))
         said = self._cluster.encode(), message.node_id.encode(), message.nonce
         fitting = [keys for keys in self._known if hmac.compare_digest(_mac(keys.open, b"open", *said), message.tag)]
         if len(message.nonce) != NONCE_BYTES or not fitting:
-            return _refusal(Reason.KEY), Rejected(Reason.KEY, "its tag is wrong")
+            return refusal(Reason.KEY), Rejected(Reason.KEY, "its tag is wrong")
         self.keys = fitting[0]
         hello = _encoder.encode(self._own)
         proof = _mac(self.keys.acceptor, b"acceptor", payload, hello, self._nonce)
@@ -345,7 +348,8 @@ def _mac(key: bytes, role: bytes, *parts: bytes) -> bytes:
     return said.digest()
 
 
-def _refusal(reason: Reason) -> bytes:
+def refusal(reason: Reason) -> bytes:
+    """Return the frame that says why there will be no link."""
     return _VERSION + _encoder.encode(_Refusal(reason))
 
 

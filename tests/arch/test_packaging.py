@@ -86,7 +86,7 @@ def test_dyn_is_the_entry_point(wheel: zipfile.ZipFile) -> None:
 def test_what_is_imported_is_declared() -> None:
     distributions = packages_distributions()
     for folders, requirements in (
-        (("node", "dynamo_cli"), PROJECT["dependencies"]),
+        (("node", "dynamo_cli"), PROJECT["dependencies"] + PROJECT["optional-dependencies"]["tls"]),
         (("node/build_hook.py",), TABLES["build-system"]["requires"] + BUILD_NEEDS),
         (("tests",), PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]),
     ):

@@ -31,7 +31,7 @@ import hiredis
 
 from tests.campaigns.jepsen import tell
 from tests.campaigns.namespaces import HostedNode, Network, run, why_not
-from tests.helpers.cluster import ReplyError
+from tests.helpers.cluster import ReplyError, eventually
 
 NODES = 4
 PIPELINE = 200
@@ -108,7 +108,7 @@ def campaign(options: argparse.Namespace, say: Told = lambda text: None) -> tupl
                 node.start().ready(READY_S)
             _fill(nodes, options)
             say(f"{options.keys} keys are written")
-            wire = _join_quietly(network, nodes[NODES], say)
+            wire = _join_quietly(network, nodes, say)
             waits = _join_under_load(nodes, options, say)
         finally:
             for node in nodes:
@@ -141,8 +141,19 @@ def _received(network: Network, host: int) -> int:
     return received
 
 
-def _join_quietly(network: Network, node: HostedNode, say: Told) -> Wire:
-    time.sleep(WARM_S)  # hints and exchanges of the filling come to their end
+def _is_at_rest(nodes: Sequence[HostedNode]) -> bool:
+    return all(seen["hints"] == 0 for seen in nodes[0].document("STATUS")["nodes"])
+
+
+def _let_ask(askers: Sequence[Asker], requests: float) -> None:
+    """Wait until they have made so many requests more."""
+    wanted = sum(len(asker.took) for asker in askers) + requests
+    eventually(lambda: sum(len(asker.took) for asker in askers) >= wanted, "requests", seconds=READY_S)
+
+
+def _join_quietly(network: Network, nodes: Sequence[HostedNode], say: Told) -> Wire:
+    node = nodes[NODES]
+    eventually(lambda: _is_at_rest(nodes), "the hints of the filling to be delivered", seconds=READY_S)
     host = int(node.name[1:])
     before, began = _received(network, host), time.monotonic()
     node.start().ready(READY_S)
@@ -158,9 +169,9 @@ def _join_under_load(nodes: Sequence[HostedNode], options: argparse.Namespace, s
     askers = [Asker(number, nodes[: NODES + 1], options) for number in range(CLIENTS)]
     for asker in askers:
         asker.start()
-    time.sleep(WARM_S)
+    _let_ask(askers, WARM_S * options.rate)
     quiet_from = time.monotonic()
-    time.sleep(options.quiet)
+    _let_ask(askers, options.quiet * options.rate)
     began = time.monotonic()
     nodes[NODES + 1].start().ready(READY_S)
     ended = time.monotonic()

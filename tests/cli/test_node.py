@@ -48,7 +48,11 @@ def test_every_setting_has_a_flag() -> None:
     start = find(("node", "start"))
     assert start is not None
     flags = {flag for option in start.own_options for flag in option.flags}
-    assert flags == {"--" + option.field.replace("_", "-") for option in OPTIONS} | {"--config"}
+    anywhere = {flag for option in start.global_options for flag in option.flags}
+    assert anywhere >= {"--tls-cert", "--tls-key", "--tls-ca"}  # as clients take them
+    assert flags | {"--tls-cert", "--tls-key", "--tls-ca"} == {
+        "--" + option.field.replace("_", "-") for option in OPTIONS
+    } | {"--config"}
 
 
 def test_off_a_terminal_there_is_one_line() -> None:
@@ -68,6 +72,16 @@ def test_on_a_terminal_there_is_a_banner_that_fits_it() -> None:
     assert any("! 1 of N=3 nodes: N/R/W act as 1/1/1 until more join" in line for line in lines)
     assert any("! durability normal" in line for line in lines)
     assert any("dyn -n 127.0.0.1:7701 put hello world" in line for line in lines)
+
+
+def test_the_banner_of_a_node_with_tls_says_how_to_get_in() -> None:
+    made, out, _ = environment(terminal=True)
+    announce(Call(made), NodeSettings(port=12345, tls_ca=Path("/certs/ca.pem")), READY)
+    lines = out.getvalue().decode().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "  export DYN_TLS_CA=/certs/ca.pem" in lines
+    assert "  dyn node start --port 12346 --tls-cert F --tls-key F" in [line.rstrip() for line in lines]
+    assert '  redis-cli -p 12345 --tls --cacert "$DYN_TLS_CA" any Redis client works too' in lines
 
 
 def test_quiet_is_one_line_on_a_terminal_too() -> None:

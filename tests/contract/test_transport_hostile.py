@@ -11,7 +11,7 @@ import pytest
 
 from node.core.limits import FRAME_BATCH_BYTES
 from node.engine.events import Received
-from node.runtime import links, transport
+from node.runtime import links, openings, transport
 from node.wire.framing import frame
 from node.wire.messages import Replicate
 from tests.helpers.peers import Host, Run, exchange, hosts, ping, until
@@ -152,7 +152,7 @@ def test_a_dialled_port_that_says_nothing_is_left_at_the_deadline(run: Run, monk
 
 
 def test_a_port_that_does_not_even_accept_is_left_in_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "DIAL_S_MAX", 0.2)
+    monkeypatch.setattr(openings, "DIAL_S_MAX", 0.2)
 
     async def main() -> None:
         async with hosts(Host(1), Host(2)) as (a, b):

@@ -193,7 +193,7 @@ class Client:
         self.writer.close()
         try:
             await self.writer.wait_closed()
-        except ConnectionError:
+        except OSError:  # of TLS, too
             pass
 
 

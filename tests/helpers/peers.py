@@ -12,6 +12,7 @@ import uvloop
 
 from node.core.ids import NodeId
 from node.engine.events import Event, PeerDown, PeerUp, Received, Stranger
+from node.runtime.certificates import Tls
 from node.runtime.faulty import FaultyNetwork
 from node.runtime.links import Link
 from node.runtime.transport import PeerTransport
@@ -42,7 +43,7 @@ class Host:
 
     def __init__(
         self, number: int, *, cluster: str = "c", key: bytes = KEY, cluster_id: str = "", port: int = 0,
-        faulty: bool = False,
+        faulty: bool = False, tls: Tls | None = None,
     ) -> None:  # fmt: skip
         self.id = NodeId(f"{number:032x}")
         self.cluster_id, self.members, self.sealed = cluster_id, 0, False
@@ -62,6 +63,7 @@ class Host:
             on_fact=lambda kind, fields: self.facts.append((kind, fields)),
             rng=Random(number),
             link=self.network.link if faulty else Link,
+            tls=tls,
         )
 
     @property

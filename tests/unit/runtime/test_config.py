@@ -114,7 +114,6 @@ def test_environment_lists_are_separated_by_commas_and_switches_are_words(tmp_pa
         ({"durability": "none"}, "full, normal and memory"),
         ({"max_value_bytes": VALUE_BYTES_CEILING + 1}, "1K to 16M"),
         ({"log_format": "xml"}, "text and json"),
-        ({"tls_cert": "x.pem"}, "no TLS yet"),
     ],
 )
 def test_a_wrong_flag_is_named_with_its_value_and_what_is_allowed(
@@ -198,6 +197,20 @@ def test_every_setting_has_a_variable_and_a_line(tmp_path: Path, option: Option)
     by_line = load(tmp_path, f'{option.field.replace("_", "-")} = "{word}"')
     assert by_variable == by_line
     assert by_line != load_settings(environ=HOME, cwd=tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("given", [{"tls_cert"}, {"tls_key", "tls_ca"}, {"tls_cert", "tls_key"}])
+def test_tls_takes_all_three_files_or_none(tmp_path: Path, given: set[str]) -> None:
+    files = dict.fromkeys(("tls_cert", "tls_key", "tls_ca"), "x.pem")
+    settings = load(tmp_path, **files)
+    assert (settings.tls_cert, settings.tls_key, settings.tls_ca) == (tmp_path / "x.pem",) * 3
+    with pytest.raises(SettingError) as caught:
+        load(tmp_path, **{field: files[field] for field in given})
+    missing = [f"--{field.replace('_', '-')}" for field in files if field not in given]
+    assert str(caught.value) == (
+        f"TLS takes a certificate, its key and the CA, and {' and '.join(missing)} is missing. "
+        "Name all three, or none: --tls-cert FILE --tls-key FILE --tls-ca FILE"
+    )
 
 
 def test_faults_are_for_loopback_alone(tmp_path: Path) -> None:

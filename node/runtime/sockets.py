@@ -1,4 +1,4 @@
-"""What connections ask of TCP: to say things at once, to notice when nobody hears them, to end without a doubt."""
+"""The sockets of peers and clients: how they are set, how they end, and how addresses are written."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ TCP_THIN_LINEAR_TIMEOUTS = 16
 
 TCP_RTO_MAX_MS = 44
 """Of Linux, from 6.15: longest pause between two tries of any connection, here the shortest that it takes."""
+
+ANYWHERE = ("", "0.0.0.0", "::")
 
 
 def tune(sock: socket.socket | None) -> None:
@@ -49,3 +51,28 @@ def cork(sock: socket.socket | None) -> None:
     if sock is not None and sys.platform == "linux":
         with contextlib.suppress(OSError):  # a socket file
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
+
+def remote_address(peername: tuple[str, int] | None) -> str:
+    """host:port of the other end of an accepted connection."""
+    return join_address(peername[0], peername[1]) if peername else ""
+
+
+def join_address(host: str, port: int) -> str:
+    """host:port, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """The host and port of `host:port` or `[v6]:port`; ValueError if it is neither."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= 0xFFFF:
+        raise ValueError(f"not host:port: {address!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def listening_address(host: str, port: int, remote: str) -> str:
+    """Where to dial a node: what it says, or, if it listens everywhere, where it comes from."""
+    if host in ANYWHERE and remote:
+        host = split_address(remote)[0]
+    return join_address(host, port)
