@@ -124,6 +124,11 @@ def newcomer(change: Change | None) -> NodeId | None:
     return change.node if change.kind == JOIN else change.by
 
 
+def dead(change: Change | None) -> NodeId | None:
+    """Return who is taken for dead in this change, if anybody is."""
+    return change.node if change is not None and change.kind in (REMOVE, REPLACE) else None
+
+
 def leaver(change: Change | None) -> NodeId | None:
     """Return who leaves in this change, alive, if anybody does."""
     return change.node if change is not None and change.kind == LEAVE else None
@@ -142,13 +147,16 @@ def takers(old: tuple[NodeId, ...], new: tuple[NodeId, ...]) -> tuple[NodeId, ..
     return tuple([node for node in new if node not in old or len(new) < len(old)])
 
 
-def sources(old: tuple[NodeId, ...], r: int, w: int) -> int:
+def sources(old: tuple[NodeId, ...], r: int, w: int, dead: NodeId | None = None) -> int:
     """Return from how many of the old owners a taker has to hear, counting itself if it is one.
 
-    N−W+1 meet every write that was acknowledged, and N−R+1 leave no quorum of reads under the old ring alone.
+    N−W+1 meet every write that was acknowledged, N−R+1 leave no quorum of reads under the old ring alone, and R meet
+    whatever such a read has returned, as it saw to it that N−R+1 hold that. Who is removed as `dead` says nothing: if
+    more would be needed than the others, what it alone had is lost with it, and theirs is all that there is.
     """
     n = len(old)
-    return max(n - min(w, n) + 1, n - min(r, n) + 1)
+    need = max(n - min(w, n) + 1, n - min(r, n) + 1, min(r, n))
+    return min(need, n - 1) if dead in old else need
 
 
 def words(state: RingState) -> str:

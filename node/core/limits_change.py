@@ -23,6 +23,10 @@ CHANGE_AGAIN_S = 2.0
 ABANDON_AFTER_S = 10.0
 """A newcomer of whom nothing is heard for so long is not waited for (design, section 7)."""
 
+GIVEN_UP_S = 60.0
+"""So long a newcomer that goes on running does not ask again after its change was given up: else it would be decided
+again before anything else."""
+
 GONE_LINGER_S = 3.0
 """A node that has learned that it is gone stays so long: a write that it had just taken is handed over meanwhile."""
 

@@ -1,14 +1,17 @@
-"""What a store does first that may have forgotten: new under an old seat, put back from a copy, cut off below `full`.
+"""What a store does first that knows no reap rounds: it may have forgotten some, or is new to a sealed ring.
 
-Whatever was reaped since it knew last, it may still hold, or be sent by somebody who was paused; and the proof that
-allowed the reap (`engine.reaping`) was given by what its disk forgot. So before it takes or gives a single row
+Forgotten: new under an old seat, put back from a copy, cut off below `full`. Whatever was reaped since it knew last, it
+may still hold, or be sent by somebody who was paused; and the proof that allowed the reap (`engine.reaping`) was given
+by what its disk forgot, or without it. A newcomer holds nothing, but an old row may be sent to it as the next owner. So
+before it takes or gives a single row
 
     we      AskRounds(our life) ──► every member that answers
-    member  note our life durably; ──► RoundsTold(are you whole?, rounds)
+    member  note our life durably; ──► RoundsTold(are you whole, and know your rounds?, rounds)
     we      a whole owner of the partition is in a later round than we: drop what we hold of it, adopt the round
 
-and then it is rebuilt by anti-entropy, under rounds that are as good as everybody's: what it dropped and was alive
-comes back from the owners. Until then it is as if it were down, but for gossip: coordinators find somebody else.
+and then it asks for its seat, or is rebuilt by anti-entropy, under rounds that are as good as everybody's: what it
+dropped and was alive comes back from the owners. Until then it is as if it were down, but for gossip: coordinators find
+somebody else.
 
 *Lives.* A round that was open while we forgot may count a confirmation of ours that is void now. A life is named by the
 dot epoch, which is redrawn whenever a store may have forgotten. Whoever tells us its rounds has noted our new life
@@ -194,7 +197,7 @@ class ServingRounds(PeerRequest):
         if isinstance(outcome, Refused):
             out.send(self.peer, RoundsTold(self.rid, False, (), outcome.why.value))
             return
-        whole = not shared.cluster.rebuilding
+        whole = not (shared.cluster.rebuilding or shared.cluster.behind)
         out.send(self.peer, RoundsTold(self.rid, whole, shared.rounds.table(shared.cluster.partitions), ""))
 
 

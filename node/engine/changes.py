@@ -10,19 +10,23 @@ and that several do: the ballot decides (`engine.voting`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from node.core import change
 from node.core.change import Impossible
 from node.core.cluster import Change, Member, RingState, Seat
 from node.core.ids import Instant, NodeId
-from node.core.limits_change import ABANDON_AFTER_S, CHANGE_AGAIN_S, CHANGE_LOOK_S, GONE_LINGER_S
+from node.core.limits_change import ABANDON_AFTER_S, CHANGE_AGAIN_S, CHANGE_LOOK_S, GIVEN_UP_S, GONE_LINGER_S
 from node.core.vote import majority
 from node.engine.operation import Shared
 from node.engine.outbox import Outbox
 from node.engine.seats import Seats
 from node.engine.survey import Answers, Survey
 from node.engine.voting import Done, Proposal, Voting
+
+Heard = Callable[[str, Instant, Outbox], None]
+"""Who hears a member that we do not, by name; "" for nobody."""
 
 
 class Changes:
@@ -40,6 +44,7 @@ class Changes:
         self._heard: dict[NodeId, tuple[int, Instant]] = {}
         self._knows: dict[NodeId, int] = {}
         self._leave_at: Instant | None = None
+        self._given_up: tuple[int, Instant] = (0, 0.0)
         seats.learned = self.learned
 
     def start(self, now: Instant) -> None:
@@ -53,6 +58,7 @@ class Changes:
         self.next_at = now + CHANGE_LOOK_S * (0.5 + self.rng.random())
         cluster = self.shared.cluster
         state = cluster.ring
+        cluster.save_again(out)
         if state is None or not state.sealed:
             return
         self._listen(now)
@@ -62,8 +68,13 @@ class Changes:
         self.voting.recall(now, out)
         if self._proposal is None and now >= self._again_at:
             wanted = self._wanted(state, now, out)
-            if wanted is not None:
+            if wanted is None:
+                return
+            dead = change.dead(wanted.change) if wanted.before is not None and state.before is None else None
+            if dead is None:
                 self.propose(wanted, self._proposed, now, out)
+            else:
+                self._replace_unless_heard(wanted, dead, now, out)
 
     def learned(self, peer: NodeId, epoch: int) -> None:
         """A peer has this ring, or a later one."""
@@ -97,42 +108,86 @@ class Changes:
         """The epoch that this node would have come next; None if it is content."""
         me = self.shared.me
         if state.before is None:
-            return self._my_seat(state)
+            return self._my_seat(state, now)
         if me not in state.voters:
             return None
         if not self.shared.cluster.lacking:
             return change.settle(state)
         needed = change.newcomer(state.change) or change.leaver(state.change)
         if needed is not None and self.silent_s(needed, now) >= ABANDON_AFTER_S:
-            self._ask_who_hears(needed, now, out)
+            self._abandon_unless_heard(needed, now, out)
         return None
 
-    def _ask_who_hears(self, needed: NodeId, now: Instant, out: Outbox) -> None:
-        """Before it is given up: one bad link is not the end of a newcomer that all others hear."""
-        cluster, name = self.shared.cluster, self.shared.cluster.name(needed)
+    def _abandon_unless_heard(self, needed: NodeId, now: Instant, out: Outbox) -> None:
+        """One bad link is not the end of a newcomer that all others hear."""
         self._again_at = now + CHANGE_AGAIN_S
+        asked_in = self.shared.cluster.epoch
 
-        asked_in = cluster.epoch
+        def heard(by: str, then: Instant, effects: Outbox) -> None:
+            state = self.shared.cluster.state
+            if not by and state.epoch == asked_in and self._proposal is None:
+                self.propose(change.abandon(state), self._proposed, then, effects)
+
+        self.ask_who_hears(needed, heard, now, out)
+
+    def ask_who_hears(self, node: NodeId, done: Heard, now: Instant, out: Outbox) -> None:
+        """Before a member is taken for dead: whether anybody hears it. `done` gets the name of one who does, or ""."""
+        name = self.shared.cluster.name(node)
 
         def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
-            state = cluster.state
-            sees = [view.get(name) for answer in answers.values() if isinstance(view := answer.get("sees"), dict)]
-            if "up" not in sees and state.epoch == asked_in and self._proposal is None:
-                self.propose(change.abandon(state), self._proposed, then, effects)
+            hears = [
+                self.shared.cluster.name(each)
+                for each, answer in answers.items()
+                if isinstance(view := answer.get("sees"), dict) and view.get(name) == "up"
+            ]
+            done(min(hears, default=""), then, effects)
 
         Survey(self.shared, heard).start("status", int(CHANGE_LOOK_S * 1000), now, out)
 
-    def _my_seat(self, state: RingState) -> RingState | None:
+    def _is_given_up(self, state: RingState, now: Instant) -> bool:
+        """Whether our own change was given up lately: others shall have their turn, and a person time to think.
+
+        Not if it was that of a former life of this node: whoever started it again wants it to join.
+        """
+        if (
+            state.change is None
+            or state.change.kind != change.ABANDON
+            or self.shared.cluster.joining != state.epoch - 1
+        ):
+            return False
+        epoch, since = self._given_up
+        if epoch != state.epoch:
+            self._given_up = epoch, since = state.epoch, now
+        return now < since + GIVEN_UP_S
+
+    def _my_seat(self, state: RingState, now: Instant) -> RingState | None:
         """A member without a seat asks for one: to start a new, empty node is the explicit join."""
         cluster = self.shared.cluster
         me = cluster.me
-        if any(seat.id == me.id for seat in state.seats) or me.id in state.gone or cluster.rebuilding or not me.weight:
+        seated = any(seat.id == me.id for seat in state.seats)
+        if seated or me.id in state.gone or cluster.rebuilding or cluster.behind or not me.weight:
+            return None
+        if self._is_given_up(state, now):
+            cluster.waiting_because = f"{change.words(state)}; it asks again {GIVEN_UP_S:.0f} s after it learned so"
             return None
         try:
             return change.begin(state, self._how_i_join(), seat_of(me))
         except Impossible as error:
             cluster.waiting_because = f"the ring has no seat for {me.name}: {error}"
             return None
+
+    def _replace_unless_heard(self, wanted: RingState, dead: NodeId, now: Instant, out: Outbox) -> None:
+        """We were told to take the place of a dead node; that we do not hear it does not make it one."""
+        cluster = self.shared.cluster
+        self._again_at = now + CHANGE_AGAIN_S
+
+        def heard(by: str, then: Instant, effects: Outbox) -> None:
+            if by:
+                cluster.waiting_because = f"{cluster.name(dead)} answers {by}, and only a dead node is replaced"
+            elif cluster.epoch + 1 == wanted.epoch and self._proposal is None:
+                self.propose(wanted, self._proposed, then, effects)
+
+        self.ask_who_hears(dead, heard, now, out)
 
     def _how_i_join(self) -> Change:
         """With a share of everybody's, or (--replace) with the place of a member that is gone."""

@@ -19,6 +19,7 @@ from node.engine.events import Stranger
 from node.engine.outbox import Outbox
 from node.engine.peers import Peers
 from node.storage.port import Identity, SaveState
+from node.wire.messages import LEAVING, REBUILDING
 
 STATE_RING = "ring"
 STATE_MEMBERS = "members"
@@ -31,6 +32,9 @@ STATE_BEHIND = "behind"
 STATE_MUTE = "mute"
 """Two numbers: the last epoch on which this store may have voted before it forgot that, and the one on which it has its
 vote back all the same (`engine.voting`)."""
+
+STATE_TICKET = -2
+"""The ticket under which is stored what this node knows of the cluster; what the disk will not have is tried again."""
 
 UNKNOWN_EPOCH = 2**62
 """Nobody knows yet how far its former life had come."""
@@ -65,6 +69,7 @@ class Cluster:
 
     `moving` are the partitions that get other owners in the epoch under way; `takers` have to say that they hold what
     they gain, and who leaves that nobody needs it, before it settles.
+    `joining` is the last moving epoch in which this node takes a seat, if it was adopted since its start.
     While `behind`, `unheard` are members without whose word it stays so. `lives` stands for the present dot epochs of
     all members' stores, as known here: whose word a reap round counts.
     """
@@ -92,6 +97,10 @@ class Cluster:
         self.unheard: tuple[NodeId, ...] = ()
         self.mute_until, self.recalled = map(int, (state.get(STATE_MUTE) or b"0 0").split())
         self.lives = b""
+        self.durable_epoch = self.epoch
+        self.joining = 0
+        self._saving: deque[SaveState] = deque()
+        self._refused: dict[str, SaveState] = {}
         self._preference: tuple[tuple[NodeId, ...], ...] = ()
         self._owners: tuple[tuple[NodeId, ...], ...] = ()
         self.moving: dict[PartitionId, Moving] = {}
@@ -125,6 +134,25 @@ class Cluster:
     def gone(self) -> bool:
         """Whether this node is no member any more: nobody asks it whether something may be reaped."""
         return self.ring is not None and self.config.id in self.ring.gone
+
+    @property
+    def gone_nodes(self) -> tuple[NodeId, ...]:
+        """Who lost its membership, and never comes back under its id."""
+        return self.ring.gone if self.ring is not None else ()
+
+    def is_leaving(self, node: NodeId) -> bool:
+        """Whether `node` gives its seat up, or has: what it holds for others may go with it, and counts for nobody."""
+        state = self.ring
+        if state is None:
+            return False
+        return node in state.gone or (state.before is not None and node == change.leaver(state.change))
+
+    @property
+    def abstains(self) -> str:
+        """Why this node coordinates no write; "" if it does."""
+        if self.rebuilding:
+            return REBUILDING
+        return LEAVING if self.is_leaving(self.config.id) and self.me.holds == self.epoch else ""
 
     @property
     def state(self) -> RingState:
@@ -219,6 +247,8 @@ class Cluster:
     def adopt(self, adopted: RingState | None) -> None:
         """Take a decided ring (None: give up the seat). The caller stores it."""
         self.ring = adopted
+        if adopted is not None and adopted.before is not None and change.newcomer(adopted.change) == self.config.id:
+            self.joining = adopted.epoch
         self._place()
 
     def learn(self, member: Member) -> None:
@@ -227,14 +257,48 @@ class Cluster:
         self.members = dict(sorted(self.members.items()))
         self._name()
 
-    def save_ring(self, ring_state: RingState | None, out: Outbox, ticket: int = 0) -> None:
+    def save_ring(self, ring_state: RingState | None, out: Outbox, ticket: int = STATE_TICKET) -> None:
         """Store a ring; later writes of another epoch are refused by the store."""
         epoch = ring_state.epoch if ring_state is not None else 0
-        out.persist(ticket, SaveState(STATE_RING, _encoder.encode(ring_state), epoch))
+        self._save(SaveState(STATE_RING, _encoder.encode(ring_state), epoch), out, ticket)
 
-    def save_members(self, out: Outbox, ticket: int = 0) -> None:
+    def _save(self, write: SaveState, out: Outbox, ticket: int = STATE_TICKET) -> None:
+        if ticket == STATE_TICKET:
+            self._refused.pop(write.name, None)
+            self._saving.append(write)
+        out.persist(ticket, write)
+
+    def stored(self, saved: bool) -> None:
+        """The first of what is on its way to our disk is durable; or the disk would not have it (it may be full)."""
+        write = self._saving.popleft()
+        if saved and write.name == STATE_RING:
+            self.durable_epoch = write.epoch or 0
+        elif not saved and all(later.name != write.name for later in self._saving):
+            self._refused[write.name] = write
+
+    def save_again(self, out: Outbox) -> None:
+        """Store what the disk would not have: a store in an older epoch than ours takes no row at all."""
+        refused, self._refused = self._refused, {}
+        for name, write in refused.items():
+            if name == STATE_RING:
+                self.save_ring(self.ring, out)
+            elif name == STATE_MEMBERS:
+                self.save_members(out)
+            else:
+                self._save(write, out)
+
+    @property
+    def fenced(self) -> bool:
+        """Whether our ring is durable: nothing that was begun under an older one comes to rest here any more.
+
+        Until then what we hold is no evidence of what the older one may still acknowledge: a row may be on its way to
+        our disk, and after a crash we would be in the older one again, and take more.
+        """
+        return self.durable_epoch == self.epoch
+
+    def save_members(self, out: Outbox, ticket: int = STATE_TICKET) -> None:
         """Store the member table."""
-        out.persist(ticket, SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))))
+        self._save(SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))), out, ticket)
 
     def outbid(self, incarnation: int) -> None:
         """Others know an earlier life of this seat: what we say of ourselves must be newer."""
@@ -245,25 +309,26 @@ class Cluster:
         """This store holds again what its seat acknowledged; what it has voted on the next epoch it does not know."""
         self.rebuilding = False
         self._be_mute(UNKNOWN_EPOCH, 0, out)
-        out.persist(0, SaveState(STATE_REBUILDING, b""))
+        self._save(SaveState(STATE_REBUILDING, b""), out)
 
-    def speaks_again(self, epoch: int, out: Outbox) -> None:
-        """All other voters have said what they voted on `epoch`: this store votes on it, too.
-
-        They are all in the epoch before; the former life of this store may have been one ahead, as its voters were with
-        it. So there is one epoch more on which it may have voted, and none after that.
-        """
-        self._be_mute(min(self.mute_until, epoch + 1), epoch, out)
+    def speaks_again(self, epoch: int, until: int, out: Outbox) -> None:
+        """All other voters have said what they voted on `epoch`: this store votes on it, too, and after `until`."""
+        self._be_mute(min(self.mute_until, until), epoch, out)
 
     def _be_mute(self, until: int, recalled: int, out: Outbox) -> None:
         self.mute_until, self.recalled = until, recalled
-        out.persist(0, SaveState(STATE_MUTE, b"%d %d" % (until, recalled)))
+        self._save(SaveState(STATE_MUTE, b"%d %d" % (until, recalled)), out)
+
+    def starts_behind(self, out: Outbox) -> None:
+        """A newcomer knows of no reap round, and must before it takes a row: an old one may be under way to it."""
+        self.behind = True
+        self._save(SaveState(STATE_BEHIND, b"a newcomer"), out)
 
     def distrust(self, out: Outbox) -> None:
         """This store turns out to have forgotten something: from here on it coordinates, confirms and takes nothing."""
         self.rebuilding = self.behind = True
         for state in forgetful("it was put back to an earlier state"):
-            out.persist(0, state)
+            self._save(state, out)
 
     def caught_up(self) -> None:
         """This store is in the reap rounds of its cluster, durably."""

@@ -15,7 +15,7 @@ from node.engine.operation import Asker, Operation, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.write import Write
 from node.storage.port import Refusal
-from node.wire.messages import BUSY, REBUILDING, Forward, Forwarded, Ping, left_ms
+from node.wire.messages import BUSY, Forward, Forwarded, Ping, left_ms
 from node.wire.requests import Failed, Result
 
 BUSY_MAX = 2
@@ -53,8 +53,8 @@ class ForwardOperation(Operation):
         for node in cluster.coordinators(write.key, strict=write.strict):
             if node in self.refused:
                 continue
-            if node == me and cluster.rebuilding:
-                self.refused[me] = REBUILDING
+            if node == me and cluster.abstains:
+                self.refused[me] = cluster.abstains
                 continue
             if node == me:
                 self.end()

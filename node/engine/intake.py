@@ -14,7 +14,7 @@ from node.engine.put import PutOperation
 from node.engine.seats import Parked, Seats
 from node.engine.unsealed import UnsealedRead
 from node.engine.write import Write
-from node.wire.messages import BUSY, REBUILDING, Forward, Forwarded
+from node.wire.messages import BUSY, Forward, Forwarded
 from node.wire.requests import Failed, Found, Get, Put, Result, Written
 
 BUSY_WORDS = "as many requests as can be done in time are in flight here; nothing was done, retry in a moment"
@@ -166,7 +166,7 @@ class Intake:
 
     def _coordinate(self, write: Write, asker: Asker, now: Instant, out: Outbox) -> None:
         cluster = self.shared.cluster
-        if self.shared.me in cluster.owners(write.key) and not cluster.rebuilding:
+        if self.shared.me in cluster.owners(write.key) and not cluster.abstains:
             self._take(write, asker, now, out)
         else:
             ForwardOperation(self.shared, write, asker, {}).start(now, out)
@@ -184,8 +184,8 @@ class Intake:
             refused = "forwarded too often"
         elif self.shared.me not in coordinators:
             refused = "not an owner" if message.strict else "not in the preference list"
-        elif self.shared.cluster.rebuilding:
-            refused = REBUILDING
+        elif self.shared.cluster.abstains:
+            refused = self.shared.cluster.abstains
         elif busy is not None:
             refused = BUSY
         if refused:

@@ -44,7 +44,7 @@ from node.engine.retire import Retirement, serve_hold
 from node.engine.rounds import serve_confirm
 from node.engine.routes import ANSWERS, ANSWERS_HERE, AnswerHere, PeerAnswer
 from node.engine.scrub import Scrubber
-from node.engine.seats import DECISION_TICKET, Seats
+from node.engine.seats import Seats
 from node.engine.timers import Timers
 from node.engine.transfer import Transfers
 from node.engine.voting import Voting
@@ -52,6 +52,7 @@ from node.storage.port import Adopted, Identity, Saved
 from node.wire.change_messages import Accept, Hold, Prepare, Pull
 from node.wire.messages import (
     BEHIND,
+    GONE,
     REBUILDING,
     Answer,
     Ask,
@@ -248,8 +249,8 @@ class Node:
             operation = pending.get(ticket)
             if operation is not None:
                 operation.persisted(outcome, now, out)
-            elif ticket == DECISION_TICKET:
-                self.seats.decision_stored(isinstance(outcome, Saved), now, out)
+            elif ticket < 0:
+                self.seats.ring_stored(ticket, isinstance(outcome, Saved), now, out)
 
     def _answered_here(self, event: AnswerHere, now: Instant, out: Outbox) -> None:
         """Our own disk, or the runtime, answered."""
@@ -305,8 +306,18 @@ class Node:
         self.gossiper.compare(peer, out)
         return False
 
+    def _fenced(self, peer: NodeId, message: EpochMessage, out: Outbox) -> bool:
+        """The same, for a message that asks what we hold: our word counts once our ring is durable."""
+        if not self._same_ring(peer, message, out):
+            return False
+        if not self.cluster.fenced:
+            out.send(peer, other_epoch(message))
+        return self.cluster.fenced
+
     def _replicate(self, peer: NodeId, message: Replicate, now: Instant, out: Outbox) -> None:
-        if self.cluster.behind:
+        if peer in self.cluster.gone_nodes:  # its rounds are none of ours: it was not asked before anything was reaped
+            out.send(peer, Replicated(message.rid, False, None, GONE))
+        elif self.cluster.behind:
             out.send(peer, Replicated(message.rid, False, None, BEHIND))
         elif self._same_ring(peer, message, out):
             serve_replicate(self.shared, peer, message, now, out)
@@ -326,13 +337,13 @@ class Node:
     def _ask_trees(self, peer: NodeId, message: AskTrees, now: Instant, out: Outbox) -> None:
         if self.cluster.behind or (message.whole and self.cluster.rebuilding):
             out.send(peer, TreesTold(message.rid, (), BEHIND if self.cluster.behind else REBUILDING))
-        elif self._same_ring(peer, message, out):
+        elif self._fenced(peer, message, out):
             self.antientropy.trees_asked(peer, message, out)
 
     def _ask_leaf(self, peer: NodeId, message: AskLeaf, now: Instant, out: Outbox) -> None:
         if self.cluster.behind:
             out.send(peer, LeafTold(message.rid, (), False, BEHIND))
-        elif self._same_ring(peer, message, out):
+        elif self._fenced(peer, message, out):
             self.antientropy.leaf_asked(peer, message, out)
 
     def _forward(self, peer: NodeId, message: Forward, now: Instant, out: Outbox) -> None:
@@ -356,11 +367,11 @@ class Node:
             self.gossiper.compare(peer, out)
 
     def _hold(self, peer: NodeId, message: Hold, now: Instant, out: Outbox) -> None:
-        if self._same_ring(peer, message, out):
+        if self._fenced(peer, message, out):
             serve_hold(self.shared, peer, message, out)
 
     def _pull(self, peer: NodeId, message: Pull, now: Instant, out: Outbox) -> None:
-        if self._same_ring(peer, message, out):
+        if self._fenced(peer, message, out):
             serve_pull(self.shared, peer, message, out)
 
     def _ask(self, peer: NodeId, message: Ask, now: Instant, out: Outbox) -> None:

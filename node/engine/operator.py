@@ -15,13 +15,14 @@ import msgspec
 from node.core import change
 from node.core.change import Impossible
 from node.core.cluster import Change, Member, RingState
-from node.core.ids import Instant
+from node.core.ids import Instant, NodeId
 from node.core.limits import WEIGHT_MAX
 from node.engine.changes import Changes, replacing, seat_of
 from node.engine.operation import Asker, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.plans import plan_document
 from node.engine.survey import Answers, Survey
+from node.engine.voting import Done
 from node.wire import requests
 from node.wire.requests import Failed, Inspect
 
@@ -154,7 +155,27 @@ class Operator:
             else:
                 asker.answer(unavailable(f"membership cannot change here: {why}"), effects)
 
-        self.changes.propose(wanted.ring, done, now, out)
+        dead = change.dead(wanted.ring.change)
+        if dead is None or wanted.ring.epoch != self.shared.cluster.epoch + 1:
+            self.changes.propose(wanted.ring, done, now, out)
+        else:
+            self._propose_unless_heard(wanted.ring, dead, done, asker, now, out)
+
+    def _propose_unless_heard(
+        self, ring: RingState, dead: NodeId, done: Done, asker: Asker, now: Instant, out: Outbox
+    ) -> None:
+        """Nobody is taken for dead on the word of one node: what a live one holds for others would go with it."""
+        name = self.shared.cluster.name(dead)
+
+        def heard(by: str, then: Instant, effects: Outbox) -> None:
+            if by:
+                asker.answer(_refused(f"{name} answers {by}: to have it hand over what it holds, leave it"), effects)
+            elif self.changes.busy or self.shared.cluster.epoch + 1 != ring.epoch:
+                asker.answer(_refused("another change was decided first: plan it anew"), effects)
+            else:
+                self.changes.propose(ring, done, then, effects)
+
+        self.changes.ask_who_hears(dead, heard, now, out)
 
     def _plan(self, words: Words, wanted: Wanted, timeout_ms: int, asker: Asker, now: Instant, out: Outbox) -> None:
         def heard(answers: Answers, then: Instant, effects: Outbox) -> None:

@@ -70,7 +70,9 @@ class Places:
         One that was asked in the place of an owner who has answered since is free again.
         """
         for node in preference:
-            if node != cluster.me.id and cluster.is_up(node) and self._is_free(node):
+            if node == cluster.me.id or cluster.is_leaving(node):
+                continue
+            if cluster.is_up(node) and self._is_free(node):
                 self.stand_ins[node] = place
                 self.tally.failed.pop(place, None)
                 return node

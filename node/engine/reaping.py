@@ -21,8 +21,11 @@ a row stamped r or later, of which the same is true. So no row with a dead value
     an old Replicate in a paused owner's socket   is stamped below r: refused
     a stand-in away, with a hint and an old row   did not confirm, so nothing is reaped until it is back
     a former owner that returns with a row        the same: every member is asked, whatever it owns
+    a removed node that was only cut off          was not asked any more, and its rounds are its own: no row of it is
+                                                  taken (`Node`), and who misses a member begins no round
     a crash between confirming and dropping       the round is durable; the driver keeps T until all others dropped
                                                   theirs, and begins again in a later round
+    a newcomer                                    learns the rounds first, and takes no row before (`engine.catchup`)
     a member whose disk was replaced meanwhile    has a new life, and no round is made of old lives and new ones
                                                   (`engine.catchup`); it takes no row before it is in r
     a put with a context from before the delete   covers dots and revives none; it draws a new birth
@@ -84,7 +87,9 @@ class Reaper:
         for operation in list(self.open.values()):
             operation.go_on(now, out)
         cluster = self.shared.cluster
-        if not self.open and not self.looking and cluster.seated and not cluster.rebuilding:
+        if self.open or self.looking or not cluster.seated or cluster.rebuilding:
+            return
+        if all(cluster.is_up(member.id) for member in cluster.others()):  # a round takes the word of everybody
             self.looking = True
             LookOperation(self.shared, self).start(self._after, now, out)
 

@@ -80,7 +80,8 @@ class RetireOperation(Operation):
     """
 
     __slots__ = (
-        "after", "awaited", "epoch", "gone", "left", "owners", "partition", "retirement", "rows", "why", "writes",
+        "after", "awaited", "epoch", "gone", "left", "owners", "partition", "retirement", "round", "rows", "why",
+        "writes",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, retirement: Retirement, partition: PartitionId) -> None:
@@ -89,6 +90,7 @@ class RetireOperation(Operation):
         self.partition = partition
         self.epoch = shared.cluster.epoch
         self.owners = shared.cluster.holders_of(partition)
+        self.round = shared.rounds.at(partition, shared.cluster.partitions)  # before the rows are read
         self.rows: dict[bytes, bytes] = {}
         self.after: bytes | None = None
         self.left: dict[bytes, dict[NodeId, None]] = {}
@@ -133,7 +135,7 @@ class RetireOperation(Operation):
                 continue
             rid = shared.enter(self)
             self.awaited[rid] = (peer, key)
-            out.send(peer, Replicate(rid, self.epoch, key, row, (), shared.rounds.of(key)))
+            out.send(peer, Replicate(rid, self.epoch, key, row, (), self.round))
 
     def replicated(self, peer: NodeId, message: Replicated, now: Instant, out: Outbox) -> None:
         """An owner has it now, or would not take it."""

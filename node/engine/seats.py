@@ -6,9 +6,10 @@
 
 While no client has ever written the founder (`decider`) makes each new epoch, alone, and stores it before it tells
 anybody; the first write anywhere asks it to *seal* the ring. From then on a majority decides, and data moves
-(`engine.changes`): a later joiner is a member at first, and asks for its seat itself. So no epoch is ever decided
-twice, and a join never makes an acknowledged write unreadable. A ring is stored before anything is done under it: the
-storage queue keeps that order.
+(`engine.changes`): a later joiner is a member at first, which learns the reap rounds (`engine.catchup`) and then asks
+for its seat itself. So no epoch is ever decided twice, and a join never makes an acknowledged write unreadable. A ring
+is stored before any write under it: the storage queue keeps that order. What a node says of its rows and votes waits
+until the ring is durable (`Cluster.fenced`).
 """
 
 from __future__ import annotations
@@ -286,6 +287,13 @@ class Seats:
         self._deciding = decided
         self.cluster.save_ring(decided, out, DECISION_TICKET)
 
+    def ring_stored(self, ticket: int, stored: bool, now: Instant, out: Outbox) -> None:
+        """A ring is durable, or the disk would not have it."""
+        if ticket == DECISION_TICKET:
+            self.decision_stored(stored, now, out)
+        else:
+            self.cluster.stored(stored)
+
     def decision_stored(self, stored: bool, now: Instant, out: Outbox) -> None:
         """Our decision is durable: adopt it and tell everybody."""
         decided, self._deciding = self._deciding, None
@@ -358,8 +366,13 @@ class Seats:
     def adopt(self, adopted: RingState, now: Instant, out: Outbox, *, store: bool = True) -> None:
         """Make a decided ring ours, and let the writes go that waited for its seal."""
         cluster, before = self.cluster, self.cluster.ring
+        seated = (adopted.before or adopted).seats  # who takes a seat in what moves is a newcomer, too
+        if before is None and adopted.sealed and all(seat.id != self.config.id for seat in seated):
+            cluster.starts_behind(out)
         if store:
             cluster.save_ring(adopted, out)
+        else:
+            cluster.durable_epoch = adopted.epoch
         known = cluster.members
         cluster.adopt(adopted)
         self._found_at = None

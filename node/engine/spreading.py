@@ -4,6 +4,8 @@
                                nobody left   ── a hint here, with the row that this node holds
     another ring than ours ── said again once the two have been compared
 
+Who leaves, or is gone, is nobody's stand-in, and counts for nobody as a coordinator: its hints may go with it.
+
 The coordinator decides when (`engine.put`).
 """
 
@@ -56,7 +58,7 @@ class Spreading(Operation):
             if owner != me and not is_up(owner):
                 places.gone[owner] = "down"
         mine: tuple[NodeId, ...] = ()
-        if me not in owners and not self.write.strict:
+        if me not in owners and not self.write.strict and not self.shared.cluster.is_leaving(me):
             mine = (next(iter(places.gone), owners[0]),)
             places.stand_ins[me] = mine[0]
         for owner in places.gone:

@@ -1,20 +1,21 @@
 """Taking in what the new ring of a moving epoch wants of this node (design, section 7).
 
 For each partition that it gains, a *taker* first reads it from an old owner, row by row (`engine.pull`). Then it makes
-one full pass over so many of them that every acknowledged write is met (`core.change.sources`): an exchange of trees
-with each, which ends when the two were compared to the last key and what differed was merged (`engine.exchange`). What
-is compared is what an old owner holds after it adopted the moving epoch, so nothing comes after it under the old ring
-alone; and what is written meanwhile, the taker gets itself.
+one full pass over so many of them that every acknowledged write is met (`core.change.sources`), and over the one that
+leaves, if one does, whatever their number: an exchange of trees with each, which ends when the two were compared to the
+last key and what differed was merged (`engine.exchange`). What is compared is what an old owner holds after the moving
+epoch is durable there (`Cluster.fenced`), so nothing comes after it under the old ring alone; and what is written
+meanwhile, the taker gets itself.
 
 An exchange that was cut off is begun again and costs what still differs, so nothing of it need survive a crash. When
-nothing is left the node says so in its member record, and a voter proposes to settle.
+nothing is left, and its own ring is durable, the node says so in its member record, and a voter proposes to settle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from node.core.change import LEAVE, sources, takers
+from node.core.change import LEAVE, dead, leaver, sources, takers
 from node.core.ids import Instant, NodeId, PartitionId
 from node.core.limits import EXCHANGE_AGAIN_S, TREE_SPANS_MAX
 from node.core.limits_change import TRANSFER_AGAIN_S, TRANSFERS_TOLD_MAX
@@ -70,7 +71,7 @@ class Transfers:
             self._pull(*page, now=now, out=out)
         elif batch is not None:
             self._exchange(*batch, out=out, now=now)
-        elif not self.missing() and not cluster.rebuilding and self._is_free_to_go(now, out):
+        elif not self.missing() and not cluster.rebuilding and cluster.fenced and self._is_free_to_go(now, out):
             self._all_taken_in(now, out)
 
     def _begin(self, epoch: int, now: Instant) -> None:
@@ -87,14 +88,18 @@ class Transfers:
 
     def missing(self) -> list[PartitionId]:
         """The partitions that were not compared with enough old owners yet."""
-        cluster, me = self.shared.cluster, self.shared.me
-        quorums = cluster.state.quorums
+        leaves = leaver(self.shared.cluster.state.change)
         missing = []
         for partition, heard in self.heard.items():
-            old = cluster.moving[partition].old
-            if len(heard) + (me in old) < sources(old, quorums.r, quorums.w):
+            old = self.shared.cluster.moving[partition].old
+            unheard = leaves in old and leaves not in heard  # what it has alone goes with it
+            if unheard or len(heard) + (self.shared.me in old) < self._sources(old):
                 missing.append(partition)
         return missing
+
+    def _sources(self, old: tuple[NodeId, ...]) -> int:
+        state = self.shared.cluster.state
+        return sources(old, state.quorums.r, state.quorums.w, dead(state.change))
 
     def _next_page(self) -> tuple[NodeId, PartitionId] | None:
         """A partition that was not read to its end yet, and an old owner to read it from: each in its turn."""
@@ -137,7 +142,8 @@ class Transfers:
             rested = by_peer
         if not rested:
             return None
-        peer = max(rested, key=lambda each: (len(rested[each]), each))
+        leaves = leaver(cluster.state.change)
+        peer = max(rested, key=lambda each: (each == leaves, len(rested[each]), each))
         return peer, tuple(rested[peer][:TREE_SPANS_MAX])
 
     def _exchange(self, peer: NodeId, partitions: tuple[PartitionId, ...], *, now: Instant, out: Outbox) -> None:
@@ -174,12 +180,12 @@ class Transfers:
             return {"todo": 0, "total": 0, "moves": []}
         if self.epoch != state.epoch:  # it has not looked yet
             return {"moves": []}
-        quorums, missing = state.quorums, dict.fromkeys(self.missing())
+        missing = dict.fromkeys(self.missing())
         rate_bps, eta_s = self._pace(len(missing), now)
         moves = []
         for partition, heard in list(self.heard.items())[:TRANSFERS_TOLD_MAX]:
             old = cluster.moving[partition].old
-            total = sources(old, quorums.r, quorums.w) - (self.shared.me in old)
+            total = max(self._sources(old) - (self.shared.me in old), len(heard) + (partition in missing))
             left = [owner for owner in old if owner != self.shared.me and owner not in heard]
             moves.append(
                 {

@@ -4,11 +4,12 @@
                                                                                       │ accept, durably
              decided: whoever proposed adopts it, and tells everybody ◄── a majority ─┘
 
-A vote belongs to a store. One that may have forgotten what it said has none until it was rebuilt, and is *mute* then:
-its word may be what decided the next epoch, or the one after that. It has its vote on an epoch back once all other
-voters have promised it to take part in nothing below a new ballot (`Recall`): whatever its old word could still decide,
-one of them has accepted, and tells. If one of those is mute, too, all members are asked: an epoch that was decided, and
-that nobody has adopted, may as well not have been.
+A vote belongs to a store, under a ring that is durable there. One that may have forgotten what it said has none until
+it was rebuilt, and is *mute* then: its word may be what decided the next epoch, or the one after that. It has its vote
+on an epoch back once all other voters have promised it to take part in nothing below a new ballot (`Recall`): whatever
+its old word could still decide, one of them has accepted, and tells. If nobody has, that epoch was not decided, and it
+cannot have voted on the one after it; else it recalls that, too. If one of those is mute itself, all members are asked:
+an epoch that was decided, and that nobody has adopted, may as well not have been.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Voting:
         state = cluster.ring
         if state is None or not state.sealed or state.cluster_id != cluster_id:
             return "no member of that cluster"
-        if epoch != state.epoch + 1:
+        if epoch != state.epoch + 1 or not cluster.fenced:  # else a crash might have it vote once more on its ring
             return Refusal.EPOCH.value
         if cluster.me.id not in state.voters:
             return NO_VOTER
@@ -89,10 +90,16 @@ class Voting:
         """Somebody else was at it: the next attempt goes beyond that."""
         self._recall_at = min(self._recall_at, now + BALLOT_S)
 
-    def recalled(self, vote: Vote, out: Outbox) -> None:
-        """This is what our vote must be taken for; from here on it counts."""
-        self._keep(vote, NO_TICKET, out)
-        self.shared.cluster.speaks_again(vote.epoch, out)
+    def recalled(self, vote: Vote, out: Outbox, *, unsure: bool) -> None:
+        """This is what our vote must be taken for; from here on it counts. What was promised meanwhile holds, too.
+
+        They are all in the epoch before; the former life of this store may have been one ahead, and have voted on the
+        next one, too, but only if this one was decided: then another voter has accepted it, and says so, if it is sure.
+        """
+        promised = max(vote.promised, fresh(self.vote, vote.epoch).promised)
+        self._keep(vote._replace(promised=promised), NO_TICKET, out)
+        decided = unsure or vote.accepted is not None
+        self.shared.cluster.speaks_again(vote.epoch, vote.epoch + decided, out)
 
     def saw(self, ballot: Ballot) -> None:
         """There is such a ballot."""
@@ -207,7 +214,7 @@ class Recall(Operation):
             return
         self.end()
         accepted = max(self.said.values(), key=lambda vote: vote.accepted or NEVER)
-        self.voting.recalled(accepted._replace(promised=self.ballot), out)
+        self.voting.recalled(accepted._replace(promised=self.ballot), out, unsure=self.unsure)
 
     def _have_all_answered(self) -> bool:
         return all(member.id in self.said or member.id in self.others for member in self.shared.cluster.others())

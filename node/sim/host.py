@@ -36,6 +36,7 @@ from node.storage.port import (
     Outcome,
     Refusal,
     Refused,
+    SaveState,
     Write,
     is_late,
 )
@@ -328,7 +329,7 @@ class Host:
         self.world.agenda.after(sync_s, self._synced, self.life)
 
     def _refusal(self, write: Write) -> Outcome | None:
-        if self.world.agenda.now < self.full_until and isinstance(write, Advance | Merge):
+        if self.world.agenda.now < self.full_until and isinstance(write, Advance | Merge | SaveState):
             return Refused(Refusal.DISK_FULL, f"disk full on {self.name}")
         if is_late(write, self.world.agenda.now):
             return Refused(Refusal.LATE, "too late")

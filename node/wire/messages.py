@@ -73,6 +73,12 @@ REBUILDING = "being rebuilt"
 BEHIND = "does not know yet which deletions it missed"
 """Why a node takes nothing: its store was put back, or is new, and has not learned the reap rounds yet."""
 
+LEAVING = "leaving, and has handed over what it had"
+"""Why a node coordinates no write: it may be gone before the others have it, and then no row of it is taken."""
+
+GONE = "no member any more"
+"""Why a node takes nothing from another: it left, or was removed."""
+
 BUSY = "busy"
 """Why a node will not coordinate: it has as many requests as it can do in time."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from node.core import ring
@@ -9,11 +10,12 @@ from node.core.cluster import Member, Quorums, RingState, Seat, Secret
 from node.core.ids import NodeId, partition_of
 from node.core.row import EMPTY, Actor, Clock, Row
 from node.core.version import add, advance, join
+from node.engine.cluster import STATE_TICKET
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Event, Loaded, OwedHere, PeerDown, PeerUp, Persisted, Reached, Received
 from node.engine.node import Node
 from node.engine.outbox import Outbox
-from node.storage.port import Advance, Advanced, Handed, HandOver, Identity, Merge, Merged, Outcome, Write
+from node.storage.port import Advance, Advanced, Handed, HandOver, Identity, Merge, Merged, Outcome, Saved, Write
 from node.wire.messages import Message
 from node.wire.requests import Request, Result
 from node.wire.rows import encode_row
@@ -67,20 +69,25 @@ KEY = key_of("n1", "n2", "n3")
 
 
 class Engine:
-    """Node n1 of a cluster of `nodes`, all linked, with everything it ever did in lists."""
+    """Node n1 of a cluster of `nodes`, all linked, with everything it ever did in lists.
+
+    What it stores waits to be reported durable; its rings are so at once, unless `stores_rings` is switched off.
+    """
+
+    stores_rings = True
 
     def __init__(self, nodes: int = 3, quorums: Quorums = PAPER, *, me: str = "n1", seed: int = 1) -> None:
         names = [f"n{i + 1}" for i in range(nodes)]
         config = NodeConfig(node_id(me), me, "dyn", join=("127.0.0.1:1",))
         identity = Identity(f"store-{me}", node_id(me), (int(me[1:]),), 1, "first", 0)
         self.node = Node(config, identity, {}, rng=Random(seed), entropy=Random(2).randbytes, wall_offset_s=0.0)
-        self.node.cluster.adopt(sealed_ring(names, quorums))
+        self.settle_in(sealed_ring(names, quorums))
         for name in names:
             if name != me:
                 self.node.cluster.learn(member(name))
         self.now = 100.0
         self.out = Outbox()
-        self.node.start(self.now, self.out)
+        self.do(lambda: self.node.start(self.now, self.out))
         for name in names:
             if name != me:
                 self.step(PeerUp(node_id(name), name, "c1", f"127.0.0.1:{7800 + int(name[1:])}"))
@@ -93,9 +100,22 @@ class Engine:
         """Forget the effects so far."""
         self.out = Outbox()
 
+    def settle_in(self, ring: RingState) -> None:
+        """This is its ring, durably."""
+        self.node.cluster.adopt(ring)
+        self.node.cluster.durable_epoch = ring.epoch
+
     def step(self, event: Event) -> None:
         """Let something happen."""
-        self.node.step(event, self.now, self.out)
+        self.do(lambda: self.node.step(event, self.now, self.out))
+
+    def do(self, happen: Callable[[], None]) -> None:
+        """Let something happen, and what it has stored under STATE_TICKET be durable."""
+        known = sum(ticket == STATE_TICKET for ticket, _ in self.out.persists)
+        happen()
+        saved = sum(ticket == STATE_TICKET for ticket, _ in self.out.persists) - known
+        if saved and self.stores_rings:
+            self.node.step(Persisted([(STATE_TICKET, Saved())] * saved), self.now, self.out)
 
     def ask(self, request: Request) -> int:
         """A client asks; the ticket finds the answer in `replies`."""

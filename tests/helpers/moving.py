@@ -19,7 +19,7 @@ MOVES = EPOCH + 1
 def settled_engine(me: str = "n1") -> Engine:
     """One of four members, of which n1, n2 and n3 own everything."""
     engine = Engine(nodes=4, me=me)
-    engine.node.cluster.adopt(SETTLED)
+    engine.settle_in(SETTLED)
     return engine
 
 

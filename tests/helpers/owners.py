@@ -56,6 +56,7 @@ class Owner:
         state = {kept: data for kept, data in store.load_state().items() if kept != STATE_RING}
         self.node = Node(config, identity, state, rng=Random(name), entropy=Random(2).randbytes, wall_offset_s=0.0)
         self.node.cluster.adopt(sealed_ring(list(names), quorums, partitions))
+        self.node.cluster.durable_epoch = self.node.cluster.epoch
         for other in names:
             if other != name:
                 self.node.cluster.learn(member(other))

@@ -20,6 +20,7 @@ from node.core.change import (
     Impossible,
     abandon,
     begin,
+    dead,
     forget,
     groups,
     leaver,
@@ -205,14 +206,17 @@ def test_who_owns_nothing_may_leave_those_who_do() -> None:
     assert begin(spare, Change(LEAVE, node_id("n1"))).owners == (1,) * 64
 
 
-def test_a_change_names_who_comes_and_who_leaves_alive() -> None:
+def test_a_change_names_who_comes_who_leaves_alive_and_who_is_taken_for_dead() -> None:
     assert {kind: newcomer(change) for kind, (change, _) in EVERY.items()} == {
         JOIN: N9, LEAVE: None, REMOVE: None, REPLACE: N9, WEIGHT: None,
     }  # fmt: skip
     assert {kind: leaver(change) for kind, (change, _) in EVERY.items()} == {
         JOIN: None, LEAVE: N2, REMOVE: None, REPLACE: None, WEIGHT: None,
     }  # fmt: skip
-    assert newcomer(None) is leaver(None) is None
+    assert {kind: dead(change) for kind, (change, _) in EVERY.items()} == {
+        JOIN: None, LEAVE: None, REMOVE: N2, REPLACE: N2, WEIGHT: None,
+    }  # fmt: skip
+    assert newcomer(None) is leaver(None) is dead(None) is None
     assert [change.kind for change, _ in EVERY.values()] == list(KINDS)
     assert set(ENDS) == {LEAVE, REMOVE, REPLACE}
 
@@ -263,16 +267,28 @@ def test_what_was_acknowledged_is_held_by_enough_new_owners(n: int) -> None:
 
 @pytest.mark.parametrize("n", range(1, 6))
 def test_no_quorum_under_the_old_ring_alone_misses_all_who_were_heard(n: int) -> None:
-    """Of reads as of writes; and from one fewer that would not be so."""
+    """Of reads as of writes, nor all who hold what a STRICT read returned; and from one fewer that would not be so."""
     for olds in range(1, n + 1):
         old = OLD[:olds]
         for r, w in ((r, w) for r in range(1, n + 1) for w in range(1, n + 1)):
-            quorums = [*combinations(old, min(r, olds)), *combinations(old, min(w, olds))]
+            safe = olds - min(r, olds) + 1
+            quorums = [each for need in (min(r, olds), min(w, olds), safe) for each in combinations(old, need)]
             count = sources(old, r, w)
             assert 1 <= count <= olds
             assert all(set(some) & set(quorum) for some in combinations(old, count) for quorum in quorums)
             fewer = combinations(old, count - 1)
             assert not all(set(some) & set(quorum) for some in fewer for quorum in quorums)
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+def test_from_a_dead_owner_nobody_has_to_hear(n: int) -> None:
+    """Else with R=1 or W=1, where all are needed, it could never be removed."""
+    for olds in range(1, n + 1):
+        old = OLD[:olds]
+        for r, w in ((r, w) for r in range(1, n + 1) for w in range(1, n + 1)):
+            need = sources(old, r, w)
+            assert [sources(old, r, w, each) for each in old] == [min(need, olds - 1)] * olds
+            assert sources(old, r, w, N9) == sources(old, r, w, None) == need, "one that owns nothing of it"
 
 
 def test_who_gains_a_partition_takes_it_in_and_who_keeps_it_only_where_the_set_shrinks() -> None:
@@ -285,7 +301,7 @@ def test_who_gains_a_partition_takes_it_in_and_who_keeps_it_only_where_the_set_s
 
 
 @pytest.mark.parametrize(
-    ("r", "w", "count"), [(2, 2, 2), (1, 3, 3), (3, 1, 3), (3, 3, 1), (1, 1, 3), (2, 3, 2), (9, 9, 1)]
+    ("r", "w", "count"), [(2, 2, 2), (1, 3, 3), (3, 1, 3), (3, 3, 3), (1, 1, 3), (2, 3, 2), (9, 9, 3)]
 )
 def test_of_three_owners_so_many_are_heard(r: int, w: int, count: int) -> None:
     assert sources(OLD[:3], r, w) == count

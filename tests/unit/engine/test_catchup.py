@@ -229,7 +229,7 @@ def test_it_asks_until_it_knows_and_says_when_it_does() -> None:
 def test_in_the_ring_of_a_copy_that_it_owned_alone_it_hears_the_others_first() -> None:
     """Seed 265: since the copy others joined, and reaped; they answer under their ring, and nobody under its own."""
     engine = unknowing()
-    engine.node.cluster.adopt(sealed_ring(["n1"]))
+    engine.settle_in(sealed_ring(["n1"]))
     engine.pass_time(0.0)
     engine.wait(2 * CATCH_UP_S)
     assert not [write for ticket, write in engine.out.persists if ticket]
@@ -259,7 +259,7 @@ def before_they_came() -> dict[str, bytes]:
 def test_in_a_ring_that_is_not_sealed_there_is_nothing_to_learn_yet() -> None:
     """It may be one from before the others came: of one, whose only owner would be whole at once."""
     engine = unknowing()
-    engine.node.cluster.adopt(engine.node.cluster.state._replace(sealed=False))
+    engine.settle_in(engine.node.cluster.state._replace(sealed=False))
     engine.pass_time(0.0)
     assert not [m for m in engine.sent("n2") if isinstance(m, AskRounds)]
     assert engine.node.cluster.behind
@@ -302,6 +302,10 @@ def test_rounds_are_told_only_to_a_life_that_is_known_and_noted_durably() -> Non
     engine.receive("n3", AskRounds(7, EPOCH, member("n3").epochs[-1]))
     engine.step(Persisted([(engine.out.persists[-1][0], Saved())]))
     assert engine.sent("n3") == [RoundsTold(7, False, (), "")]
+    engine.node.cluster.rebuilding, engine.node.cluster.behind = False, True
+    engine.receive("n3", AskRounds(8, EPOCH, member("n3").epochs[-1]))
+    engine.step(Persisted([(engine.out.persists[-1][0], Saved())]))
+    assert engine.sent("n3")[1:] == [RoundsTold(8, False, (), "")], "nor does it know the rounds that it is in"
 
 
 def test_a_former_life_does_not_come_back_by_a_record_that_counts_more_starts() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from node.core import change
 from node.core.cluster import Change, Vote
-from node.core.limits_change import ABANDON_AFTER_S, CHANGE_LOOK_S, GONE_LINGER_S
+from node.core.limits_change import ABANDON_AFTER_S, CHANGE_AGAIN_S, CHANGE_LOOK_S, GONE_LINGER_S
 from node.core.vote import NEVER
 from node.engine.events import Measured, Persisted
 from node.engine.voting import STATE_VOTE
@@ -88,9 +88,32 @@ def test_who_takes_a_dead_members_place_leaves_it_as_it_was() -> None:
     assert engine.node.view().waiting_because.endswith("n3 answers, and only a dead node is replaced")
     engine.down("n3")
     engine.wait(LOOK_S)
+    assert not proposals(engine, "n1"), "it asks the others first"
+    views(engine, n1={"n3": "down"}, n2={"n3": "suspect"})
     agree(engine, "n1", "n2")
     assert engine.node.cluster.state.change == Change(change.REPLACE, node_id("n3"), node_id("n4"), "replace n3 by n4")
     assert engine.node.cluster.state.owners == SETTLED.owners
+
+
+def test_who_comes_to_replace_a_member_that_another_node_hears_waits_and_asks_again() -> None:
+    engine = settled_engine("n4")
+    engine.node.cluster.config = engine.node.cluster.config._replace(replace="n3")
+    engine.down("n3")
+    for _ in range(2):
+        engine.wait(CHANGE_AGAIN_S + LOOK_S)
+        views(engine, n1={"n3": "up"}, n2={"n3": "down"})
+        assert engine.node.view().waiting_because == "n3 answers n1, and only a dead node is replaced"
+    assert not proposals(engine, "n1")
+
+
+def test_if_another_change_is_decided_while_a_newcomer_asks_it_proposes_nothing() -> None:
+    engine = settled_engine("n4")
+    engine.node.cluster.config = engine.node.cluster.config._replace(replace="n3")
+    engine.down("n3")
+    engine.wait(LOOK_S)
+    tell(engine, change.begin(SETTLED, Change(change.LEAVE, node_id("n2"))))
+    views(engine, n1={"n3": "down"}, n2={"n3": "down"})
+    assert not proposals(engine, "n1")
 
 
 def test_an_epoch_settles_when_all_who_gain_something_hold_it() -> None:
@@ -205,6 +228,53 @@ def test_without_a_majority_nothing_changes_and_the_operator_is_told_who_is_miss
     assert isinstance(failed, Failed)
     assert failed.code == "UNAVAILABLE"
     assert failed.text.startswith("membership cannot change here: 1 of the 3 voters needed agree (no answer from")
+
+
+@pytest.mark.parametrize("words", [("REMOVE", "n3"), ("REPLACE", "n3", "n5")], ids=" ".join)
+def test_nobody_is_taken_for_dead_whom_another_node_hears(words: tuple[str, ...]) -> None:
+    """A bad link of the one node that was asked is no reason: what a live one holds for others would go with it."""
+    engine = with_a_spare()
+    engine.down("n3")
+    ticket = operator(engine, *words)
+    assert not proposals(engine, "n2")
+    views(engine, n2={"n3": "down"}, n4={"n3": "up"}, n5={"n3": "down"})
+    refused = engine.replies[ticket]
+    assert isinstance(refused, Failed)
+    assert (refused.code, refused.text) == ("REFUSED", "n3 answers n4: to have it hand over what it holds, leave it")
+    assert not proposals(engine, "n2")
+
+
+@pytest.mark.parametrize("words", [("REMOVE", "n3"), ("REPLACE", "n3", "n5")], ids=" ".join)
+def test_whom_nobody_hears_is_taken_for_dead(words: tuple[str, ...]) -> None:
+    """Who does not say whom it hears does not count: else of two that died neither could be removed."""
+    engine = with_a_spare()
+    engine.down("n3")
+    ticket = operator(engine, *words)
+    views(engine, n2={"n3": "suspect"})
+    assert not proposals(engine, "n2"), "there is time for the others"
+    engine.wait(CHANGE_LOOK_S + 0.02)
+    agree(engine, "n2", "n4")
+    assert isinstance(engine.replies[ticket], Document)
+    assert change.dead(engine.node.cluster.state.change) == node_id("n3")
+
+
+def test_if_another_change_is_decided_while_it_asks_nothing_is_proposed() -> None:
+    engine = with_a_spare()
+    engine.down("n3")
+    ticket = operator(engine, "REMOVE", "n3")
+    tell(engine, change.begin(JOINED, Change(change.LEAVE, node_id("n4"))))
+    views(engine, n2={"n3": "down"}, n4={"n3": "down"}, n5={"n3": "down"})
+    refused = engine.replies[ticket]
+    assert isinstance(refused, Failed)
+    assert (refused.code, refused.text) == ("REFUSED", "another change was decided first: plan it anew")
+    assert not proposals(engine, "n2")
+
+
+def with_a_spare() -> Engine:
+    """n1, one of four with a seat; n5 is a member without."""
+    engine = Engine(nodes=5)
+    engine.settle_in(JOINED)
+    return engine
 
 
 def tell_seated(engine: Engine) -> None:

@@ -152,7 +152,7 @@ def test_a_stand_in_that_coordinates_counts_for_whom_it_stands_in_also_under_the
     ticket = engine.ask(Put(key, b"v", cover=True))
     engine.store()
     state = engine.node.cluster.state
-    engine.node.cluster.adopt(state._replace(epoch=state.epoch + 1))
+    engine.settle_in(state._replace(epoch=state.epoch + 1))
     for operation in list(engine.node.shared.pending.values()):
         operation.ring_changed(engine.now, engine.out)
     assert ticket not in engine.replies

@@ -154,6 +154,23 @@ def test_a_member_whose_disk_takes_no_changes_is_told_again() -> None:
     assert not driver.asked("n2", Bury)
 
 
+def test_no_round_is_begun_while_a_member_is_away() -> None:
+    """A node that is cut off would take itself into ever later rounds, which it shares with nobody; and stamp what it
+    holds with them, whatever the others have reaped by then."""
+    driver = Driver()
+    driver.adopted()
+    for name in ("n2", "n3"):
+        driver.confirm(name, KEY)
+    assert not driver.engine.node.reaper.open
+    driver.engine.down("n3")
+    driver.engine.clear()
+    driver.look()
+    assert not driver.writes(Adopt)
+    driver.engine.up("n3")
+    driver.look()
+    assert driver.writes(Adopt)
+
+
 def test_confirmations_accumulate_while_a_member_is_away() -> None:
     driver = Driver()
     engine = driver.engine

@@ -7,7 +7,7 @@ import pytest
 from node.core.ids import partition_of
 from node.core.limits_change import RETIRE_LOOK_S, RETIRE_S_MAX
 from node.engine.events import Persisted, ScannedHere
-from node.storage.port import Handed, HandOver
+from node.storage.port import Adopted, Handed, HandOver
 from node.wire.change_messages import Held, Hold
 from node.wire.messages import (
     REBUILDING,
@@ -73,6 +73,18 @@ def test_an_owner_that_lacks_it_gets_it_first(engine: Engine, key: bytes) -> Non
     assert (sent.key, sent.row) == (key, ROW)
     engine.receive("n4", Replicated(sent.rid, True, None, ""))
     assert len(engine.handed()) == 3
+
+
+def test_a_row_goes_to_an_owner_under_the_round_before_it_was_read(engine: Engine, key: bytes) -> None:
+    """The partition was in a later one when it was sent: what it was read under may have been reaped since."""
+    questions = holds(engine)
+    cluster = engine.node.cluster
+    partition = partition_of(key, cluster.partitions)
+    engine.step(Persisted([(0, Adopted(True, partition, cluster.partitions, 2, ()))]))
+    assert engine.node.shared.rounds.of(key) == 2
+    engine.receive("n4", Held(questions["n4"].rid, (key,), ""))
+    (sent,) = [message for message in engine.sent("n4") if isinstance(message, Replicate)]
+    assert sent.round == 0
 
 
 def test_an_owner_that_will_not_say_keeps_the_row_here(engine: Engine) -> None:

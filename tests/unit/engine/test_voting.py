@@ -152,7 +152,7 @@ def engine_with(**changed: object) -> Engine:
 def rebuilt() -> Engine:
     """Its store holds again what it acknowledged."""
     engine = engine_with(rebuilding=True)
-    engine.node.cluster.rebuilt(engine.out)
+    engine.do(lambda: engine.node.cluster.rebuilt(engine.out))
     return engine
 
 
