@@ -154,7 +154,7 @@ WORDS_BYTES_MAX = 1 * KIB
 """A reason that one node sends another for its log."""
 
 MEMBERS_MAX = 256
-"""Members of one cluster. Above it a full gossip table no longer fits one comfortable frame."""
+"""Members of one cluster: each has a link to each. What gossip and rings cost was measured up to 1,000."""
 
 CANDIDATES_MAX = 64
 """Addresses from discovery that are dialled at a time, and as many that we were told: spoofed ones displace none."""

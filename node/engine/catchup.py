@@ -27,7 +27,7 @@ from __future__ import annotations
 from node.core.ids import Instant, NodeId
 from node.core.limits import CATCH_UP_ROWS, CATCH_UP_S, FOUND_AFTER_S
 from node.core.rounds import Told, behind
-from node.engine.cluster import STATE_BEHIND
+from node.engine.kept import STATE_BEHIND
 from node.engine.operation import Operation, PeerRequest, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Adopt, Forget, Outcome, Reaped, Refused, Saved, SaveState

@@ -13,7 +13,9 @@ from node.core import change, ring
 from node.core.cluster import Before, Member, RingState, Secret
 from node.core.ids import Instant, NodeId, PartitionId, partition_of
 from node.core.limits import EVENTS_MAX, LIVES_BYTES
+from node.core.limits_size import PREFERENCES_MAX
 from node.core.quorum import Group
+from node.engine import kept
 from node.engine.config import NodeConfig
 from node.engine.events import Stranger
 from node.engine.outbox import Outbox
@@ -21,35 +23,9 @@ from node.engine.peers import Peers
 from node.storage.port import Identity, SaveState
 from node.wire.messages import LEAVING, REBUILDING
 
-STATE_RING = "ring"
-STATE_MEMBERS = "members"
-STATE_REBUILDING = "rebuilding"
-"""Not empty while this store may lack what its seat acknowledged: it is new under an old seat, or was put back."""
-
-STATE_BEHIND = "behind"
-"""Not empty while such a store has not learned the reap rounds of its cluster (`engine.catchup`)."""
-
-STATE_MUTE = "mute"
-"""Two numbers: the last epoch on which this store may have voted before it forgot that, and the one on which it has its
-vote back all the same (`engine.voting`)."""
-
-STATE_TICKET = -2
-"""The ticket under which is stored what this node knows of the cluster; what the disk will not have is tried again."""
-
-UNKNOWN_EPOCH = 2**62
-"""Nobody knows yet how far its former life had come."""
-
 _encoder = msgspec.msgpack.Encoder()
 _ring_decoder = msgspec.msgpack.Decoder(RingState | None)
 _members_decoder = msgspec.msgpack.Decoder(tuple[Member, ...])
-
-TOOK_SEAT = "a new store under an old seat"
-"""Why a store may have forgotten: it is told to take the seat of a member whose data is lost (`--seat`)."""
-
-
-def forgetful(why: str) -> list[SaveState]:
-    """What a store keeps, before anything else, that may have forgotten something, and why that is."""
-    return [SaveState(STATE_REBUILDING, why.encode()), SaveState(STATE_BEHIND, why.encode())]
 
 
 class Moving(NamedTuple):
@@ -61,7 +37,7 @@ class Moving(NamedTuple):
 
 def ring_of(state: Mapping[str, bytes]) -> RingState | None:
     """The ring that a store's state holds; None if its node has no seat."""
-    return _ring_decoder.decode(state[STATE_RING]) if STATE_RING in state else None
+    return _ring_decoder.decode(state[kept.STATE_RING]) if kept.STATE_RING in state else None
 
 
 class Cluster:
@@ -70,6 +46,7 @@ class Cluster:
     `moving` are the partitions that get other owners in the epoch under way; `takers` have to say that they hold what
     they gain, and who leaves that nobody needs it, before it settles.
     `joining` is the last moving epoch in which this node takes a seat, if it was adopted since its start.
+    `news` are members of whom something was learned lately, the latest last, and how often each was told (`tidings`).
     While `behind`, `unheard` are members without whose word it stays so. `lives` stands for the present dot epochs of
     all members' stores, as known here: whose word a reap round counts.
     """
@@ -77,7 +54,7 @@ class Cluster:
     def __init__(self, config: NodeConfig, identity: Identity, state: Mapping[str, bytes]) -> None:
         self.config = config
         self.ring = ring_of(state)
-        known = _members_decoder.decode(state[STATE_MEMBERS]) if STATE_MEMBERS in state else ()
+        known = _members_decoder.decode(state[kept.STATE_MEMBERS]) if kept.STATE_MEMBERS in state else ()
         before = next((member for member in known if member.id == config.id), None)
         self.me = Member(
             config.id, config.name, config.host, config.port, config.peer_port, config.http_port, config.zone,
@@ -91,17 +68,17 @@ class Cluster:
         self.strangers: dict[str, Stranger] = {}
         self.events: deque[dict[str, object]] = deque(maxlen=EVENTS_MAX)
         self.waiting_because = "looking for a cluster"
-        self.rebuilding = bool(state.get(STATE_REBUILDING))
-        self.took_seat = state.get(STATE_REBUILDING) == TOOK_SEAT.encode()
-        self.behind = bool(state.get(STATE_BEHIND))
+        self.rebuilding = bool(state.get(kept.STATE_REBUILDING))
+        self.took_seat = state.get(kept.STATE_REBUILDING) == kept.TOOK_SEAT.encode()
+        self.behind = bool(state.get(kept.STATE_BEHIND))
         self.unheard: tuple[NodeId, ...] = ()
-        self.mute_until, self.recalled = map(int, (state.get(STATE_MUTE) or b"0 0").split())
+        self.mute_until, self.recalled = map(int, (state.get(kept.STATE_MUTE) or b"0 0").split())
         self.lives = b""
         self.durable_epoch = self.epoch
         self.joining = 0
-        self._saving: deque[SaveState] = deque()
-        self._refused: dict[str, SaveState] = {}
-        self._preference: tuple[tuple[NodeId, ...], ...] = ()
+        self._kept = kept.Kept()
+        self.news: dict[NodeId, int] = {}
+        self._preference: dict[PartitionId, tuple[NodeId, ...]] = {}
         self._owners: tuple[tuple[NodeId, ...], ...] = ()
         self.moving: dict[PartitionId, Moving] = {}
         self.takers: tuple[NodeId, ...] = ()
@@ -182,7 +159,7 @@ class Cluster:
 
     def preference_list(self, key: bytes) -> tuple[NodeId, ...]:
         """The key's whole preference list: owners first, then stand-ins."""
-        return self._preference[partition_of(key, self.partitions)]
+        return self.preference_of(partition_of(key, self.partitions))
 
     def owners(self, key: bytes) -> tuple[NodeId, ...]:
         """The first N of the preference list; while the partition moves, the old owners and then the new ones."""
@@ -211,8 +188,22 @@ class Cluster:
         return self.config.id in self._owners[partition]
 
     def preference_of(self, partition: PartitionId) -> tuple[NodeId, ...]:
-        """The whole preference list of one partition."""
-        return self._preference[partition]
+        """The whole preference list of one partition; found out when it is asked for, as all of a ring are a lot."""
+        known = self._preference.get(partition)
+        if known is None:
+            if len(self._preference) >= PREFERENCES_MAX:
+                self._preference.clear()
+            known = self._preference[partition] = self._prefer(partition)
+        return known
+
+    def preferences(self) -> tuple[tuple[NodeId, ...], ...]:
+        """The preference lists of all partitions: worked out at once, that is much less than one by one."""
+        state, n = self.state, self.state.quorums.n
+        new = ring.preference_lists(state.seats, state.owners, n)
+        if state.before is None:
+            return new
+        old = ring.preference_lists(state.before.seats, state.before.owners, n)
+        return tuple([self._both(partition, new[partition], old[partition]) for partition in range(len(new))])
 
     def is_up(self, node: NodeId) -> bool:
         """Whether `node` answers *me*; this node always does."""
@@ -253,36 +244,35 @@ class Cluster:
 
     def learn(self, member: Member) -> None:
         """Take a newer member record."""
+        known = self.members.get(member.id)
         self.members[member.id] = member
-        self.members = dict(sorted(self.members.items()))
-        self._name()
+        self.news.pop(member.id, None)
+        self.news[member.id] = 0
+        if known is None:
+            self.members = dict(sorted(self.members.items()))
+        if known is None or (known.name, known.epochs) != (member.name, member.epochs):
+            self._name()
 
-    def save_ring(self, ring_state: RingState | None, out: Outbox, ticket: int = STATE_TICKET) -> None:
+    def save_ring(self, ring_state: RingState | None, out: Outbox, ticket: int = kept.STATE_TICKET) -> None:
         """Store a ring; later writes of another epoch are refused by the store."""
         epoch = ring_state.epoch if ring_state is not None else 0
-        self._save(SaveState(STATE_RING, _encoder.encode(ring_state), epoch), out, ticket)
+        self._save(SaveState(kept.STATE_RING, _encoder.encode(ring_state), epoch), out, ticket)
 
-    def _save(self, write: SaveState, out: Outbox, ticket: int = STATE_TICKET) -> None:
-        if ticket == STATE_TICKET:
-            self._refused.pop(write.name, None)
-            self._saving.append(write)
-        out.persist(ticket, write)
+    def _save(self, write: SaveState, out: Outbox, ticket: int = kept.STATE_TICKET) -> None:
+        self._kept.save(write, out, ticket)
 
     def stored(self, saved: bool) -> None:
         """The first of what is on its way to our disk is durable; or the disk would not have it (it may be full)."""
-        write = self._saving.popleft()
-        if saved and write.name == STATE_RING:
+        write = self._kept.stored(saved)
+        if saved and write.name == kept.STATE_RING:
             self.durable_epoch = write.epoch or 0
-        elif not saved and all(later.name != write.name for later in self._saving):
-            self._refused[write.name] = write
 
     def save_again(self, out: Outbox) -> None:
         """Store what the disk would not have: a store in an older epoch than ours takes no row at all."""
-        refused, self._refused = self._refused, {}
-        for name, write in refused.items():
-            if name == STATE_RING:
+        for write in self._kept.take_refused():
+            if write.name == kept.STATE_RING:  # it may be another one by now
                 self.save_ring(self.ring, out)
-            elif name == STATE_MEMBERS:
+            elif write.name == kept.STATE_MEMBERS:
                 self.save_members(out)
             else:
                 self._save(write, out)
@@ -296,9 +286,9 @@ class Cluster:
         """
         return self.durable_epoch == self.epoch
 
-    def save_members(self, out: Outbox, ticket: int = STATE_TICKET) -> None:
+    def save_members(self, out: Outbox, ticket: int = kept.STATE_TICKET) -> None:
         """Store the member table."""
-        self._save(SaveState(STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))), out, ticket)
+        self._save(SaveState(kept.STATE_MEMBERS, _encoder.encode(tuple(self.members.values()))), out, ticket)
 
     def outbid(self, incarnation: int) -> None:
         """Others know an earlier life of this seat: what we say of ourselves must be newer."""
@@ -308,8 +298,8 @@ class Cluster:
     def rebuilt(self, out: Outbox) -> None:
         """This store holds again what its seat acknowledged; what it has voted on the next epoch it does not know."""
         self.rebuilding = False
-        self._be_mute(UNKNOWN_EPOCH, 0, out)
-        self._save(SaveState(STATE_REBUILDING, b""), out)
+        self._be_mute(kept.UNKNOWN_EPOCH, 0, out)
+        self._save(SaveState(kept.STATE_REBUILDING, b""), out)
 
     def speaks_again(self, epoch: int, until: int, out: Outbox) -> None:
         """All other voters have said what they voted on `epoch`: this store votes on it, too, and after `until`."""
@@ -317,17 +307,17 @@ class Cluster:
 
     def _be_mute(self, until: int, recalled: int, out: Outbox) -> None:
         self.mute_until, self.recalled = until, recalled
-        self._save(SaveState(STATE_MUTE, b"%d %d" % (until, recalled)), out)
+        self._save(SaveState(kept.STATE_MUTE, b"%d %d" % (until, recalled)), out)
 
     def starts_behind(self, out: Outbox) -> None:
         """A newcomer knows of no reap round, and must before it takes a row: an old one may be under way to it."""
         self.behind = True
-        self._save(SaveState(STATE_BEHIND, b"a newcomer"), out)
+        self._save(SaveState(kept.STATE_BEHIND, b"a newcomer"), out)
 
     def distrust(self, out: Outbox) -> None:
         """This store turns out to have forgotten something: from here on it coordinates, confirms and takes nothing."""
         self.rebuilding = self.behind = True
-        for state in forgetful("it was put back to an earlier state"):
+        for state in kept.forgetful("it was put back to an earlier state"):
             self._save(state, out)
 
     def caught_up(self) -> None:
@@ -363,33 +353,45 @@ class Cluster:
         """Recompute what follows from the ring: preference lists, who is gone, and what moves."""
         state = self.ring
         self.moving, self.takers = {}, ()
+        self._preference.clear()
         if state is None:
             return
         gone = [node for node in state.gone if node in self.members and node != self.config.id]
         if gone:
+            for node in gone:
+                self.news.pop(node, None)
             self.members = {node: member for node, member in self.members.items() if node not in gone}
             self._name()
         n = state.quorums.n
-        self._preference = ring.preference_lists(state.seats, state.owners, n)
-        self._owners = tuple([nodes[:n] for nodes in self._preference])
+        self._owners = ring.owner_lists(state.seats, state.owners, n)
         if state.before is not None:
             self._place_moving(state.before, change.leaver(state.change), n)
 
     def _place_moving(self, before: Before, leaver: NodeId | None, n: int) -> None:
-        """Where the owners change, both count: the old ones first. Whoever is in one of the rings may stand in."""
-        preference, owners = list(self._preference), list(self._owners)
-        for partition, former in enumerate(ring.preference_lists(before.seats, before.owners, n)):
-            old, new = former[:n], owners[partition]
-            both = new
+        """Where the owners change, both count: the old ones first."""
+        owners = list(self._owners)
+        for partition, old in enumerate(ring.owner_lists(before.seats, before.owners, n)):
+            new = owners[partition]
             if set(old) != set(new):
                 self.moving[partition] = Moving(old, new)
-                both = owners[partition] = (*old, *(node for node in new if node not in old))
-            preference[partition] = tuple(dict.fromkeys((*both, *preference[partition], *former)))
-        self._preference, self._owners = tuple(preference), tuple(owners)
+                owners[partition] = (*old, *(node for node in new if node not in old))
+        self._owners = tuple(owners)
         takers = {node: None for moving in self.moving.values() for node in change.takers(*moving)}
         if leaver is not None:
             takers[leaver] = None
         self.takers = tuple(takers)
+
+    def _prefer(self, partition: PartitionId) -> tuple[NodeId, ...]:
+        """One preference list."""
+        state = self.state
+        new = ring.preference_list(state.seats, state.owners, partition)
+        if state.before is None:
+            return new
+        return self._both(partition, new, ring.preference_list(state.before.seats, state.before.owners, partition))
+
+    def _both(self, partition: PartitionId, new: tuple[NodeId, ...], old: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+        """While the ring moves, whoever is in one of the two may stand in, behind all owners."""
+        return tuple(dict.fromkeys((*self._owners[partition], *new, *old)))
 
 
 def address_of(member: Member) -> str:

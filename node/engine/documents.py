@@ -46,7 +46,6 @@ def ring_document(cluster: Cluster) -> Document:
         }
         for member in cluster.members.values()
     ]
-    partitions = range(state.partitions)
     owning = state if state.before is None else state.before
     return {
         "schema": "dyn.ring/v1",
@@ -59,7 +58,7 @@ def ring_document(cluster: Cluster) -> Document:
         "hash": "md5",
         "members": members,
         "owners": [cluster.name(owning.seats[owner].id) for owner in owning.owners],
-        "preference": [[cluster.name(node) for node in cluster.preference_of(p)] for p in partitions],
+        "preference": [[cluster.name(node) for node in nodes] for nodes in cluster.preferences()],
         "moving": moving_document(cluster),
     }
 

@@ -11,6 +11,7 @@ from random import Random
 from node.core.cluster import Member, RingState
 from node.core.ids import Instant, NodeId
 from node.core.limits import GOSSIP_INTERVAL_S, MEMBERS_MAX
+from node.core.limits_size import MEMBERS_SAVE_MAX
 from node.engine.cluster import Cluster, address_of
 from node.engine.events import PeerUp, Stranger
 from node.engine.outbox import Outbox
@@ -33,6 +34,7 @@ class Gossiper:
         self.next_at: Instant = 0.0
         self._grow_at: Instant = 0.0
         self._fell_back = False
+        self._unsaved = False
 
     def start(self, now: Instant, out: Outbox) -> None:
         """Remember this start, and dial everybody we know."""
@@ -49,10 +51,14 @@ class Gossiper:
             return []
         self.next_at = now + GOSSIP_INTERVAL_S
         cluster = self.cluster
+        if self._unsaved:
+            self._unsaved = False
+            cluster.save_members(out)
         silent = cluster.peers.round(now, out)
         peers = [node for node in cluster.links if node in cluster.members]
         if cluster.seated and peers:
-            out.send(self.rng.choice(peers), self.seats.gossip(ring=False, reply=True))
+            peer = self.rng.choice(peers)
+            out.send(peer, self.seats.gossip(peer, ring=False, reply=True, part=True))
         return silent
 
     def grew(self, changes: int, now: Instant) -> None:
@@ -68,7 +74,7 @@ class Gossiper:
         cluster.note(now, out, "peer_up", node=event.name, address=event.address)
         if cluster.seated:
             if event.peer in cluster.members:
-                out.send(event.peer, self.seats.gossip(ring=False, reply=True))
+                out.send(event.peer, self.seats.gossip(event.peer, ring=False, reply=True, greets=True))
         elif event.cluster_id:
             out.send(event.peer, Join(cluster.me, cluster.took_seat))
 
@@ -93,6 +99,7 @@ class Gossiper:
         if message.cluster_id != cluster.cluster_id:
             self._stranger(peer, message, now, out)
             return
+        seats.tidings.heard(message.members)
         self._learn(message.members, now, out)
         mine = (cluster.state.epoch, cluster.state.sealed)
         if theirs is not None and (theirs.epoch, theirs.sealed) > mine:
@@ -102,9 +109,9 @@ class Gossiper:
         if told <= mine:
             seats.agrees(peer)
         seats.learned(peer, message.epoch)
-        differ = message.members != tuple(cluster.members.values())
-        if told != mine or (message.reply and differ):
-            out.send(peer, seats.gossip(ring=told < mine, reply=told > mine))
+        lacked = seats.tidings.lacked_by(message.members)
+        if told != mine or (message.reply and lacked):
+            out.send(peer, seats.gossip(peer, ring=told < mine, reply=told > mine, owed=lacked))
 
     def _unasked(self, theirs: RingState, now: Instant, out: Outbox) -> bool:
         """Whether a cluster that would have us has another number of partitions than who started us asked for."""
@@ -125,7 +132,7 @@ class Gossiper:
     def compare(self, peer: NodeId, out: Outbox) -> None:
         """A message came under another epoch: whoever is behind shall learn."""
         if self.cluster.seated:
-            out.send(peer, self.seats.gossip(ring=True, reply=True))
+            out.send(peer, self.seats.gossip(peer, ring=True, reply=True))
 
     def _told_of_me(self, told: Member, now: Instant, out: Outbox) -> bool:
         """Others have a newer word of this seat than we: an earlier life of it, somebody who took it, or this store.
@@ -175,7 +182,9 @@ class Gossiper:
             cluster.learn(member)
             out.dial(address_of(member))
             changed = True
-        if changed:
+        if changed and len(cluster.members) > MEMBERS_SAVE_MAX:
+            self._unsaved = True
+        elif changed:
             cluster.save_members(out)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from node.core.ids import Instant, NodeId
 from node.core.limits import HANDOFF_LOOK_S, HANDOFF_RETRY_S, HANDOFF_ROWS, HANDOFF_S_MAX, HANDOFF_SURE_S
+from node.core.limits_size import HANDOFF_LOOKS_S_MAX, HANDOFF_PASS_S
 from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
 from node.storage.port import Handed, HandOver, Outcome, Refusal
@@ -30,10 +31,12 @@ class Handoffs:
         self._noted_at: dict[NodeId, Instant] = {}
         self._retry_at: dict[NodeId, Instant] = {}
         self._look_at: Instant = 0.0
+        self._pass_at: Instant = 0.0
         shared.waits_because = self.waits_because
 
-    def tick(self, now: Instant, out: Outbox) -> None:
-        """Deliver to everybody who may be owed something and answers."""
+    def tick(self, now: Instant, out: Outbox, returned: NodeId | None = None) -> None:
+        """Deliver to everybody who may be owed something and answers; of very many not at each event, but to who has
+        just `returned`."""
         shared = self.shared
         if now >= self._look_at:  # at the start, and now and then: a hint must not wait because we forgot whose it is
             self._look_at = now + HANDOFF_LOOK_S
@@ -45,7 +48,13 @@ class Handoffs:
         shared.owing.clear()
         if not shared.cluster.seated or shared.cluster.behind:
             return
-        for target in list(self._noted_at):
+        targets = list(self._noted_at)
+        if len(targets) > HANDOFF_LOOKS_S_MAX:
+            if now < self._pass_at:
+                targets = [] if returned is None else [returned]
+            else:
+                self._pass_at = now + HANDOFF_PASS_S
+        for target in targets:
             if target not in self.running and now >= self._retry_at.get(target, now):
                 self._begin(target, now, out)
 
@@ -53,7 +62,7 @@ class Handoffs:
         """`target` answers again: it gets at once what it missed."""
         self._retry_at.pop(target, None)
         self.shared.note_owed((target,))
-        self.tick(now, out)
+        self.tick(now, out, target)
 
     def _begin(self, target: NodeId, now: Instant, out: Outbox) -> None:
         if self.shared.cluster.is_up(target) or self._is_gone(target):
@@ -83,7 +92,7 @@ class Handoffs:
     def ended(self, target: NodeId, why: str, now: Instant) -> None:
         """A delivery ended. `why` it is not complete, "" if nothing that is durable here is owed any more."""
         del self.running[target]
-        self._retry_at[target] = now + HANDOFF_RETRY_S
+        self._retry_at[target] = now + HANDOFF_RETRY_S * max(1.0, len(self._noted_at) / HANDOFF_LOOKS_S_MAX)
         if why:
             self.why[target] = why
         elif now - self._noted_at[target] > HANDOFF_SURE_S and target not in self.shared.owing:

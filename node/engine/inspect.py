@@ -91,7 +91,7 @@ class Inspector:
         ring, seats = self.shared.cluster.ring, self.intake.seats
         sealed = ring is not None and ring.sealed
         if sealed:
-            out.send(peer, seats.gossip(ring=True, reply=False))
+            out.send(peer, seats.gossip(peer, ring=True, reply=False))
         elif ring is None or seats.doubt():  # no word of ours is one: who asks asks again
             return
         out.send(peer, Answer(rid, msgspec.json.encode(Sealed(sealed))))

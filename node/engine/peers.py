@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from node.core.ids import Instant, NodeId
 from node.core.limits import DOWN_AFTER_S, JUST_S, MISSED_S, SUSPECT_AFTER_S
+from node.core.limits_size import PROBES_MAX
 from node.engine.outbox import Outbox
 from node.wire.messages import Ping
 
@@ -41,12 +42,13 @@ class Link:
 class Peers:
     """The links of one node, and who is silent on them. `check_at` is when `check` wants to run, None for never."""
 
-    __slots__ = ("check_at", "links", "silent")
+    __slots__ = ("_turn", "check_at", "links", "silent")
 
     def __init__(self) -> None:
         self.check_at: Instant | None = None
         self.links: dict[NodeId, Link] = {}
         self.silent: dict[NodeId, None] = {}
+        self._turn = 0
 
     def linked(self, peer: NodeId, link: Link) -> None:
         """A link to `peer` opened."""
@@ -99,9 +101,9 @@ class Peers:
         return self.silent.pop(peer, 0) is None
 
     def round(self, now: Instant, out: Outbox) -> list[NodeId]:
-        """Ask everybody whether they are there; return who has become silent."""
+        """Ask everybody whether they are there, or of very many the next ones; return who has become silent."""
         late = []
-        for peer, link in self.links.items():
+        for peer, link in self._in_turn():
             if link.asked_at is None:
                 link.asked_at = now
             elif now - link.asked_at > DOWN_AFTER_S and peer not in self.silent:
@@ -110,6 +112,19 @@ class Peers:
         for peer in late:
             self.silent[peer] = None
         return late
+
+    def _in_turn(self) -> list[tuple[NodeId, Link]]:
+        """Whom to ask in this round: who owes an answer, and PROBES_MAX others by turns."""
+        links = list(self.links.items())
+        if len(links) <= PROBES_MAX:
+            return links
+        begin = self._turn = self._turn % len(links)
+        asked = 0
+        while asked < PROBES_MAX and self._turn < begin + len(links):
+            asked += links[self._turn % len(links)][1].asked_at is None
+            self._turn += 1
+        due = {at % len(links) for at in range(begin, self._turn)}
+        return [each for at, each in enumerate(links) if at in due or each[1].asked_at is not None]
 
     def missed(self, peer: NodeId, now: Instant, out: Outbox) -> None:
         """A request to `peer` went unanswered for longer than usual: it is asked, and `check` looks for the answer.

@@ -24,6 +24,7 @@ from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S, MEMBER
 from node.engine.cluster import Cluster, address_of
 from node.engine.events import Stranger
 from node.engine.outbox import Outbox
+from node.engine.tidings import Tidings
 from node.wire.messages import Gossip, Join, Seal, Wait
 
 DECISION_TICKET = -1
@@ -53,6 +54,7 @@ class Seats:
 
     def __init__(self, cluster: Cluster, entropy: Callable[[int], bytes]) -> None:
         self.cluster = cluster
+        self.tidings = Tidings(cluster)
         self.config = cluster.config
         self.entropy = entropy
         self.candidates: list[str] = []
@@ -220,6 +222,7 @@ class Seats:
             out.send(peer, Wait(True, doubt, ()))
         elif self._deciding is None:
             self._take_in(joiner, now, out)
+            self.tidings.all_to(joiner.id)
             seats, owners = ring.join(state.seats, state.owners, _seat(joiner), state.quorums.n)
             self._decide(state._replace(epoch=state.epoch + 1, seats=seats, owners=owners), out)
 
@@ -229,7 +232,8 @@ class Seats:
             self._take_in(joiner._replace(incarnation=max(joiner.incarnation, known.incarnation + 1)), now, out)
         elif known is None or known.incarnation < joiner.incarnation:
             self._take_in(joiner, now, out)
-        out.send(peer, self.gossip(ring=True, reply=False))
+        self.tidings.all_to(peer)
+        out.send(peer, self.gossip(peer, ring=True, reply=False))
 
     def _take_in(self, joiner: Member, now: Instant, out: Outbox) -> None:
         self.cluster.note(now, out, "member", node=joiner.name, address=address_of(joiner))
@@ -315,7 +319,7 @@ class Seats:
         self.cluster.note(now, out, "founded", cluster=self.config.cluster, cluster_id=founded.cluster_id)
         self.adopt(founded, now, out, store=False)
         for peer in self.cluster.links:  # who was about to found, too, shall rather join
-            out.send(peer, self.gossip(ring=False, reply=False))
+            out.send(peer, self.gossip(peer, ring=False, reply=False))
 
     def need_seal(self, parked: Parked, now: Instant, out: Outbox) -> None:
         """Hold a client's write until the ring is sealed."""
@@ -359,7 +363,7 @@ class Seats:
         """A member has a client that wants to write."""
         state = self.cluster.ring
         if state is not None and state.sealed:
-            out.send(peer, self.gossip(ring=True, reply=False))
+            out.send(peer, self.gossip(peer, ring=True, reply=False))
         else:
             self.seal_asked(out)
 
@@ -395,17 +399,20 @@ class Seats:
 
     # Telling -----------------------------------------------------------------------------------------------
 
-    def gossip(self, *, ring: bool, reply: bool) -> Gossip:
-        """What we know, as a message; with the ring itself for a receiver that is behind."""
+    def gossip(
+        self, peer: NodeId, *, ring: bool, reply: bool, owed: tuple[NodeId, ...] = (), greets: bool = False,
+        part: bool = False,
+    ) -> Gossip:  # fmt: skip
+        """What we know, as a message; with the ring itself for a receiver that is behind, and with records of members
+        as `Tidings.to` has them."""
         state = self.cluster.state
-        members = tuple(self.cluster.members.values())
+        members = self.tidings.to(peer, owed, greets=greets, part=part)
         return Gossip(state.cluster_id, state.epoch, state.sealed, members, state if ring else None, reply)
 
-    def tell_all(self, out: Outbox) -> None:
-        """Give everybody the ring."""
-        message = self.gossip(ring=True, reply=False)
+    def tell_all(self, out: Outbox, *, ring: bool = True) -> None:
+        """Give everybody the ring, or only our news."""
         for member in self.cluster.others():
-            out.send(member.id, message)
+            out.send(member.id, self.gossip(member.id, ring=ring, reply=False))
 
 
 def _seat(member: Member) -> Seat:

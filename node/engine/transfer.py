@@ -250,8 +250,7 @@ class Transfers:
         cluster.took_in(self.epoch)
         cluster.save_members(out)
         cluster.note(now, out, "took_in", epoch=self.epoch, rows=self.rows)
-        for member in cluster.others():
-            out.send(member.id, self.seats.gossip(ring=False, reply=False))
+        self.seats.tell_all(out, ring=False)
 
 
 class LastHints(Operation):

@@ -16,7 +16,8 @@ from typing import Final, NoReturn
 import msgspec
 
 from node.core.ids import NodeId
-from node.engine.cluster import TOOK_SEAT, forgetful, ring_of
+from node.engine.cluster import ring_of
+from node.engine.kept import TOOK_SEAT, forgetful
 from node.runtime.backups import Backups
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.disk import DiskThread

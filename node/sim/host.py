@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from node.core.ids import Instant, NodeId
-from node.engine.cluster import STATE_REBUILDING
 from node.engine.config import NodeConfig
 from node.engine.events import (
     Event,
@@ -25,6 +24,7 @@ from node.engine.events import (
     Reached,
     Received,
 )
+from node.engine.kept import STATE_REBUILDING
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.sim.reads import Reads

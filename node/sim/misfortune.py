@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from node.core.ids import Instant
 from node.core.version import descends
-from node.engine.cluster import TOOK_SEAT, forgetful
+from node.engine.kept import TOOK_SEAT, forgetful
 from node.sim.safeguards import Safeguard
 from node.storage.port import SaveState
 from node.wire.rows import decode_row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +10,7 @@ import msgspec
 
 from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ring import Ring, found, join
-from node.engine.cluster import STATE_MEMBERS, STATE_RING
+from node.engine.kept import STATE_MEMBERS, STATE_RING
 from node.storage.port import SaveState
 
 if TYPE_CHECKING:
@@ -28,18 +29,24 @@ def seat_everybody(world: World, rng: Random) -> None:
     ring: Ring = (seats[0],), found(seats[0], world.options.partitions)
     for seat in seats[1:]:
         ring = join(*ring, seat, world.options.quorums.n)
-    state = RingState(
+    write_seats(hosts, ring_of(world, ring, rng))
+
+
+def ring_of(world: World, ring: Ring, rng: Random) -> RingState:
+    """A sealed ring of a new cluster; each of its seats has joined in an epoch of its own."""
+    seats = ring[0]
+    return RingState(
         rng.randbytes(16).hex(), CLUSTER, len(seats), True, seats[0].id, world.options.quorums, *ring,
         (Secret(1, rng.randbytes(32)),),
     )  # fmt: skip
+
+
+def write_seats(hosts: Sequence[Host], state: RingState) -> None:
+    """Write a ring, and each other as its members, on the disks of `hosts`."""
     members = tuple(sorted((_member(host) for host in hosts), key=lambda member: member.id))
+    told = [SaveState(STATE_MEMBERS, _encode(members)), SaveState(STATE_RING, _encode(state), state.epoch)]
     for host in hosts:
-        host.storage.apply(
-            [
-                SaveState(STATE_MEMBERS, _encode(members)),
-                SaveState(STATE_RING, _encode(state), state.epoch),
-            ]
-        )
+        host.storage.apply(told)
 
 
 def _member(host: Host) -> Member:

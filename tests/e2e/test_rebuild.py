@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from node.core.cluster import Member
-from node.engine.cluster import STATE_MEMBERS
+from node.engine.kept import STATE_MEMBERS
 from tests.helpers.cluster import Cluster, Node, eventually
 
 KEYS = [b"key:%d" % number for number in range(150)]

@@ -9,7 +9,8 @@ import msgspec
 from node.core import change, ring
 from node.core.cluster import Change, Quorums, RingState, Seat
 from node.core.ids import Instant, partition_of
-from node.engine.cluster import STATE_RING, TOOK_SEAT, Cluster, forgetful
+from node.engine.cluster import Cluster
+from node.engine.kept import STATE_RING, TOOK_SEAT, forgetful
 from node.engine.node import Node
 from node.sim.faults import draw_options
 from node.sim.history import Kind, Record

@@ -10,9 +10,9 @@ from node.core.cluster import Member, Quorums, RingState, Seat, Secret
 from node.core.ids import NodeId, partition_of
 from node.core.row import EMPTY, Actor, Clock, Row
 from node.core.version import add, advance, join
-from node.engine.cluster import STATE_TICKET
 from node.engine.config import NodeConfig
 from node.engine.events import Asked, Event, Loaded, OwedHere, PeerDown, PeerUp, Persisted, Reached, Received
+from node.engine.kept import STATE_TICKET
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.storage.port import Advance, Advanced, Handed, HandOver, Identity, Merge, Merged, Outcome, Saved, Write

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
-from node.engine.cluster import STATE_REBUILDING, TOOK_SEAT, forgetful
 from node.engine.config import NodeConfig
 from node.engine.events import PeerUp, Persisted, Reached, Received
+from node.engine.kept import STATE_REBUILDING, TOOK_SEAT, forgetful
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.engine.seats import DECISION_TICKET
@@ -103,6 +103,6 @@ def seated_member() -> Newcomer:
     founder.joined_by("n2", "n3")
     newcomer = Newcomer("n2", join=("127.0.0.1:7801",))
     newcomer.link("n1", founder.node.cluster.cluster_id)
-    newcomer.receive("n1", founder.node.seats.gossip(ring=True, reply=False))
+    newcomer.receive("n1", founder.node.seats.gossip(node_id("n2"), ring=True, reply=False))
     assert newcomer.node.view().seated
     return newcomer

@@ -12,7 +12,6 @@ from random import Random
 
 from node.core.cluster import Quorums
 from node.core.ids import NodeId
-from node.engine.cluster import STATE_RING
 from node.engine.config import NodeConfig
 from node.engine.events import (
     Asked,
@@ -29,6 +28,7 @@ from node.engine.events import (
     ScannedHere,
     TombstonesHere,
 )
+from node.engine.kept import STATE_RING
 from node.engine.node import Node
 from node.engine.outbox import Outbox
 from node.sim.disk import SimStorage

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from node.core import limits, limits_change, limits_discovery
+from node.core import limits, limits_change, limits_discovery, limits_size
 from node.core.row import Dot, Row
 from node.wire.rows import encode_row
 from tests.helpers.causal import version
 
 
 def test_every_bound_is_a_positive_number() -> None:
-    chapters = {**vars(limits), **vars(limits_change), **vars(limits_discovery)}
+    chapters = {**vars(limits), **vars(limits_change), **vars(limits_discovery), **vars(limits_size)}
     bounds = {name: value for name, value in chapters.items() if name.isupper()}
     assert len(bounds) > 40
     assert all(isinstance(value, int | float) and value > 0 for value in bounds.values())
@@ -77,3 +77,9 @@ def test_limits_fit_each_other() -> None:
     assert limits.LEAF_PAGE_ROWS <= limits.SCAN_LIMIT_MAX
     assert limits.REPAIR_BYTES_MAX * 2 < limits.PEER_QUEUE_BYTES_MAX
     assert limits.EXCHANGE_AGAIN_S < limits.EXCHANGE_INTERVAL_S
+
+
+def test_of_the_largest_cluster_each_member_is_asked_before_it_could_be_down() -> None:
+    rounds = -(-limits.MEMBERS_MAX // limits_size.PROBES_MAX)
+    assert rounds * limits.GOSSIP_INTERVAL_S <= limits.SUSPECT_AFTER_S
+    assert limits_size.GOSSIP_MEMBERS_MAX + 2 <= limits.MEMBERS_MAX, "what a message may have"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from node.core import placement
 from node.core.cluster import Seat
 from node.core.limits import PARTITIONS_MAX
 from node.core.moves import Move, balance, plan
-from node.core.ring import found, join, leave, preference_lists, replace, reweigh
+from node.core.ring import found, join, leave, owner_lists, preference_list, preference_lists, replace, reweigh
 from tests.helpers.rings import check_lists, grow, seat
 
 A, B, C, D = (seat(i) for i in range(1, 5))
@@ -66,6 +67,20 @@ def test_nodes_without_partitions_stand_in_last() -> None:
     seats, owners = ring(8, A, spare, B)
     assert all(nodes[-1] == spare.id for nodes in preference_lists(seats, owners, 2))
     assert shares(owners, 3) == [4, 0, 4]
+
+
+@pytest.mark.parametrize("zones", [1, 2, 3, 5, 12])
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 14])
+def test_owners_and_single_lists_are_those_of_all_lists(zones: int, n: int) -> None:
+    """They are found out in other ways, since all lists of a large ring are too many; of any ring whatever."""
+    for number in range(20):
+        rng = Random(f"{zones}/{n}/{number}")
+        seats = tuple(seat(i, f"z{rng.randrange(zones)}") for i in range(rng.randint(1, 12)))
+        owning = rng.sample(range(len(seats)), rng.randint(1, len(seats)))  # some seats own nothing
+        owners = tuple(rng.choice(owning) for _ in range(rng.choice((1, 2, 8, 64))))
+        lists = preference_lists(seats, owners, n)
+        assert owner_lists(seats, owners, n) == tuple(nodes[:n] for nodes in lists)
+        assert tuple(preference_list(seats, owners, partition) for partition in range(len(owners))) == lists
 
 
 def test_more_nodes_than_partitions() -> None:

@@ -8,8 +8,8 @@ import pytest
 from node.core.limits import CATCH_UP_ROWS, CATCH_UP_S, FOUND_AFTER_S
 from node.core.rounds import Behind, Rounds, Told, behind
 from node.engine.catchup import UNKNOWN_LIFE
-from node.engine.cluster import STATE_BEHIND, STATE_RING, forgetful
 from node.engine.events import Persisted, ScannedHere
+from node.engine.kept import STATE_BEHIND, STATE_RING, forgetful
 from node.engine.rounds import OTHER_LIVES
 from node.sim.disk import SimStorage
 from node.storage.port import Forget, Refusal, Refused, Saved, SaveState

@@ -10,8 +10,8 @@ import pytest
 
 from node.core.cluster import Ballot, RingState
 from node.core.limits_change import CHANGE_LOOK_S, TRANSFER_AGAIN_S
-from node.engine.cluster import STATE_MEMBERS, STATE_MUTE, STATE_REBUILDING, STATE_RING, STATE_TICKET
 from node.engine.events import Persisted
+from node.engine.kept import STATE_MEMBERS, STATE_MUTE, STATE_REBUILDING, STATE_RING, STATE_TICKET
 from node.engine.seats import DECISION_TICKET
 from node.storage.port import Merge, Outcome, Refusal, Refused, Saved, SaveState
 from node.wire.change_messages import Accept, Held, Hold, Prepare, Pull, Pulled, Voted

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from node.core.limits import HANDOFF_RETRY_S
+from collections import Counter
+
+from node.core.ids import NodeId
+from node.core.limits import HANDOFF_RETRY_S, HANDOFF_SURE_S
+from node.core.limits_size import HANDOFF_LOOKS_S_MAX, HANDOFF_PASS_S
 from node.storage.port import Merge, Refusal
 from node.wire.messages import Replicate, Replicated
 from node.wire.rows import encode_row
@@ -107,3 +111,32 @@ def test_two_present_owners_may_both_refuse_it() -> None:
         engine.receive(owner, Replicated(replicate.rid, False, None, Refusal.DISK_FULL.value))
     assert not engine.handed()
     assert "refused (disk full)" in engine.node.handoffs.waits_because(node_id("n2"))
+
+
+def test_of_many_members_no_more_are_looked_up_a_second_than_a_disk_bears() -> None:
+    """After a look at all members each is looked up again until a hint that was asked for is surely durable."""
+    engine = Engine(nodes=4 * HANDOFF_LOOKS_S_MAX + 1)
+    looked: Counter[NodeId] = Counter()
+    seconds = int(HANDOFF_SURE_S) + 5
+    for _ in range(seconds):
+        engine.clear()
+        engine.wait(1.0)
+        for ticket, target, *_ in list(engine.out.owed):
+            looked[target] += 1
+            engine.owed(ticket, ())
+    assert set(looked) == {member.id for member in engine.node.cluster.others()}
+    assert looked.total() <= HANDOFF_LOOKS_S_MAX * seconds + len(looked)
+
+
+def test_of_many_members_who_returns_gets_its_rows_at_once() -> None:
+    """… though a node does not go through all of them for it."""
+    engine = Engine(nodes=4 * HANDOFF_LOOKS_S_MAX + 1)
+    engine.wait(1.0)
+    for name in ("n7", "n9"):
+        engine.down(name)
+        engine.pass_time(HANDOFF_RETRY_S)
+    engine.wait(HANDOFF_PASS_S)
+    engine.clear()
+    engine.up("n7")
+    engine.up("n9")
+    assert [target for _, target, *_ in engine.out.owed] == [node_id("n7"), node_id("n9")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from node.core import change
 from node.core.cluster import Change
 from node.core.limits_change import EPOCH_AGAIN_S
@@ -263,3 +265,18 @@ def refuse_forward(engine: Engine) -> int:
                 engine.receive(name, Forwarded(message.rid, Refusal.EPOCH.value, None))
                 return message.rid
     return 0
+
+
+def test_all_preference_lists_at_once_are_the_single_ones() -> None:
+    """Documents want all of them; requests one at a time, of which a node keeps so many."""
+    for cluster in (settled_engine().node.cluster, moving_engine().node.cluster):
+        single = tuple(cluster.preference_of(partition) for partition in range(cluster.partitions))
+        assert cluster.preferences() == single
+
+
+def test_a_node_keeps_so_many_preference_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.engine.cluster.PREFERENCES_MAX", 10)
+    cluster = settled_engine().node.cluster
+    for partition in (*range(25), *range(25)):
+        assert cluster.preference_of(partition) == cluster.preferences()[partition]
+        assert len(cluster._preference) <= 10

@@ -6,8 +6,8 @@ from node.core import change
 from node.core.cluster import Change, RingState
 from node.core.limits import CATCH_UP_S
 from node.core.limits_change import CHANGE_LOOK_S, GIVEN_UP_S
-from node.engine.cluster import STATE_BEHIND, STATE_RING
 from node.engine.events import Persisted
+from node.engine.kept import STATE_BEHIND, STATE_RING
 from node.storage.port import Saved, SaveState
 from node.wire.change_messages import Prepare
 from node.wire.messages import BEHIND, AskRounds, Gossip, Replicate, Replicated, RoundsTold

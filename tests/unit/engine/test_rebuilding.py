@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from node.engine.cluster import STATE_MEMBERS, STATE_REBUILDING, Cluster, forgetful
+from node.engine.cluster import Cluster
 from node.engine.events import Reached
 from node.engine.gossip import GREW_EVERY_S
+from node.engine.kept import STATE_MEMBERS, STATE_REBUILDING, forgetful
 from node.storage.port import Advance, Identity, Merge, SaveState
 from node.wire.messages import (
     REBUILDING,

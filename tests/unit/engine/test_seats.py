@@ -275,7 +275,7 @@ def test_a_seat_is_taken_where_there_are_as_many_partitions_as_were_asked_for(as
     founder, newcomer = Newcomer("n1"), Newcomer("n2", join=("127.0.0.1:7801",), partitions=asked)
     founder.joined_by("n2")
     newcomer.link("n1", founder.node.cluster.cluster_id)
-    newcomer.receive("n1", founder.node.seats.gossip(ring=True, reply=False))
+    newcomer.receive("n1", founder.node.seats.gossip(newcomer.node.config.id, ring=True, reply=False))
     assert newcomer.node.view().seated == seated
     facts = [fact.fields for fact in newcomer.out.facts if fact.kind == "other_partitions"]
     assert facts == ([] if seated else [{"cluster": "dyn", "there": 256, "here": 64}])

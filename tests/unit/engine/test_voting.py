@@ -11,8 +11,8 @@ from node.core import change
 from node.core.cluster import Ballot, Change, RingState, Vote
 from node.core.limits_change import BALLOT_S, CHANGE_LOOK_S, RECALL_S
 from node.core.vote import NEVER
-from node.engine.cluster import STATE_MUTE, STATE_RING
 from node.engine.events import Persisted
+from node.engine.kept import STATE_MUTE, STATE_RING
 from node.engine.node import Node
 from node.engine.voting import MUTE, OUTBID, STATE_VOTE, Proposal
 from node.storage.port import Identity, Outcome, Refusal, Refused, Saved, SaveState

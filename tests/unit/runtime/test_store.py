@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node.engine.cluster import STATE_BEHIND, STATE_REBUILDING
+from node.engine.kept import STATE_BEHIND, STATE_REBUILDING
 from node.runtime.config import NodeSettings, StartError
 from node.runtime.store import Store
 from node.storage.port import Advance, SaveState, StorageStopped, Unreadable
