@@ -6,7 +6,7 @@ _dyn_subcommands() {
     case "$1" in
         "") list="demo shell get put del merge keys export import doctor bench help version completion cluster ring node fault key" ;;
         "demo") list="add remove" ;;
-        "cluster") list="status hints views plan commit leave remove replace weight abandon transfers repair events" ;;
+        "cluster") list="status hints views plan commit leave remove replace weight abandon rotate transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
         "node") list="start cert stats data" ;;
         "node data") list="backup info restore" ;;

@@ -1,5 +1,7 @@
 """`dyn cluster plan`, and what does it: `commit`, `leave`, `remove`, `replace`, `weight`; `abandon` gives it up.
 
+(And `rotate`, which moves nothing, but is decided like those.)
+
 Each of them asks for the plan first, shows it to who is to confirm it, and has the cluster do just that: the plan's id
 carries the epoch it was made for, and a ring that has changed since refuses it.
 """
@@ -327,3 +329,24 @@ def abandon(call: Call, dry_run: DryRun = False) -> ExitStatus:
         return _report(call, document, doing)
     call.confirm(f"{change_line(document)}. Give it up?")
     return _report(call, store.change(call.client, "ABANDON", "EPOCH", epoch), doing)
+
+
+@command(
+    "cluster rotate",
+    panel="Cluster",
+    examples=[
+        ("dyn cluster rotate", "a new secret for contexts, from now on"),
+        ("dyn cluster rotate -y", "for scripts: ask nothing"),
+    ],
+    exits=EXITS,
+    see=["cluster status", "node start"],
+)
+def rotate(call: Call) -> ExitStatus:
+    """Make a new secret, by which nodes know that a context is one of theirs. Contexts of the last one stay good.
+
+    Those of the one before that are refused (exit 4): who still has such a context reads the key again. The cluster
+    key, by which nodes know each other, is another secret: node start --help says how that one is exchanged.
+    """
+    epoch = store.document(call.client, "TRANSFERS")["epoch"]
+    call.confirm("Make a new context secret?")
+    return _report(call, store.change(call.client, "ROTATE", "EPOCH", epoch), Doing(False, False, 0.0))

@@ -24,7 +24,7 @@ WRITES = ("put", "del", "merge", "import", "bench", "fault")
 """Commands that `--read-only` refuses."""
 READS = (("fault", "list"),)
 """… and those of them that change nothing."""
-RING_VERBS = ("commit", "leave", "remove", "replace", "weight", "abandon")
+RING_VERBS = ("commit", "leave", "remove", "replace", "weight", "abandon", "rotate")
 CHANGES = (*(("cluster", verb) for verb in RING_VERBS), ("node", "data", "restore"))
 """Commands that change the ring, or what nodes hold: a shell with `--read-only` refuses them, too."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 from node.core import ring
-from node.core.cluster import Before, Change, RingState, Seat
+from node.core.cluster import Before, Change, RingState, Seat, Secret
 from node.core.ids import NodeId
 from node.core.limits import MEMBERS_MAX, WEIGHT_MAX
 from node.core.limits_change import GONE_MAX
@@ -27,10 +27,15 @@ REMOVE: Final = "remove"
 REPLACE: Final = "replace"
 WEIGHT: Final = "weight"
 ABANDON: Final = "abandon"
+ROTATE: Final = "rotate"
 KINDS: Final = (JOIN, LEAVE, REMOVE, REPLACE, WEIGHT)
 
 ENDS: Final = (LEAVE, REMOVE, REPLACE)
 """Changes after which a node is no member any more."""
+
+
+KEY_IDS: Final = 256
+"""A context token names its secret in one byte."""
 
 
 class Impossible(Exception):
@@ -107,6 +112,39 @@ def abandon(state: RingState) -> RingState:
     return state._replace(
         epoch=state.epoch + 1, seats=state.before.seats, owners=state.before.owners, before=None, change=given_up
     )
+
+
+def rotate(state: RingState, secret: bytes, by: NodeId) -> RingState:
+    """Return the epoch in which everybody learns the next context secret; nobody makes tokens with it yet. `by` asked.
+
+    So no token comes to a node that does not know its secret. Raises Impossible.
+    """
+    if not state.sealed:
+        raise Impossible("nothing was written yet: there is no context that anybody could have")
+    if state.before is not None:
+        raise Impossible(f"epoch {state.epoch} is still moving ({words(state)}): one change at a time")
+    if is_rotating(state):
+        raise Impossible("the last rotation is not over: somebody does not know the new secret yet")
+    present = state.secrets[0]
+    secrets = (present, Secret(_next_key_id(present), secret))
+    return state._replace(
+        epoch=state.epoch + 1, secrets=secrets, change=Change(ROTATE, by, words="a new context secret")
+    )
+
+
+def is_rotating(state: RingState) -> bool:
+    """Whether the second of its secrets is the next one, which everybody is to know, and not the one before."""
+    return len(state.secrets) == 2 and state.secrets[1].key_id == _next_key_id(state.secrets[0])
+
+
+def rotated(state: RingState) -> RingState:
+    """Return the epoch in which tokens are made with the next secret. Those of the one before stay good in it."""
+    assert is_rotating(state), "no secret to come"
+    return state._replace(epoch=state.epoch + 1, secrets=state.secrets[::-1])
+
+
+def _next_key_id(secret: Secret) -> int:
+    return (secret.key_id + 1) % KEY_IDS
 
 
 def forget(state: RingState, node: NodeId, name: str = "") -> RingState:

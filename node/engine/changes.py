@@ -107,6 +107,8 @@ class Changes:
     def _wanted(self, state: RingState, now: Instant, out: Outbox) -> RingState | None:
         """The epoch that this node would have come next; None if it is content."""
         me = self.shared.me
+        if state.before is None and me in state.voters and change.is_rotating(state) and self._all_know(state):
+            return change.rotated(state)
         if state.before is None:
             return self._my_seat(state, now)
         if me not in state.voters:
@@ -117,6 +119,12 @@ class Changes:
         if needed is not None and self.silent_s(needed, now) >= ABANDON_AFTER_S:
             self._abandon_unless_heard(needed, now, out)
         return None
+
+    def _all_know(self, state: RingState) -> bool:
+        """Whether each member that answers has this ring. Who does not gets it with the first word that it says."""
+        cluster = self.shared.cluster
+        up = [member.id for member in cluster.others() if cluster.is_up(member.id)]
+        return all(self._knows.get(node, 0) >= state.epoch for node in up)
 
     def _abandon_unless_heard(self, needed: NodeId, now: Instant, out: Outbox) -> None:
         """One bad link is not the end of a newcomer that all others hear."""

@@ -146,8 +146,8 @@ class Node:
             PeerUp: self._peer_up,
             PeerDown: self._peer_down,
             Stranger: self.seats.stranger,
-            Candidate: self._candidate,
-            Withdrawn: self._withdrawn,
+            Candidate: self.seats.discovered,
+            Withdrawn: self.seats.withdrawn,
         }
         self._messages = self._message_handlers()
 
@@ -266,12 +266,6 @@ class Node:
     def _peer_up(self, event: PeerUp, now: Instant, out: Outbox) -> None:
         self.gossiper.peer_up(event, now, out)
         self.handoffs.returned(event.peer, now, out)
-
-    def _candidate(self, event: Candidate, now: Instant, out: Outbox) -> None:
-        self.seats.discovered(event.address, out)
-
-    def _withdrawn(self, event: Withdrawn, now: Instant, out: Outbox) -> None:
-        self.seats.withdrawn(event.address, out)
 
     def _reached(self, event: Reached, now: Instant, out: Outbox) -> None:
         if event.looked:

@@ -1,6 +1,6 @@
 """What an operator asks of the ring: a change, its plan, or that the one under way is given up (DYN.CLUSTER).
 
-    LEAVE n · REMOVE n [FORCE] · REPLACE old new · WEIGHT n w · ABANDON, each with [EPOCH e]
+    LEAVE n · REMOVE n [FORCE] · REPLACE old new · WEIGHT n w · ROTATE · ABANDON, each with [EPOCH e]
     PLAN <one of these>      what it would do; COMMIT <its id> does just that, and nothing if the ring has changed
 
 Any node takes it and proposes it; what the voters decide is what happens, and the answer says which that is.
@@ -21,6 +21,7 @@ from node.engine.changes import Changes, replacing, seat_of
 from node.engine.operation import Asker, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
 from node.engine.plans import plan_document
+from node.engine.seats import SECRET_BYTES
 from node.engine.survey import Answers, Survey
 from node.engine.voting import Done
 from node.wire import requests
@@ -28,7 +29,10 @@ from node.wire.requests import Failed, Inspect
 
 Words = tuple[str, ...]
 
-USAGE = "PLAN … | COMMIT id | LEAVE node | REMOVE node [FORCE] | REPLACE old new | WEIGHT node w | ABANDON, [EPOCH e]"
+USAGE = (
+    "PLAN … | COMMIT id | LEAVE node | REMOVE node [FORCE] | REPLACE old new | WEIGHT node w | ROTATE | ABANDON, "
+    "each with [EPOCH e]"
+)
 
 
 class Wanted(NamedTuple):
@@ -83,6 +87,8 @@ class Operator:
                 if state.before is None:
                     raise Impossible("nothing is moving")
                 return Wanted(change.abandon(state))
+            case "ROTATE", 0:
+                return Wanted(change.rotate(state, self.changes.seats.entropy(SECRET_BYTES), self.shared.me))
             case "LEAVE", 1:
                 leaver = self._member(rest[0])
                 return Wanted(change.begin(state, Change(change.LEAVE, leaver.id, words=f"leave {leaver.name}")))

@@ -20,9 +20,10 @@ from typing import NamedTuple
 from node.core import change, ring
 from node.core.cluster import Member, RingState, Seat, Secret
 from node.core.ids import Instant, NodeId
-from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S, MEMBERS_MAX, OPERATIONS_MAX, PARTITIONS
+from node.core.limits import CANDIDATES_MAX, FOUND_AFTER_S, JOIN_RETRY_S, OPERATIONS_MAX, PARTITIONS
+from node.engine.admittance import why_not
 from node.engine.cluster import Cluster, address_of
-from node.engine.events import Stranger
+from node.engine.events import Candidate, Stranger, Withdrawn
 from node.engine.outbox import Outbox
 from node.engine.tidings import Tidings
 from node.wire.messages import Gossip, Join, Seal, Wait
@@ -120,14 +121,15 @@ class Seats:
             self.candidates.append(address)
             out.dial(address)
 
-    def discovered(self, address: str, out: Outbox) -> None:
+    def discovered(self, event: Candidate, now: Instant, out: Outbox) -> None:
         """An address that anybody may have announced. A list of its own: that one is full must not fill the other."""
-        if address not in self.found and len(self.found) < CANDIDATES_MAX:
-            self.found.append(address)
-            out.dial(address)
+        if event.address not in self.found and len(self.found) < CANDIDATES_MAX:
+            self.found.append(event.address)
+            out.dial(event.address)
 
-    def withdrawn(self, address: str, out: Outbox) -> None:
+    def withdrawn(self, event: Withdrawn, now: Instant, out: Outbox) -> None:
         """Such an address is to be tried no longer, unless we know it otherwise. A link that stands stays."""
+        address = event.address
         if address not in self.found:
             return
         self.found.remove(address)
@@ -205,7 +207,7 @@ class Seats:
     def join_asked(self, peer: NodeId, message: Join, now: Instant, out: Outbox) -> None:
         """A node asks for a seat: the decider gives one while nothing was written; later anybody admits a member."""
         joiner = message.member
-        why = self._why_not(peer, message)
+        why = why_not(self.cluster, peer, message)
         if why is not None:
             out.send(peer, Wait(self.cluster.seated, why, ()))
             return
@@ -240,29 +242,6 @@ class Seats:
         self.cluster.learn(joiner)
         self.cluster.save_members(out)
         out.dial(address_of(joiner))
-
-    def _why_not(self, peer: NodeId, message: Join) -> str | None:
-        cluster, joiner = self.cluster, message.member
-        if not cluster.seated:
-            return f"{self.config.name} has no seat itself yet"
-        if joiner.id != peer:
-            return "a node asks for itself only"
-        known = cluster.members.get(joiner.id)
-        if joiner.id in cluster.state.gone:
-            return f"{joiner.name} left this cluster, or was removed from it: start it with an empty --data-dir"
-        if known is None and message.old_seat:
-            return f"no member has the id {joiner.id} that --seat names: dyn ring show -o json has the members' ids"
-        if known is None and len(cluster.members) >= MEMBERS_MAX:
-            return f"the cluster has {MEMBERS_MAX} members, its limit"
-        namesake = next((m for m in cluster.others() if m.name == joiner.name and m.id != joiner.id), None)
-        if namesake is None and joiner.name == self.config.name:
-            namesake = cluster.me
-        if namesake is not None:
-            taken = f"the name {joiner.name} is taken by the node at {address_of(namesake)}: start with another --name"
-            if namesake.id == self.config.id or cluster.is_up(namesake.id):
-                return taken
-            return f"{taken}; or, if its data is lost for good, take its seat with --seat {namesake.id}"
-        return None
 
     # Deciding and sealing ----------------------------------------------------------------------------------
 

@@ -78,6 +78,7 @@ COMMANDS = [
     ("cluster", "leave", EVIL, "-y"),
     ("cluster", "remove", EVIL, "--dry-run"),
     ("cluster", "abandon", "-y"),
+    ("cluster", "rotate", "-y"),
     ("cluster", "transfers"),
     ("cluster", "repair"),
     ("cluster", "events"),

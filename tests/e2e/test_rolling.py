@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from node.client import Client, DynError
-from tests.helpers.cluster import Cluster, Node, eventually
+from tests.helpers.cluster import Cluster, Node, ReplyError, eventually
 from tests.helpers.next_release import RELEASE
 
 PORTS = range(26800, 26900)
@@ -164,3 +166,30 @@ def test_another_password_is_asked_for_after_sighup(tmp_path: Path) -> None:
             assert early("PING") == b"PONG", "who is in stays in"
             with node.connect() as late:
                 assert late("AUTH", "second") == b"OK"
+
+
+def rotate(cluster: Cluster) -> None:
+    """Have a new context secret made, and wait until every node uses it."""
+    epoch = cluster[0].document("CLUSTER", "ROTATE")["epoch"]
+    eventually(
+        lambda: all(node.document("RING")["epoch"] == epoch + 1 for node in cluster), "all to use the new secret"
+    )
+
+
+def test_the_context_secret_is_exchanged_while_clients_go_on(tmp_path: Path) -> None:
+    """Contexts of the last secret stay good on every node; those of the one before it are refused."""
+    with Cluster(3, tmp_path, ports=PORTS) as cluster:
+        cluster.settle()
+        one, two, three = cluster
+        first = one.send("DYN.PUT", "k", "", "v")
+        with shoppers(cluster.nodes) as crowd:
+            rotate(cluster)
+            more(crowd)
+            second = three.send("DYN.PUT", "k", first, "w")
+            rotate(cluster)
+            more(crowd)
+        third = one.send("DYN.PUT", "k", second, "x")
+        assert len({first, second, third}) == 3
+        with pytest.raises(ReplyError, match=r"^BADCONTEXT"):
+            one.send("DYN.PUT", "k", first, "y")
+        assert two.send("GET", "k") == b"x"
