@@ -112,10 +112,9 @@ class Cluster:
         """Whether this node is no member any more: nobody asks it whether something may be reaped."""
         return self.ring is not None and self.config.id in self.ring.gone
 
-    @property
-    def gone_nodes(self) -> tuple[NodeId, ...]:
-        """Who lost its membership, and never comes back under its id."""
-        return self.ring.gone if self.ring is not None else ()
+    def is_gone(self, node: NodeId) -> bool:
+        """Whether `node` lost its membership, and never comes back under its id."""
+        return node not in self.members and self.ring is not None and node in self.ring.gone
 
     def is_leaving(self, node: NodeId) -> bool:
         """Whether `node` gives its seat up, or has: what it holds for others may go with it, and counts for nobody."""

@@ -309,7 +309,7 @@ class Node:
         return self.cluster.fenced
 
     def _replicate(self, peer: NodeId, message: Replicate, now: Instant, out: Outbox) -> None:
-        if peer in self.cluster.gone_nodes:  # its rounds are none of ours: it was not asked before anything was reaped
+        if self.cluster.is_gone(peer):  # its rounds are none of ours: it was not asked before anything was reaped
             out.send(peer, Replicated(message.rid, False, None, GONE))
         elif self.cluster.behind:
             out.send(peer, Replicated(message.rid, False, None, BEHIND))

@@ -133,7 +133,7 @@ def test_a_removed_node_that_was_only_cut_off_brings_nothing_back() -> None:
     calm.wait(APART_S)
     calm.put(owners[0], key, None)
     assert calm.operate(owners[0], "REMOVE", away.name) is None
-    calm.until(lambda: away.id in cluster_of(owners[0]).gone_nodes)
+    calm.until(lambda: cluster_of(owners[0]).is_gone(away.id))
     calm.until(lambda: calm.holders(key) == [away.name])
     calm.heal(away, *others)
     calm.until(lambda: away.node is None)
