@@ -157,11 +157,8 @@ class Changes:
 
         Not if it was that of a former life of this node: whoever started it again wants it to join.
         """
-        if (
-            state.change is None
-            or state.change.kind != change.ABANDON
-            or self.shared.cluster.joining != state.epoch - 1
-        ):
+        given_up = state.change is not None and state.change.kind == change.ABANDON
+        if not given_up or self.shared.cluster.joining != state.epoch - 1:
             return False
         epoch, since = self._given_up
         if epoch != state.epoch:

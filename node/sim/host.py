@@ -26,9 +26,10 @@ from node.engine.events import (
 )
 from node.engine.kept import STATE_REBUILDING
 from node.engine.node import Node
+from node.engine.operation import NO_TICKET
 from node.engine.outbox import Outbox
 from node.sim.reads import Reads
-from node.sim.safeguards import Safeguard, skip, weaken
+from node.sim.safeguards import Safeguard, skip, told_at_once, weaken
 from node.storage.port import (
     FOREVER,
     Advance,
@@ -273,6 +274,11 @@ class Host:
         if self.broken:
             self._tell_later([(ticket, write, STOPPED) for ticket, write in writes])
             return
+        early = told_at_once(writes, self.world.off)
+        if early:
+            told = {ticket for ticket, _ in early}
+            writes = [(NO_TICKET if ticket in told else ticket, write) for ticket, write in writes]
+            self.give(Persisted(early))
         self._queue += writes
         if not self.writing:
             self._stage()

@@ -6,11 +6,13 @@ they had left out one precaution; a campaign must then find a violation within 3
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
 from node.core.limits import TREE_DIGEST_BYTES
 from node.core.row import EMPTY, Row
+from node.engine.cluster import STATE_TICKET
 from node.sim.disk import SimStorage
 from node.storage.port import (
     FOREVER,
@@ -23,6 +25,7 @@ from node.storage.port import (
     Merged,
     Outcome,
     Reap,
+    Saved,
     Write,
 )  # fmt: skip
 from node.storage.records import Record
@@ -68,6 +71,7 @@ class Safeguard(Enum):
     ROOM_FOLLOWS_TIME = "a node takes on no more requests than it can do in time"
     TAKERS_TAKE_IN = "a ring settles only when all who gain something in it hold it"
     RETIRE_ASKS = "a row that others own goes only when all of them hold it"
+    RING_IS_STORED = "a ring counts as stored only when the disk has it, and is stored again if it would not"
 
     @property
     def elastic(self) -> bool:
@@ -75,7 +79,7 @@ class Safeguard(Enum):
         return self in CHANGES
 
 
-CHANGES: Final = (Safeguard.TAKERS_TAKE_IN, Safeguard.RETIRE_ASKS)
+CHANGES: Final = (Safeguard.TAKERS_TAKE_IN, Safeguard.RETIRE_ASKS, Safeguard.RING_IS_STORED)
 
 
 class ReusingStorage(SimStorage):
@@ -169,6 +173,13 @@ def answered_by_nobody(message: Message, store: SimStorage, off: Safeguard | Non
     if off is Safeguard.RETIRE_ASKS and isinstance(message, Hold):
         return Held(message.rid, (), "")
     return None
+
+
+def told_at_once(writes: Sequence[tuple[int, Write]], off: Safeguard | None) -> list[tuple[int, Outcome]]:
+    """Return what a node is told of its writes before its disk has seen them, with the safeguard off."""
+    if off is not Safeguard.RING_IS_STORED:
+        return []
+    return [(ticket, Saved()) for ticket, _ in writes if ticket == STATE_TICKET]
 
 
 def weaken(write: Write, off: Safeguard | None) -> Write:

@@ -40,6 +40,7 @@ FIRES = {
     Safeguard.ROOM_FOLLOWS_TIME: "10 recovers",
     Safeguard.TAKERS_TAKE_IN: "7 strict sessions",
     Safeguard.RETIRE_ASKS: "8 durable",
+    Safeguard.RING_IS_STORED: "10 liveness",
 }
 
 
