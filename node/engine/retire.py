@@ -27,11 +27,15 @@ from node.wire.rows import row_digest
 
 
 class Retirement:
-    """Which partition is looked through, and when the next look begins. `rows` went since the start."""
+    """Which partition is looked through, and when the next look begins. `rows` went since the start.
+
+    `every_s` is how often it looks; the simulator, whose runs are short, has it look more often.
+    """
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.next_at: Instant = 0.0
+        self.every_s = RETIRE_LOOK_S
         self.rows = 0
         self.why = ""
         self._epoch = 0
@@ -45,7 +49,7 @@ class Retirement:
         state = cluster.ring
         if now < self.next_at:
             return
-        self.next_at = now + RETIRE_LOOK_S
+        self.next_at = now + self.every_s
         if self._running or state is None:
             return
         if not state.sealed or state.before is not None or cluster.rebuilding or cluster.gone:

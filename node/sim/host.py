@@ -56,6 +56,9 @@ SAVES = 0.1
 SLICE_S_MAX = 0.5
 """How long a slice of the scan after a crash may take to come."""
 
+RETIRE_EVERY_S = 1.0
+"""How often a node looks for rows of others while the ring changes: else most runs end before a second time."""
+
 SPINS_MAX = 1000
 """Times a node may want to be woken at one and the same moment."""
 
@@ -139,6 +142,8 @@ class Host:
             entropy=Random(f"{streams}/entropy").randbytes,
             wall_offset_s=self.wall_offset_s,
         )
+        if world.options.change_every_s:
+            self.node.retirement.every_s = RETIRE_EVERY_S
         world.trace.add(world.agenda.now, self.name, b"boot", "boot")
         out = Outbox()
         self.node.start(world.agenda.now, out)
