@@ -12,7 +12,7 @@ from typing import Final
 
 from node.core.limits import TREE_DIGEST_BYTES
 from node.core.row import EMPTY, Row
-from node.engine.cluster import STATE_TICKET
+from node.engine.kept import STATE_TICKET
 from node.sim.disk import SimStorage
 from node.storage.port import (
     FOREVER,
