@@ -10,7 +10,7 @@ from tests.campaigns.gossip import BACK_S, BAD, HOW, ROWS, rounds_max, run, tabl
 from tests.helpers.campaign import scale
 from tests.helpers.gossiping import GossipWorld, cluster_of, decide, link
 
-SEEDS = scale(6, 20)
+SEEDS = scale(6, 10)
 
 
 @pytest.mark.timeout(scale(120, 1200))
