@@ -168,8 +168,10 @@ def claim(storage: SqliteStorage, settings: NodeSettings) -> Owner:
 
 def check_partitions(storage: SqliteStorage, settings: NodeSettings) -> None:
     """StartError if the store is of a cluster of another number of partitions than this start asks for."""
+    if settings.partitions is None:
+        return
     ring = ring_of(storage.load_state())
-    if ring is not None and settings.partitions not in (None, ring.partitions):
+    if ring is not None and settings.partitions != ring.partitions:
         raise StartError(
             f"the data directory {settings.data_dir} is of a cluster of {ring.partitions} partitions, "
             f"and this start is for one of {settings.partitions}",

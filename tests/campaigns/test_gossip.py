@@ -10,7 +10,7 @@ from tests.campaigns.gossip import BACK_S, BAD, HOW, ROWS, rounds_max, run, tabl
 from tests.helpers.campaign import scale
 from tests.helpers.gossiping import GossipWorld, cluster_of, decide, link
 
-SEEDS = scale(6, 10)
+SEEDS = scale(6, 8)
 
 
 @pytest.mark.timeout(scale(120, 1200))
@@ -25,7 +25,7 @@ def test_all_know_within_ten_times_log2_rounds_and_who_is_gone_stays_gone() -> N
         assert 0 < max(finding.address, finding.epoch) <= rounds_max(finding.nodes)
 
 
-@pytest.mark.parametrize("seed", range(1, scale(4, 6)))
+@pytest.mark.parametrize("seed", range(1, scale(4, 5)))
 def test_a_cluster_whose_messages_have_parts_of_the_table_does_as_well(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -35,7 +35,7 @@ def test_a_cluster_whose_messages_have_parts_of_the_table_does_as_well(
 
 
 def test_who_stood_still_for_a_minute_moves_no_row() -> None:
-    for seed in range(1, scale(3, 5)):
+    for seed in range(1, scale(3, 4)):
         finding = run(seed, 3 + seed, freeze=True)
         assert finding.frozen
         assert not finding.wrong

@@ -186,9 +186,9 @@ def test_the_network_is_there_and_then_it_is_not(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("nemesis", scale(["halves"], [*NEMESES]))
 def test_no_acknowledged_element_is_lost(nemesis: str) -> None:
-    report = campaign(nemesis, parsed(["--writes", str(scale(100, 300)), "--cut", "3", "--calm", "1"]))
+    report = campaign(nemesis, parsed(["--writes", str(scale(100, 150)), "--cut", "3", "--calm", "1"]))
     assert report.right, line(nemesis, report)
-    assert report.acknowledged >= scale(100, 300)
+    assert report.acknowledged >= scale(100, 150)
     assert report.cut_sent > 0
     assert report.ack_rate >= 0.99, line(nemesis, report)
 

@@ -34,7 +34,7 @@ def test_nodes_killed_at_once_are_back_with_the_last() -> None:
 @hosted
 @pytest.mark.timeout(300)
 def test_nodes_are_killed_and_nothing_is_lost() -> None:
-    kills, all_at_once = scale((3, 1), (5, 2))
+    kills, all_at_once = scale((3, 1), (4, 1))
     found = campaign(parsed(["--kills", str(kills), "--all-at-once", str(all_at_once), "--every", "1.5"]))
     assert found.report.right, table(found)
     assert found.report.acknowledged > 20 * (kills + all_at_once)

@@ -13,7 +13,7 @@ LITTLE = Cost(1000, WIRE_BYTES_MAX, 14, ROWS_MAX - 4, 4, 1 / LEAVES, 5000, True)
 
 @pytest.mark.timeout(120)
 def test_one_differing_key_costs_the_same_whatever_the_stores_hold() -> None:
-    few, many = measure((1000, scale(20_000, 100_000)))
+    few, many = measure((1000, scale(20_000, 50_000)))
     assert few.little, line(few)
     assert many.little, line(many)
     assert many.wire_bytes < few.wire_bytes + 2 * few.in_step, "a pass of the other node's own may fall into it"

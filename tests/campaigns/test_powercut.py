@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.campaigns.powercut import HEADER, Report, campaign
-from tests.helpers.campaign import scale
 from tests.helpers.platter import Names
 
-IMAGES = scale(2000, 3000)
+IMAGES = 2000
 
 
 @pytest.mark.timeout(300)

@@ -12,7 +12,7 @@ from tests.helpers.campaign import scale
 
 @pytest.mark.timeout(600)
 def test_a_damaged_file_never_tells_what_was_not_written() -> None:
-    tallies = campaign(scale(97, 11), offset=3)
+    tallies = campaign(scale(97, 31), offset=3)
     assert [line for tally in tallies.values() for line in tally.wrong] == []
     assert all(sum(tally.outcomes.values()) for tally in tallies.values())
     assert tallies["bit"].unreadable > 0

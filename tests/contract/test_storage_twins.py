@@ -92,7 +92,7 @@ def look(handle: Handle) -> object:
     return seen, store.scan(0, 1, b"", 100), store.load_state(), store.identity.epochs
 
 
-@settings(max_examples=scale(60, 1000))
+@settings(max_examples=scale(60, 500))
 @given(steps)
 def test_twins(plans: list[object]) -> None:
     epochs: list[int] = []

@@ -40,7 +40,7 @@ def descend(mine: Trees, theirs: Trees, bits: int, prefix: int) -> list[int]:
     return [leaf for span in spans for leaf in descend(mine, theirs, *span)]
 
 
-@settings(max_examples=scale(100, 2000))
+@settings(max_examples=scale(100, 1000))
 @given(updates, st.randoms(use_true_random=False))
 def test_the_order_of_updates_is_irrelevant(changes: list[tuple[int, int]], random: object) -> None:
     shuffled = [*changes]
@@ -50,7 +50,7 @@ def test_the_order_of_updates_is_irrelevant(changes: list[tuple[int, int]], rand
     assert all(one.leaf(leaf) == two.leaf(leaf) for leaf, _ in changes)
 
 
-@settings(max_examples=scale(100, 2000))
+@settings(max_examples=scale(100, 1000))
 @given(updates, updates, st.sampled_from([0, 3, 8, 10, 12]))
 def test_the_descent_finds_the_true_difference(
     changes: list[tuple[int, int]], others: list[tuple[int, int]], bits: int
@@ -64,7 +64,7 @@ def test_the_descent_finds_the_true_difference(
     assert sorted(found) == truth
 
 
-@settings(max_examples=scale(60, 1000))
+@settings(max_examples=scale(60, 500))
 @given(updates, updates)
 def test_a_digest_is_never_an_old_one(changes: list[tuple[int, int]], more: list[tuple[int, int]]) -> None:
     """Digests of chunks are kept; after every change they are what a fresh tree says."""

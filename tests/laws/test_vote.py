@@ -212,7 +212,7 @@ SETS = st.integers(0, 31)
 SCRIPTS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 2), SETS, SETS), min_size=16, max_size=40)
 
 
-@settings(max_examples=scale(600, 5000))
+@settings(max_examples=scale(600, 2500))
 @given(st.sampled_from([3, 1, 2, 3, 4, 5]), st.integers(1, 3), SCRIPTS)
 def test_never_are_two_rings_decided(acceptors: int, proposers: int, script: list[tuple[str, int, int, int]]) -> None:
     """Messages in any order, lost or doubled; acceptors go back to what they had stored, proposers to nothing."""

@@ -26,7 +26,7 @@ FIXED_S_MAX = 1200
 
 SHORT = 60
 BLOCK = 10
-RANDOM_S = scale(0, 30)
+RANDOM_S = scale(0, 15)
 
 
 def words(outcome: Outcome) -> str:

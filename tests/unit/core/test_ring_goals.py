@@ -49,7 +49,7 @@ def test_joins_one_after_another_at_other_n(n: int) -> None:
     check_goals(256, n, 30)
 
 
-@pytest.mark.parametrize("tokens", [t for t in FIGURE_8 if t <= scale(64, 1024)])
+@pytest.mark.parametrize("tokens", [t for t in FIGURE_8 if t <= scale(64, 512)])
 def test_figure_8_of_the_paper(tokens: int) -> None:
     """S=30, N=3, Q = S·T as in the figure: grown node by node, and even at every token count."""
     _, last = grow(30 * tokens, 3, 30, first=29)
