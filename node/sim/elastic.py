@@ -118,11 +118,22 @@ class Elastic:
                 host.out = True
                 self.world.history.gone[host.name] = None
 
+        self._point_to_members()
         for host in self.world.members:
             ring = host.node.cluster.ring if host.node is not None else None
             seated = ring is None or ring.before is not None or any(seat.id == host.id for seat in ring.seats)
             if host.config.replace and not seated:
                 host.config = host.config._replace(replace="")
+                host.crash(silently=False)
+                host.boot()
+
+    def _point_to_members(self) -> None:
+        """Whom a newcomer was told to ask may all have left by now: it is started again with others to ask."""
+        running = [host for host in self.world.members if host.node is not None]
+        seated = tuple(host.address for host in running if host.node is not None and host.node.view().seated)
+        for host in running:
+            if seated and host.address not in seated and not any(address in seated for address in host.config.join):
+                host.seeds(seated)
                 host.crash(silently=False)
                 host.boot()
 

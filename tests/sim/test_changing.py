@@ -254,3 +254,18 @@ def test_a_dead_node_is_removed_also_where_a_quorum_is_all(r: int, w: int) -> No
     calm.wait(APART_S)
     assert calm.operate(others[0], "REMOVE", dead.name) is None
     calm.until(lambda: calm.is_settled(3), ABANDON_AFTER_S * 2)
+
+
+def test_a_newcomer_whose_seeds_have_all_left_is_started_again_with_others() -> None:
+    """Seed 5054: the only node that it was told to ask was a member no more. Only a person can help it."""
+    calm = Calm(3, 4)
+    *_, leaver, newcomer = calm.hosts
+    newcomer.config = newcomer.config._replace(join=(leaver.address,), discover=False)
+    assert calm.operate(leaver, "LEAVE", leaver.name) is None
+    calm.until(lambda: leaver.node is None)
+    newcomer.out = False
+    newcomer.boot()
+    calm.wait(APART_S)
+    assert not cluster_of(newcomer).seated
+    calm.world.elastic.let_go()
+    calm.until(lambda: cluster_of(newcomer).placed)
