@@ -60,7 +60,7 @@ def make(wanted: Wanted, folder: Path, *, renew: bool, now: datetime) -> Made:
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError:
         raise CliError(
-            ExitStatus.FAILURE, "making certificates takes the package cryptography", "pip install 'dyn-kv[tls]'"
+            ExitStatus.FAILURE, "making certificates takes the package cryptography", "pip install cryptography"
         ) from None
     cert, key = folder / f"{wanted.name}.pem", folder / f"{wanted.name}.key"
     there = [path for path in (cert, key) if path.exists()]

@@ -128,7 +128,7 @@ def rotate(state: RingState, secret: bytes, by: NodeId) -> RingState:
     present = state.secrets[0]
     secrets = (present, Secret(_next_key_id(present), secret))
     return state._replace(
-        epoch=state.epoch + 1, secrets=secrets, change=Change(ROTATE, by, words="a new context secret")
+        epoch=state.epoch + 1, secrets=secrets, change=Change(ROTATE, by, words="all learn a new context secret")
     )
 
 
@@ -140,7 +140,8 @@ def is_rotating(state: RingState) -> bool:
 def rotated(state: RingState) -> RingState:
     """Return the epoch in which tokens are made with the next secret. Those of the one before stay good in it."""
     assert is_rotating(state), "no secret to come"
-    return state._replace(epoch=state.epoch + 1, secrets=state.secrets[::-1])
+    used = Change(ROTATE, state.decider, words="the new context secret is used")
+    return state._replace(epoch=state.epoch + 1, secrets=state.secrets[::-1], change=used)
 
 
 def _next_key_id(secret: Secret) -> int:

@@ -326,7 +326,7 @@ def _completed(settings: NodeSettings, given: Mapping[str, Given], environ: Mapp
     missing = [f"--{_spelled(field)}" for field in tls if field not in given]
     if 0 < len(missing) < len(tls):
         raise SettingError(
-            f"TLS takes a certificate, its key and the CA, and {' and '.join(missing)} is missing",
+            f"TLS takes a certificate, its key and the CA; not given: {', '.join(missing)}",
             f"Name all three, or none: {' '.join(f'--{_spelled(field)} FILE' for field in tls)}",
         )
     data_dir = settings.data_dir

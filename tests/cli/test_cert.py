@@ -140,7 +140,7 @@ def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "cryptography", None)
     result = make(tmp_path, "ca")
     assert result.status == 1
-    assert result.err == "dyn: making certificates takes the package cryptography. pip install 'dyn-kv[tls]'\n"
+    assert result.err == "dyn: making certificates takes the package cryptography. pip install cryptography\n"
 
 
 def test_the_screen_says_what_is_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,12 +238,14 @@ def test_abandon_gives_up_what_is_under_way_and_nothing_else() -> None:
 
 
 def test_rotate_asks_before_it_has_a_new_secret_made() -> None:
-    with fake_node(DYN_TRANSFERS=settled(), DYN_CLUSTER=change("a new context secret", 11, "settled")) as node:
+    with fake_node(
+        DYN_TRANSFERS=settled(), DYN_CLUSTER=change("all learn a new context secret", 11, "settled")
+    ) as node:
         assert dyn("cluster", "rotate", node=node).status == 9
         assert asked(node) == []
         result = dyn("cluster", "rotate", *PLAIN, node=node, terminal=True, stdin=b"y\n")
         assert "Make a new context secret? [y/N] " in result.err
-        assert result.out == "epoch 11 is settled: a new context secret\n"
+        assert result.out == "epoch 11 is settled: all learn a new context secret\n"
         assert asked(node) == ["ROTATE EPOCH 10"]
 
 

@@ -208,7 +208,7 @@ def test_tls_takes_all_three_files_or_none(tmp_path: Path, given: set[str]) -> N
         load(tmp_path, **{field: files[field] for field in given})
     missing = [f"--{field.replace('_', '-')}" for field in files if field not in given]
     assert str(caught.value) == (
-        f"TLS takes a certificate, its key and the CA, and {' and '.join(missing)} is missing. "
+        f"TLS takes a certificate, its key and the CA; not given: {', '.join(missing)}. "
         "Name all three, or none: --tls-cert FILE --tls-key FILE --tls-ca FILE"
     )
 
