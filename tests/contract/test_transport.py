@@ -12,7 +12,8 @@ import pytest
 from node.core.limits import DOWN_AFTER_S
 from node.engine.events import PeerUp
 from node.runtime import transport
-from tests.helpers.peers import Host, Run, exchange, hosts, ping, until
+from node.wire.handshake import derive_keys
+from tests.helpers.peers import KEY, Host, Run, exchange, hosts, ping, until
 
 
 def one_link(host: Host, other: Host) -> bool:
@@ -45,6 +46,42 @@ def test_three_dial_everybody_and_settle_on_one_link_each(run: Run) -> None:
             for number, (a, b) in enumerate(pairs):
                 await exchange(a, b, number)
             assert all(a.ups(b) == ["PeerUp"] for a, b in pairs)
+
+    run(main())
+
+
+def test_a_link_is_made_anew_under_another_key_before_the_old_one_goes(run: Run) -> None:
+    """Each step of the exchange at one node after the other; nobody is down for a moment."""
+    new = b"another cluster key of the tests"
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2)) as (a, b):
+            a.transport.dial(b.address)
+            await until(lambda: a.linked(b) and b.linked(a))
+            assert [host.transport.rekey([KEY, new]) for host in (a, b)] == [0, 0]
+            assert [host.transport.rekey([new, KEY]) for host in (a, b)] == [1, 1]
+            under = derive_keys(new)
+            await until(lambda: one_link(a, b) and one_link(b, a))
+            await until(lambda: all(link.keys == under for host in (a, b) for link in host.transport._all))
+            assert [host.transport.rekey([new]) for host in (a, b)] == [0, 0]
+            await exchange(a, b, 1)
+            assert (a.ups(b), b.ups(a)) == (["PeerUp"], ["PeerUp"])
+
+    run(main())
+
+
+def test_a_link_whose_key_is_given_up_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its dialler has not heard of another: nobody is let in by the old one any more."""
+    monkeypatch.setattr(transport, "REKEY_S", 0.1)
+
+    async def main() -> None:
+        async with hosts(Host(1), Host(2)) as (a, b):
+            a.transport.dial(b.address)
+            await until(lambda: a.linked(b) and b.linked(a))
+            assert b.transport.rekey([b"another cluster key of the tests"]) == 1
+            await until(lambda: b.ups(a) == ["PeerUp", "PeerDown"])
+            await until(lambda: bool(b.fact("peer-rejected")))
+            assert not b.linked(a)
 
     run(main())
 
