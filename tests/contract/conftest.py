@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from node.runtime.certificates import Tls
+from tests.helpers.authority import Authority
 from tests.helpers.peers import LOOPS, Run
 from tests.helpers.stores import Handle, Scribe, SimHandle, SqliteHandle
 
@@ -32,3 +34,21 @@ def handle(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Handle]:
 @pytest.fixture
 def scribe(handle: Handle) -> Scribe:
     return Scribe(handle)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A CA that signs the certificates of nodes and clients."""
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Another one, of which nobody here knows."""
+    return Authority(tmp_path_factory.mktemp("other"))
+
+
+@pytest.fixture(scope="module")
+def good(authority: Authority) -> Tls:
+    """The files of a node as it should be."""
+    return authority.issue().tls()

@@ -19,30 +19,14 @@ from tests.helpers.authority import Authority, Pair
 from tests.helpers.fake_store import Client, FakeStore, Port, pack, serving
 from tests.helpers.peers import Run, until
 
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("other"))
-
-
-@pytest.fixture(scope="module")
-def node(authority: Authority) -> Tls:
-    return authority.issue().tls()
-
-
 Refusals = list[tuple[str, str]]
 
 
 @asynccontextmanager
-async def listening(node: Tls, **more: Any) -> AsyncIterator[tuple[Port, Refusals]]:
+async def listening(good: Tls, **more: Any) -> AsyncIterator[tuple[Port, Refusals]]:
     """A client port that speaks TLS, and what it told of those it refused."""
     store, told = FakeStore(), Refusals()
-    tls = node.client_port(lambda address, why: told.append((address, why)))
+    tls = good.client_port(lambda address, why: told.append((address, why)))
     async with serving(ClientListener(store.submit, store.flush, store, tls=tls, **more), store) as port:
         yield port, told
 
@@ -60,9 +44,9 @@ def showing(pair: Pair) -> ssl.SSLContext:
     return client_context(pair.ca, pair.cert, pair.key)
 
 
-def test_commands_and_replies_as_without(run: Run, node: Tls, authority: Authority) -> None:
+def test_commands_and_replies_as_without(run: Run, good: Tls, authority: Authority) -> None:
     async def main() -> None:
-        async with listening(node) as (port, told):
+        async with listening(good) as (port, told):
             client = await connect(port, client_context(authority.ca))
             await client.send(pack("SET", "k", "v") + pack("GET", "k") + b"PING\r\n")
             await client.expect(b"+OK\r\n$1\r\nv\r\n+PONG\r\n")
@@ -76,9 +60,9 @@ def test_commands_and_replies_as_without(run: Run, node: Tls, authority: Authori
     run(main())
 
 
-def test_a_long_pipeline_keeps_its_order(run: Run, node: Tls, authority: Authority) -> None:
+def test_a_long_pipeline_keeps_its_order(run: Run, good: Tls, authority: Authority) -> None:
     async def main() -> None:
-        async with listening(node) as (port, _):
+        async with listening(good) as (port, _):
             client = await connect(port, client_context(authority.ca))
             await client.send(b"".join(pack("ECHO", str(n)) for n in range(20_000)))
             await client.expect(b"".join(b"$%d\r\n%d\r\n" % (len(str(n)), n) for n in range(20_000)))
@@ -86,9 +70,9 @@ def test_a_long_pipeline_keeps_its_order(run: Run, node: Tls, authority: Authori
     run(main())
 
 
-def test_replies_come_to_one_who_does_not_read_for_a_while(run: Run, node: Tls, authority: Authority) -> None:
+def test_replies_come_to_one_who_does_not_read_for_a_while(run: Run, good: Tls, authority: Authority) -> None:
     async def main() -> None:
-        async with listening(node) as (port, _):
+        async with listening(good) as (port, _):
             client = await connect(port, client_context(authority.ca))
             value = bytes(500_000)
             await client.send(pack("SET", "k", value))
@@ -102,11 +86,11 @@ def test_replies_come_to_one_who_does_not_read_for_a_while(run: Run, node: Tls, 
     run(main())
 
 
-def test_the_password_is_asked_for_as_ever(run: Run, node: Tls, authority: Authority) -> None:
+def test_the_password_is_asked_for_as_ever(run: Run, good: Tls, authority: Authority) -> None:
     """Also of who shows a certificate."""
 
     async def main() -> None:
-        async with listening(node, password=Password(b"s3cret")) as (port, _):
+        async with listening(good, password=Password(b"s3cret")) as (port, _):
             client = await connect(port, showing(authority.issue("client")))
             await client.send(pack("GET", "k"))
             await client.expect(b"-NOAUTH Authentication required.\r\n")
@@ -116,9 +100,9 @@ def test_the_password_is_asked_for_as_ever(run: Run, node: Tls, authority: Autho
     run(main())
 
 
-def test_quit_and_a_protocol_error_end_with_their_reply(run: Run, node: Tls, authority: Authority) -> None:
+def test_quit_and_a_protocol_error_end_with_their_reply(run: Run, good: Tls, authority: Authority) -> None:
     async def main() -> None:
-        async with listening(node) as (port, _):
+        async with listening(good) as (port, _):
             for said, answer in ((pack("QUIT"), b"+OK\r\n"), (b"*1\r\n$x\r\n", b"-ERR Protocol error")):
                 client = await connect(port, client_context(authority.ca))
                 await client.send(pack("PING") + said)
@@ -129,9 +113,9 @@ def test_quit_and_a_protocol_error_end_with_their_reply(run: Run, node: Tls, aut
 
 
 @pytest.mark.parametrize("role", ["client", "node"])
-def test_a_certificate_of_this_cluster_may_be_shown(run: Run, node: Tls, authority: Authority, role: str) -> None:
+def test_a_certificate_of_this_cluster_may_be_shown(run: Run, good: Tls, authority: Authority, role: str) -> None:
     async def main() -> None:
-        async with listening(node) as (port, _):
+        async with listening(good) as (port, _):
             client = await connect(port, showing(authority.issue(role)))
             await client.send(pack("PING"))
             await client.expect(b"+PONG\r\n")
@@ -148,7 +132,7 @@ def test_a_certificate_of_this_cluster_may_be_shown(run: Run, node: Tls, authori
     ],
 )
 def test_a_certificate_that_is_shown_must_be_good(
-    run: Run, node: Tls, authority: Authority, other: Authority, kind: str, accepting: str, heard: str
+    run: Run, good: Tls, authority: Authority, other: Authority, kind: str, accepting: str, heard: str
 ) -> None:
     pairs = {
         "other CA": other.issue("client", trusts=authority),
@@ -157,7 +141,7 @@ def test_a_certificate_that_is_shown_must_be_good(
     }
 
     async def main() -> None:
-        async with listening(node) as (port, told):
+        async with listening(good) as (port, told):
             said = ""
             try:
                 client = await connect(port, showing(pairs[kind]))
@@ -183,9 +167,9 @@ def test_a_certificate_that_is_shown_must_be_good(
         (b"\0" * 5000, b""),
     ],
 )
-def test_who_speaks_no_tls_is_told_so_and_let_go(run: Run, node: Tls, said: bytes, answer: bytes) -> None:
+def test_who_speaks_no_tls_is_told_so_and_let_go(run: Run, good: Tls, said: bytes, answer: bytes) -> None:
     async def main() -> None:
-        async with listening(node) as (port, told):
+        async with listening(good) as (port, told):
             client = await port.connect()
             await client.send(said)
             assert await client.ended() == answer
@@ -197,9 +181,9 @@ def test_who_speaks_no_tls_is_told_so_and_let_go(run: Run, node: Tls, said: byte
     run(main())
 
 
-def test_a_client_does_not_take_a_node_of_another_ca(run: Run, node: Tls, other: Authority) -> None:
+def test_a_client_does_not_take_a_node_of_another_ca(run: Run, good: Tls, other: Authority) -> None:
     async def main() -> None:
-        async with listening(node) as (port, told):
+        async with listening(good) as (port, told):
             with pytest.raises(ssl.SSLCertVerificationError):
                 await connect(port, client_context(other.ca))
             await until(lambda: told)
@@ -207,9 +191,9 @@ def test_a_client_does_not_take_a_node_of_another_ca(run: Run, node: Tls, other:
     run(main())
 
 
-def test_the_end_of_the_listener_ends_handshakes_too(run: Run, node: Tls) -> None:
+def test_the_end_of_the_listener_ends_handshakes_too(run: Run, good: Tls) -> None:
     async def main() -> None:
-        async with listening(node) as (port, told):
+        async with listening(good) as (port, told):
             client = await port.connect()
             await until(lambda: port.listener.tls and port.listener.tls.under_way)
             await port.listener.stop()
@@ -225,10 +209,10 @@ def flip(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("spoil", [flip, lambda data: data + b"garbage", lambda data: data[:-4]])
 def test_bytes_changed_on_the_way_end_the_connection(
-    run: Run, node: Tls, authority: Authority, spoil: Callable[[bytes], bytes]
+    run: Run, good: Tls, authority: Authority, spoil: Callable[[bytes], bytes]
 ) -> None:
     async def main() -> None:
-        async with listening(node) as (port, _):
+        async with listening(good) as (port, _):
             reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
             incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
             made = client_context(authority.ca).wrap_bio(incoming, outgoing)
@@ -259,11 +243,11 @@ def test_bytes_changed_on_the_way_end_the_connection(
     run(main())
 
 
-def test_http_speaks_tls_where_it_could_be_read_on_the_way(run: Run, node: Tls, authority: Authority) -> None:
+def test_http_speaks_tls_where_it_could_be_read_on_the_way(run: Run, good: Tls, authority: Authority) -> None:
     """Plain on loopback; elsewhere HTTPS, and nothing for who does not speak it."""
-    assert node.http_port(lambda address, why: None, "127.0.0.1") is None
-    assert node.http_port(lambda address, why: None, "::1") is None
-    tls = node.http_port(lambda address, why: None, "192.0.2.7")
+    assert good.http_port(lambda address, why: None, "127.0.0.1") is None
+    assert good.http_port(lambda address, why: None, "::1") is None
+    tls = good.http_port(lambda address, why: None, "192.0.2.7")
     assert tls is not None
 
     async def ask(context: ssl.SSLContext | None) -> bytes:

@@ -20,16 +20,6 @@ from tests.helpers.authority import Authority
 from tests.helpers.peers import KEY, Host, Run, exchange, hosts, until
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def good(authority: Authority) -> Tls:
-    return authority.issue().tls()
-
-
 def why(host: Host, kind: str) -> str:
     """The one reason that a host told of that kind, in a word."""
     (fields,) = host.fact(kind)

@@ -17,21 +17,6 @@ from tests.helpers.authority import Authority, Pair
 from tests.helpers.peers import Host, Run, exchange, hosts, ping, until
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("other"))
-
-
-@pytest.fixture(scope="module")
-def good(authority: Authority) -> Tls:
-    return authority.issue().tls()
-
-
 class Tap:
     """A TCP connection in between: everything that passes, either way."""
 
