@@ -106,7 +106,7 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     from dynamo_cli.demo.changing import Changes
     from dynamo_cli.demo.control import Control
     from dynamo_cli.demo.tour import Tour
-    from dynamo_cli.demo.words import DemoWords
+    from dynamo_cli.demo.verbs import Demo
     from dynamo_cli.repl.loop import Terminal
     from dynamo_cli.repl.session import Session, ShellEnvironment
 
@@ -123,7 +123,7 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     control = Control(changes)
     control.start()
     try:
-        Terminal(Session(shell, words=DemoWords(cluster, shell, changes).table()), history_path(env)).run()
+        Terminal(Session(shell, facilities=[Demo(cluster, changes)]), history_path(env)).run()
     finally:
         control.close()
         shell.hang_up()

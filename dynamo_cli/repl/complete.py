@@ -6,16 +6,17 @@ question to the cluster with a short deadline: a Tab never scans, and never wait
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from dynamo_cli.catalog import CommandSpec, ParameterSpec, catalog, find
 from dynamo_cli.repl.parse import ELSEWHERE, path_of
-from dynamo_cli.repl.session import Word
+
+if TYPE_CHECKING:
+    from dynamo_cli.repl.session import Session
 
 SHOWN_MAX = 50
 """More words than this help nobody to choose."""
@@ -33,14 +34,14 @@ class Sources(NamedTuple):
 
     keys: Callable[[str], Iterable[str]]
     nodes: Callable[[], Iterable[str]]
-    words: Mapping[str, Word] = MappingProxyType({})
     names: Callable[[], Iterable[str]] = tuple
+    shell: Session | None = None
 
 
 def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestion]:
     """What may complete `word` after the complete `words` before it."""
     if (words or [word])[0].startswith("\\"):
-        return [suggestion for suggestion in _extra(words, sources.words) if suggestion.word.startswith(word)]
+        return [found for found in _verbs(words, word, sources) if found.word.startswith(word)][:SHOWN_MAX]
     path = path_of(words)
     spec = find(path) if path else None
     if spec is None or (spec.subcommands and len(path) == len(words)):
@@ -50,12 +51,24 @@ def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestio
     return [suggestion for suggestion in found if suggestion.word.startswith(word)][:SHOWN_MAX]
 
 
-def _extra(before: Sequence[str], words: Mapping[str, Word]) -> Iterator[Suggestion]:
-    """The shell's own words, and what may follow one."""
+def _verbs(before: Sequence[str], word: str, sources: Sources) -> Iterator[Suggestion]:
+    """The shell's own verbs, and what may follow one."""
+    shell = sources.shell
+    if shell is None:
+        return
     if not before:
-        yield from (Suggestion(name, word.meaning) for name, word in words.items())
-    elif len(before) == 1 and before[0] in words:
-        yield from (Suggestion(choice, words[before[0]].metavar) for choice in words[before[0]].completes())
+        yield from (Suggestion(f"\\{verb.name}", verb.summary) for verb in shell.verbs)
+        return
+    verb = next((verb for verb in shell.verbs if before[0][1:] in (verb.name, *verb.also)), None)
+    if verb is None:
+        return
+    if callable(verb.completes):
+        yield from (Suggestion(choice, verb.usage) for choice in verb.completes(shell, before[1:]))
+    elif verb.completes == "commands":
+        after = [w for w in before[1:] if not w.replace(".", "").isdigit()]  # the seconds of \\watch
+        yield from suggest(after, word, sources)
+    elif len(before) <= len(verb.usage.split()):
+        yield from _values_of(verb.completes, verb.usage, word, sources)
 
 
 def _commands(before: tuple[str, ...]) -> Iterator[Suggestion]:
@@ -91,15 +104,20 @@ def _waiting(spec: CommandSpec, given: Sequence[str]) -> ParameterSpec | None:
 
 
 def _values(parameter: ParameterSpec, word: str, sources: Sources) -> Iterator[Suggestion]:
-    if parameter.completes == "keys":
+    return _values_of(parameter.completes, parameter.help, word, sources)
+
+
+def _values_of(kind: str, meaning: str, word: str, sources: Sources) -> Iterator[Suggestion]:
+    """What a value of this kind may be: see `Command.completes`."""
+    if kind == "keys":
         yield from (Suggestion(key, "key") for key in sources.keys(word))
-    elif parameter.completes == "nodes":
+    elif kind == "nodes":
         yield from (Suggestion(node, "node") for node in sources.nodes())
-    elif parameter.completes == "names":
+    elif kind == "names":
         before = word[: word.rfind(",") + 1]  # the names of a list, one after the other
         yield from (Suggestion(before + name, "node") for name in sources.names())
-    elif parameter.completes != "files":
-        yield from (Suggestion(choice, parameter.help) for choice in parameter.completes.split())
+    elif kind != "files":
+        yield from (Suggestion(choice, meaning) for choice in kind.split())
 
 
 class ShellCompleter(Completer):

@@ -16,22 +16,22 @@ _TOKENS = re.compile(r"\s+|'[^']*'?|\"(?:\\.|[^\"\\])*\"?|[^\s'\"]+")
 
 
 class ShellLexer(Lexer):
-    """Styles for prompt_toolkit, line by line. `extra`: the shell's words beside the commands."""
+    """Styles for prompt_toolkit, line by line. `verbs`: the names of the shell's own, as they are now."""
 
-    def __init__(self, extra: Collection[str] = ()) -> None:
-        self._extra = extra
+    def __init__(self, verbs: Callable[[], Collection[str]] = tuple) -> None:
+        self._verbs = verbs
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return what styles a line by its number."""
-        lines = document.lines
-        return lambda number: styled(lines[number], self._extra) if number == 0 else [("", lines[number])]
+        lines, verbs = document.lines, self._verbs()
+        return lambda number: styled(lines[number], verbs) if number == 0 else [("", lines[number])]
 
 
-def styled(line: str, extra: Collection[str] = ()) -> StyleAndTextTuples:
+def styled(line: str, verbs: Collection[str] = ()) -> StyleAndTextTuples:
     """The line in pieces of one style each; together they are the line."""
     words = line.split()
     path = path_of([REDIS.get(words[0], words[0]), *words[1:]]) if words else ()
-    begins = not words or bool(path) or words[0] in (*LEAVE, "dyn", "clear", "?") or _begins(words[0], extra)
+    begins = not words or bool(path) or words[0] in (*LEAVE, "dyn", "clear", "?") or _begins(words[0], verbs)
     pieces: StyleAndTextTuples = []
     seen = 0
     for match in _TOKENS.finditer(line):
@@ -54,7 +54,7 @@ def styled(line: str, extra: Collection[str] = ()) -> StyleAndTextTuples:
     return pieces
 
 
-def _begins(word: str, extra: Collection[str]) -> bool:
-    return any(spec.path and spec.path[0].startswith(word) for spec in catalog()) or any(
-        name.startswith(word) for name in extra
-    )
+def _begins(word: str, verbs: Collection[str]) -> bool:
+    if word.startswith("\\"):
+        return any(name.startswith(word[1:]) for name in verbs)
+    return any(spec.path and spec.path[0].startswith(word) for spec in catalog())

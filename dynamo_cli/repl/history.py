@@ -13,6 +13,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from dynamo_cli.repl.parse import CHANGES, REDIS
+from dynamo_cli.repl.verbs import is_dangerous, parts_of
 
 SECRET = re.compile(r"\b(auth|password|passwd|secret|token|hello)\b", re.IGNORECASE)
 """A line with one of these words is never written to the file."""
@@ -80,6 +81,8 @@ class CarefulSuggest(AutoSuggest):
         found = self._inner.get_suggestion(buffer, document)
         if found is None:
             return None
+        if document.text.lstrip().startswith("\\"):
+            return None if is_dangerous(parts_of(document.text + found.text)[0]) else found
         line = tuple([REDIS.get(word, word.lower()) for word in (document.text + found.text).split()])
         commands = {line[at : at + length] for at in range(len(line)) for length in (1, 2)}  # options may stand before
         return None if commands & self._dangerous else found

@@ -49,16 +49,14 @@ class Terminal:
         self.env = session.env
         self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._redraw)
         watcher = self.watcher
-        sources = Sources(
-            self._keys, lambda: watcher.state.addresses, session.words, lambda: map(show, watcher.state.names)
-        )
+        sources = Sources(self._keys, lambda: watcher.state.addresses, lambda: map(show, watcher.state.names), session)
         self.prompts: PromptSession[str] = PromptSession(
             self._prompt,
             completer=ThreadedCompleter(ShellCompleter(sources)),
             complete_while_typing=True,
             auto_suggest=CarefulSuggest(),
             history=open_history(history),
-            lexer=ShellLexer(session.words),
+            lexer=ShellLexer(lambda: [name for verb in session.verbs for name in (verb.name, *verb.also)]),
             bottom_toolbar=self._toolbar,
             multiline=Condition(lambda: is_open(get_app().current_buffer.text)),
             prompt_continuation="... ",

@@ -16,7 +16,7 @@ from dynamo_cli.exit_status import ExitStatus
 REDIS = {"SET": "put", "GET": "get", "DEL": "del", "KEYS": "keys"}
 """Redis' words for ours."""
 
-LEAVE = ("exit", "quit", "\\q", "bye")
+LEAVE = ("exit", "quit", "bye")
 ELSEWHERE = (("shell",), ("node", "start"), ("demo",), ("completion",))
 """Commands that make no sense within the shell, or would hold it up."""
 
@@ -30,15 +30,9 @@ CHANGES = (*(("cluster", verb) for verb in RING_VERBS), ("node", "data", "restor
 
 
 def split(line: str) -> list[str]:
-    """The words of a line; raises a usage error for an open quote. A comment begins with # at a word's start.
-
-    A backslash that begins the line belongs to its first word, as in `\\q`.
-    """
-    line = line.lstrip()
-    slash = line[:1] == "\\"
+    """The words of a line; raises a usage error for an open quote. A comment begins with # at a word's start."""
     try:
-        words = shlex.split(line[slash:], comments=True)
-        return ["\\" + (words or [""])[0], *words[1:]] if slash else words
+        return shlex.split(line, comments=True)
     except ValueError as error:
         raise usage(f"{error}".lower(), "Close the quote, or escape it with \\") from None
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import TypeVar
 
 from dynamo_cli.app import run
 from dynamo_cli.client import Client, Files
 from dynamo_cli.environment import Environment
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
 from dynamo_cli.repl.parse import LEAVE, arguments, split
+from dynamo_cli.repl.verbs import Facility, Verb, available, named, parts_of, refused
 from dynamo_cli.store import Memory
+
+MODULES = ("dynamo_cli.repl.basic",)
+"""The modules with verbs of every shell, in the order of `\\help`: importing one enters them."""
+
+F = TypeVar("F", bound=Facility)
 
 
 class ShellEnvironment(Environment):
@@ -52,32 +59,41 @@ class ShellEnvironment(Environment):
         self._clients.clear()
 
 
-class Word(NamedTuple):
-    """A word that a shell understands beside the commands; its name begins with a backslash, as the demo's `\\kill`.
-
-    `run` takes the words after it; `completes` says what the first of these may be.
-    """
-
-    run: Callable[[Sequence[str]], int]
-    metavar: str
-    meaning: str
-    completes: Callable[[], Iterable[str]] = tuple
-
-
 class Session:
-    """Runs lines. `left` is set by `exit`."""
+    """Runs lines. `left` is set by `exit`. `facilities` are what its verbs may need: see `verbs`."""
 
-    def __init__(
-        self, env: ShellEnvironment, *, read_only: bool = False, words: Mapping[str, Word] | None = None
-    ) -> None:
+    def __init__(self, env: ShellEnvironment, *, read_only: bool = False, facilities: Iterable[Facility] = ()) -> None:
+        for module in MODULES:
+            import_module(module)
         self.env = env
         self.read_only = read_only
-        self.words = words or {}
         self.left = False
+        self._facilities: dict[type[Facility], Facility] = {type(facility): facility for facility in facilities}
+
+    def provide(self, facility: Facility) -> None:
+        """Have the verbs that need this."""
+        self._facilities[type(facility)] = facility
+
+    def has(self, kind: type[Facility]) -> bool:
+        """Whether verbs that need this are there."""
+        return kind in self._facilities
+
+    def facility(self, kind: type[F]) -> F:
+        """What was given of this kind, to a verb that needs it."""
+        found = self._facilities[kind]
+        assert isinstance(found, kind)
+        return found
+
+    @property
+    def verbs(self) -> list[Verb]:
+        """The verbs that are there."""
+        return available(self.has)
 
     def run(self, line: str) -> int:
         """Run one line and return its exit status; every error has been told."""
         try:
+            if line.lstrip().startswith("\\"):
+                return self._verb(line)
             words = split(line)
             if not words:
                 return ExitStatus.OK
@@ -87,8 +103,6 @@ class Session:
             if words == ["clear"]:
                 self.env.write("\x1b[H\x1b[2J" if self.env.stdout_is_terminal else "")
                 return ExitStatus.OK
-            if words[0].startswith("\\"):
-                return self._extra(words[0]).run(words[1:])
             if words[0] == "?":
                 words[0] = "help"
             status = run(arguments(words, read_only=self.read_only), self.env)
@@ -102,11 +116,12 @@ class Session:
             self.env.write("\n", error=True)
             return ExitStatus.INTERRUPTED
 
-    def _extra(self, name: str) -> Word:
-        """The word of this name; raises a usage error."""
-        if name in self.words:
-            return self.words[name]
-        there = ", ".join(" ".join(filter(None, (known, word.metavar))) for known, word in self.words.items())
-        raise usage(
-            f"no word {name}", f"There are {there}" if there else "Words with a backslash are those of dyn demo"
-        )
+    def _verb(self, line: str) -> int:
+        """Run a line that begins with a backslash. Raises CliError."""
+        name, rest = parts_of(line)
+        found = named(name, self.has)
+        words = [rest] if found.takes_line else split(rest)
+        found.check(words)
+        if self.read_only and found.writes:
+            raise refused(found)
+        return found.run(self, words)

@@ -6,7 +6,6 @@ import io
 import signal
 import socket
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,11 +25,6 @@ from dynamo_cli.demo.tour import Tour
 from dynamo_cli.environment import ReaderGone
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.options import Options
-from dynamo_cli.repl.complete import Sources, suggest
-from dynamo_cli.repl.highlight import styled
-from dynamo_cli.repl.parse import is_open, split
-from dynamo_cli.repl.session import Session, ShellEnvironment, Word
 from tests.helpers.cli import dyn, environment
 from tests.helpers.fake_node import FakeNode
 
@@ -151,71 +145,6 @@ def test_the_banner_fits_a_terminal(tmp_path: Path, count: int) -> None:
     assert "n1 :7701" in text
     assert "ready in 1.9 s" in text
     assert f"\\kill n{count}" in text
-
-
-# Words ---------------------------------------------------------------------------------------------------
-
-TOLD: list[Sequence[str]] = []
-
-
-def tell(words: Sequence[str]) -> int:
-    TOLD.append(words)
-    return ExitStatus.OK
-
-
-WORDS = {"\\kill": Word(tell, "NODE", "End a node.", lambda: ["n1", "n2"]), "\\nodes": Word(tell, "", "The nodes.")}
-SOURCES = Sources(lambda word: ["cart:1"], list, WORDS)
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("\\kill n2", ["\\kill", "n2"]),
-        ("  \\kill 'n 2'", ["\\kill", "n 2"]),
-        ("\\q", ["\\q"]),
-        ("\\", ["\\"]),
-        ("get a\\ b", ["get", "a b"]),
-    ],
-)
-def test_a_backslash_begins_a_word(line: str, words: list[str]) -> None:
-    """Elsewhere it escapes, as in any shell."""
-    assert split(line) == words
-    assert not is_open(line)
-
-
-def test_a_word_is_run_with_what_follows_it() -> None:
-    """And an unknown one is told, with those that there are."""
-    outer, _, err = environment()
-    session = Session(ShellEnvironment(outer, Options()), words=WORDS)
-    assert session.run("\\kill n2") == ExitStatus.OK
-    assert TOLD[-1] == ["n2"]
-    assert session.run("\\foo") == ExitStatus.USAGE
-    assert "no word \\foo. There are \\kill NODE, \\nodes" in err.getvalue().decode()
-    session.run("\\q")
-    assert session.left
-
-
-def test_a_shell_without_words_says_so() -> None:
-    """They belong to the demo."""
-    outer, _, err = environment()
-    assert Session(ShellEnvironment(outer, Options())).run("\\kill n2") == ExitStatus.USAGE
-    assert "dyn demo" in err.getvalue().decode()
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [("\\", ["\\kill", "\\nodes"]), ("\\k", ["\\kill"]), ("\\kill ", ["n1", "n2"]), ("\\kill n1 ", []), ("\\x ", [])],
-)
-def test_words_are_completed(line: str, expected: list[str]) -> None:
-    """And so are their nodes."""
-    *given, word = line.split(" ")
-    assert [suggestion.word for suggestion in suggest([w for w in given if w], word, SOURCES)] == expected
-
-
-def test_a_word_is_not_red() -> None:
-    """Where it is known."""
-    assert styled("\\kill n2", WORDS)[0] == ("bold", "\\kill")
-    assert styled("\\kill n2")[0] == ("ansired", "\\kill")
 
 
 # The tour ------------------------------------------------------------------------------------------------

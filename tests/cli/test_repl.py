@@ -16,6 +16,7 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+import dynamo_cli.demo.verbs  # noqa: F401  # enters the verbs of the demo
 from dynamo_cli.errors import CliError
 from dynamo_cli.options import Options
 from dynamo_cli.repl.complete import Sources, suggest
@@ -25,6 +26,7 @@ from dynamo_cli.repl.loop import Terminal
 from dynamo_cli.repl.parse import arguments, is_open, split
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from dynamo_cli.repl.toolbar import prompt, toolbar
+from dynamo_cli.repl.verbs import VERBS
 from dynamo_cli.repl.watch import State
 from dynamo_cli.store import Memory, Reading, Version
 from tests.helpers.cli import dyn, environment
@@ -195,7 +197,8 @@ def suggested(typed: str) -> HistorySuggestion | None:
     """What the history offers."""
     history = InMemoryHistory()
     for line in ("del user:7", "SET k v", "dyn del k", "cluster leave n3", "-q cluster remove n3",
-                 "cluster plan leave n3", "cluster commit X", "get user:7", "put user:7 x"):  # fmt: skip
+                 "cluster plan leave n3", "cluster commit X", "get user:7", "put user:7 x", "\\kill n3", "\\nodes",
+                 "\\nonsense now"):  # fmt: skip
         history.append_string(line)
     return CarefulSuggest().get_suggestion(Buffer(history=history), Document(typed))
 
@@ -205,6 +208,16 @@ def test_a_line_that_reads_is_suggested() -> None:
     suggestion = suggested("get u")
     assert suggestion is not None
     assert suggestion.text == "ser:7"
+
+
+def test_a_verb_is_suggested_by_what_its_table_says() -> None:
+    """Importing the demo's verbs enters them."""
+    assert VERBS["kill"].danger
+    assert suggested("\\ki") is None
+    assert suggested("\\nons") is None
+    suggestion = suggested("\\nod")
+    assert suggestion is not None
+    assert suggestion.text == "es"
 
 
 def test_a_plan_is_suggested_and_what_carries_it_out_is_not() -> None:

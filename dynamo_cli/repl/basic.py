@@ -1,0 +1,57 @@
+"""Verbs of every shell: what there is, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.repl.verbs import Verb, named, verb
+
+if TYPE_CHECKING:
+    from dynamo_cli.repl.session import Session
+
+COLUMNS = 79
+"""Of a page of help: as wide as those of the commands."""
+LABEL_COLUMNS = 26
+
+
+def _names(shell: Session, words: Sequence[str]) -> list[str]:
+    return [found.name for found in shell.verbs] if not words else []
+
+
+@verb("help", usage="[VERB]", summary="The shell's own verbs, or one of them.", completes=_names, also=["?", "h"])
+def show_help(shell: Session, words: Sequence[str]) -> int:
+    """List what this session has; commands have their own `help`."""
+    if words:
+        found = named(words[0].removeprefix("\\"), shell.has)
+        others = "".join(f"  \\{name}" for name in found.also)
+        shell.env.write(f"{found.typed}{others and f'   also{others}'}\n{page([found], label=False)}")
+        return ExitStatus.OK
+    shell.env.write(
+        page(shell.verbs) + "\nCommands: help.  A line: words as in sh; r=3 is --r 3; # begins a comment.\n"
+    )
+    return ExitStatus.OK
+
+
+def page(verbs: Sequence[Verb], *, label: bool = True) -> str:
+    """Two columns: how it is typed, and what it does."""
+    lines = []
+    for found in verbs:
+        indent = LABEL_COLUMNS if label else 2
+        rest = wrap(found.summary, COLUMNS - indent)
+        typed = found.typed if label else ""
+        if len(typed) > indent - 4:
+            lines.append(f"  {typed}")
+            typed = ""
+        lines.append(f"{f'  {typed}' if typed else '':<{indent}}{rest[0]}")
+        lines += [f"{'':<{indent}}{line}" for line in rest[1:]]
+    return "".join(f"{line}\n" for line in lines)
+
+
+@verb("q", summary="Leave the shell.", also=["quit", "exit"])
+def leave(shell: Session, words: Sequence[str]) -> int:
+    """End after this line."""
+    shell.left = True
+    return ExitStatus.OK
