@@ -87,6 +87,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
                 "partitions": primaries.count(member.id),
                 "hints": answer.get("hints"),
                 "tombstones": answer.get("tombstones"),
+                "p50_ms": answer.get("p50_ms"),
                 "p99_ms": answer.get("p99_ms"),
                 "uptime_s": answer.get("uptime_s"),
             }

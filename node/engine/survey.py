@@ -142,7 +142,7 @@ def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict
     """What this node says of itself to a survey: its figures, its epoch, whom it sees how, and its hints."""
     cluster = shared.cluster
     sees = {member.name: cluster.health(member.id, now) for member in cluster.members.values()}
-    wanted = ("keys", "bytes", "siblings", "tombstones", "p99_ms", "uptime_s")
+    wanted = ("keys", "bytes", "siblings", "tombstones", "p50_ms", "p99_ms", "uptime_s")
     hints = figures.get("hints", ())
     assert isinstance(hints, tuple | list), f"hints are {hints!r}"
     held = [

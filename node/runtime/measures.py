@@ -191,10 +191,10 @@ class Measures:
         """Requests of this kind that ended, however they did."""
         return sum(number for (name, _), number in self.outcomes.items() if name == operation)
 
-    def p99_ms(self) -> float | None:
-        """The 99th percentile of the slowest kind of request in the window; None if nobody asked."""
-        p99s = (histogram.percentiles_ms()["p99"] for histogram in self.latency.values())
-        return max((p99 for p99 in p99s if p99 is not None), default=None)
+    def slowest_ms(self, percentile: str) -> float | None:
+        """A percentile (p50, p99 …) of the slowest kind of request in the window; None if nobody asked."""
+        found = (histogram.percentiles_ms()[percentile] for histogram in self.latency.values())
+        return max((ms for ms in found if ms is not None), default=None)
 
     def look_p99_ms(self) -> float | None:
         """The same over the time since the look before the last two: what background work goes by, once a second."""
@@ -220,7 +220,8 @@ class Measures:
             "ops": {operation: self.count(operation) for operation in OPERATIONS},
             "errors": errors,
             "latency_ms": latency,
-            "p99_ms": self.p99_ms(),
+            "p50_ms": self.slowest_ms("p50"),
+            "p99_ms": self.slowest_ms("p99"),
             "versions_per_read": {str(n): reads for n, reads in sorted(self.versions_per_read.items())},
             "keys": rows,
             "bytes": size,
