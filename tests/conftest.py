@@ -18,6 +18,7 @@ from tests.helpers import wheel
 from tests.helpers.campaign import LONG
 from tests.helpers.tools import REASON, require_all
 
+pytest_plugins = ["tests.lanes"]
 ROOT = Path(__file__).parents[1]
 NOT_SHIPPED = {"node/build_hook.py"}
 KEPT = ("DYN_LONG", "DYN_REQUIRE_ALL")
@@ -30,6 +31,8 @@ settings.register_profile("search", max_examples=5000, deadline=None, derandomiz
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from tests import lanes  # not above: pytest loads a plugin itself, or asserts in it are not explained
+
     settings.load_profile(config.getoption("hypothesis_profile", None) or ("long" if LONG else "short"))
     home = tempfile.TemporaryDirectory(prefix="dyn-tests-")
     config.add_cleanup(home.cleanup)
@@ -38,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "NOTIFY_SOCKET"):
         os.environ.pop(name, None)
     os.environ["HOME"] = home.name
+    if not lanes.is_lane(config):
+        os.environ[lanes.FOLDER] = home.name
     for name, folder in (
         ("CONFIG", ".config"),
         ("DATA", ".local/share"),

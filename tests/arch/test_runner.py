@@ -76,6 +76,11 @@ def test_the_longer_campaigns_are_longer(tmp_path: Path) -> None:
     assert outcome(tmp_path, source.replace("{}", "(2, 1000)"), DYN_LONG="1")[0] == 0
 
 
+def test_a_part_of_the_tests_runs_in_one_process(tmp_path: Path) -> None:
+    source = "def test_it(pytestconfig):\n    assert not hasattr(pytestconfig, 'workerinput')\n"
+    assert outcome(tmp_path, source)[0] == 0
+
+
 def test_need_returns_the_path() -> None:
     assert need("sh", package="dash") == shutil.which("sh")
 

@@ -11,6 +11,7 @@ from tests.campaigns.overload import build
 from tests.helpers.cluster import Cluster
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(120)
 def test_a_hot_key_takes_nothing_from_the_others(tmp_path: Path) -> None:
     with Cluster(3, tmp_path) as cluster:

@@ -11,6 +11,7 @@ from tests.helpers.campaign import scale
 WHY_NOT = why_not()
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "it can be done here")
 @pytest.mark.timeout(300)
 def test_a_join_moves_little_more_than_what_moves_and_no_request_fails() -> None:

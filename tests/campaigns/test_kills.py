@@ -31,6 +31,7 @@ def test_nodes_killed_at_once_are_back_with_the_last() -> None:
     assert whole([]) == []
 
 
+@pytest.mark.alone
 @hosted
 @pytest.mark.timeout(300)
 def test_nodes_are_killed_and_nothing_is_lost() -> None:

@@ -15,6 +15,7 @@ LOAD = 0.3
 """Of the capacity, before and after: other tests may take half of the machine meanwhile."""
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_an_overload_is_over_when_the_load_is(tmp_path: Path) -> None:
     """Clients that all ask again, four times five times what the nodes take. Without the bound that follows the time

@@ -44,6 +44,7 @@ def test_requests_before_and_while_a_node_is_stopped() -> None:
     assert bystander.calm == bystander.stopped == []
 
 
+@pytest.mark.alone
 @hosted
 @pytest.mark.timeout(300)
 def test_who_stood_still_tells_the_truth_and_holds_up_nobody() -> None:

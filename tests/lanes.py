@@ -1,0 +1,77 @@
+"""The whole gate runs in two lanes, one a core: what runs real nodes in one, all else in the other.
+
+Real nodes wait for most of their time, and computing tests for none of it, so side by side they take little more than
+the longer of the two. Real nodes never run beside other tests' real nodes: they would compete for ports and multicast.
+A test with `pytestmark = pytest.mark.alone` measures time, and has the machine to itself.
+
+A part of the tests (a path on the command line) runs in one process, as if this were not here; so does `-n 0`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+LANES = 2
+FOLDER = "PYTEST_DYN_LANES"
+"""The variable by which the run tells its lanes where their locks are."""
+
+REAL_FOLDERS = ("e2e", "campaigns")
+REAL_HELPERS = ("tests.helpers.cluster", "tests.helpers.demo")
+"""Whose classes a test module uses when it runs nodes."""
+
+
+def is_lane(config: pytest.Config) -> bool:
+    """Whether this process is one of the lanes, not the run that has begun them."""
+    return hasattr(config, "workerinput")
+
+
+def runs_nodes(module: ModuleType, folder: str) -> bool:
+    """Whether the tests of a module run real nodes."""
+    uses = {getattr(held, "__module__", "") for held in vars(module).values()}
+    return folder in REAL_FOLDERS or not uses.isdisjoint(REAL_HELPERS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two for the whole gate, none for a part of it."""
+    return LANES if list(config.args) == list(config.getini("testpaths")) else 0
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Put every test into its group: one for all real nodes, else one a file, as files share their fixtures."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        real = runs_nodes(item.module, item.path.parent.name)
+        item.add_marker(pytest.mark.xdist_group("nodes" if real else str(item.path)))
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, how)
+        yield
+
+
+@contextmanager
+def turn(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Run beside others, or alone: who waits to be alone holds back all that come after it, so it gets its turn."""
+    with ExitStack() as held:
+        with _locked(folder / "next", fcntl.LOCK_EX):
+            held.enter_context(_locked(folder / "running", fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Wait for the test's turn, before the clock of its time-out starts."""
+    folder = os.environ[FOLDER] if is_lane(item.config) else None
+    alone = item.get_closest_marker("alone") is not None
+    with turn(Path(folder), alone=alone) if folder else nullcontext():
+        return (yield)
