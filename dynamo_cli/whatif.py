@@ -79,7 +79,7 @@ def remove(ring: Ring, name: str) -> Step:
     node = _named(ring, name)
     if len(ring.seats) == 1:
         raise usage(f"{name} is the last node", "A ring has one at least")
-    seats, owners = leave(ring.seats, ring.owners, node, ring.n)
+    seats, owners = leave(ring.seats, ring.owners, (node,), ring.n)
     names = {other: known for other, known in ring.names.items() if other != node}
     return _step(f"{name} leaves", ring, Ring(names, seats, owners, ring.n))
 

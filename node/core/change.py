@@ -7,12 +7,14 @@
     replace  a member takes a dead one's seat   remove  the same of a dead one: the others rebuild what it held
     weight   a member gets a larger share, or a smaller one
 
-One change at a time. Who lost its seat for good is *gone* when the epoch settles.
+One change at a time; several dead members may be removed in one. Who lost its seat for good is *gone* when the epoch
+settles. That is read off the two rings of the moving epoch, and `Change.node` is the first of them: a release that knew
+of one only settles an epoch in which two are removed with the second as a member without a seat, to be removed again.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from node.core import ring
 from node.core.cluster import Before, Change, RingState, Seat, Secret
@@ -42,10 +44,18 @@ class Impossible(Exception):
     """A change that cannot be made of this ring: why, in one line."""
 
 
-def begin(state: RingState, change: Change, seat: Seat | None = None) -> RingState:
+class Stake(NamedTuple):
+    """What may be lost with nodes that are removed, in partitions: `lost` keep no owner at all; of `doubtful` so many go
+    that they may have acknowledged a write by themselves."""
+
+    lost: int
+    doubtful: int
+
+
+def begin(state: RingState, change: Change, seat: Seat | None = None, more: tuple[NodeId, ...] = ()) -> RingState:
     """Return the moving epoch in which `change` is made. `seat`: what the node of a join, replace or weight will have.
 
-    Raises Impossible.
+    `more`: who is removed together with the node of a remove. Raises Impossible.
     """
     if not state.sealed:
         raise Impossible("nothing was written yet: until then the founder gives the seats")
@@ -53,12 +63,12 @@ def begin(state: RingState, change: Change, seat: Seat | None = None) -> RingSta
         raise Impossible(f"epoch {state.epoch} is still moving ({words(state)}): one change at a time")
     if newcomer(change) in state.gone:
         raise Impossible("the newcomer left, or was removed, and never comes back under its id")
-    seats, owners = _placed(state, change, seat)
+    seats, owners = _placed(state, change, seat, more)
     before = Before(state.seats, state.owners)
     return state._replace(epoch=state.epoch + 1, seats=seats, owners=owners, change=change, before=before)
 
 
-def _placed(state: RingState, change: Change, seat: Seat | None) -> ring.Ring:
+def _placed(state: RingState, change: Change, seat: Seat | None, more: tuple[NodeId, ...]) -> ring.Ring:
     """The seats and owners after the change."""
     seats, owners, n = state.seats, state.owners, state.quorums.n
     seated = {each.id for each in seats}
@@ -71,9 +81,10 @@ def _placed(state: RingState, change: Change, seat: Seat | None) -> ring.Ring:
     if change.node not in seated:
         raise Impossible("it has no seat")
     if change.kind in (LEAVE, REMOVE):
-        if sum(each.weight > 0 and each.id != change.node for each in seats) == 0:
-            raise Impossible("it is the last one that owns anything")
-        return ring.leave(seats, owners, change.node, n)
+        going = (change.node, *more)
+        if sum(each.weight > 0 and each.id not in going for each in seats) == 0:
+            raise Impossible("it is the last one that owns anything" if not more else "nobody else owns anything")
+        return ring.leave(seats, owners, going, n)
     if change.kind == REPLACE:
         _check_newcomer(seat, change.by, seats)
         assert seat is not None, "a replacement without a seat"
@@ -97,9 +108,7 @@ def _check_newcomer(seat: Seat | None, node: NodeId, seats: tuple[Seat, ...]) ->
 def settle(state: RingState) -> RingState:
     """Return the epoch after a moving one whose new ring holds everything."""
     assert state.before is not None, "nothing is moving"
-    change, gone = state.change, state.gone
-    if change is not None and change.kind in ENDS:
-        gone = (*gone, change.node)[-GONE_MAX:]
+    gone = (*state.gone, *ending(state))[-GONE_MAX:]
     return state._replace(epoch=state.epoch + 1, before=None, gone=gone)
 
 
@@ -148,12 +157,34 @@ def _next_key_id(secret: Secret) -> int:
     return (secret.key_id + 1) % KEY_IDS
 
 
-def forget(state: RingState, node: NodeId, name: str = "") -> RingState:
-    """Return the epoch in which a member that owns nothing is gone."""
-    assert state.before is None, "one change at a time"
-    assert all(seat.id != node for seat in state.seats), "it owns something"
-    removed = Change(REMOVE, node, words=f"{REMOVE} {name}" if name else "")
-    return state._replace(epoch=state.epoch + 1, change=removed, gone=(*state.gone, node)[-GONE_MAX:])
+def remove(state: RingState, nodes: tuple[NodeId, ...], text: str = "") -> RingState:
+    """Return the epoch in which dead members are removed, all at once: a moving one, if any of them has a seat.
+
+    Who has none is gone in it already, and stays so if it is given up. `text` says it with names. Raises Impossible.
+    """
+    seated = tuple([node for node in nodes if any(seat.id == node for seat in state.seats)])
+    gone = (*state.gone, *(node for node in nodes if node not in seated))[-GONE_MAX:]
+    if seated:
+        return begin(state, Change(REMOVE, seated[0], words=text), more=seated[1:])._replace(gone=gone)
+    if state.before is not None:
+        raise Impossible(f"epoch {state.epoch} is still moving ({words(state)}): one change at a time")
+    return state._replace(epoch=state.epoch + 1, change=Change(REMOVE, nodes[0], words=text), gone=gone)
+
+
+def at_stake(state: RingState, nodes: tuple[NodeId, ...]) -> Stake:
+    """Return what may be lost with `nodes`, if they are removed as dead.
+
+    One node of a ring with W=1 takes what it acknowledged alone with it, too: whoever chose that W has accepted so much.
+    """
+    quorums = state.quorums
+    lost = doubtful = 0
+    for owners in ring.owner_lists(state.seats, state.owners, quorums.n):
+        going = sum(node in nodes for node in owners)
+        if going == len(owners):
+            lost += 1
+        elif going >= max(2, min(quorums.w, len(owners))):
+            doubtful += 1
+    return Stake(lost, doubtful)
 
 
 def newcomer(change: Change | None) -> NodeId | None:
@@ -163,9 +194,17 @@ def newcomer(change: Change | None) -> NodeId | None:
     return change.node if change.kind == JOIN else change.by
 
 
-def dead(change: Change | None) -> NodeId | None:
-    """Return who is taken for dead in this change, if anybody is."""
-    return change.node if change is not None and change.kind in (REMOVE, REPLACE) else None
+def ending(state: RingState) -> tuple[NodeId, ...]:
+    """Return whose membership ends with the change that is moving: they have a seat in the old ring alone."""
+    if state.before is None or state.change is None or state.change.kind not in ENDS:
+        return ()
+    stay = [seat.id for seat in state.seats]
+    return tuple([seat.id for seat in state.before.seats if seat.id not in stay])
+
+
+def dead(state: RingState) -> tuple[NodeId, ...]:
+    """Return who is taken for dead in the change that is moving."""
+    return () if leaver(state.change) is not None else ending(state)
 
 
 def leaver(change: Change | None) -> NodeId | None:
@@ -186,16 +225,16 @@ def takers(old: tuple[NodeId, ...], new: tuple[NodeId, ...]) -> tuple[NodeId, ..
     return tuple([node for node in new if node not in old or len(new) < len(old)])
 
 
-def sources(old: tuple[NodeId, ...], r: int, w: int, dead: NodeId | None = None) -> int:
+def sources(old: tuple[NodeId, ...], r: int, w: int, dead: tuple[NodeId, ...] = ()) -> int:
     """Return from how many of the old owners a taker has to hear, counting itself if it is one.
 
     N−W+1 meet every write that was acknowledged, N−R+1 leave no quorum of reads under the old ring alone, and R meet
     whatever such a read has returned, as it saw to it that N−R+1 hold that. Who is removed as `dead` says nothing: if
-    more would be needed than the others, what it alone had is lost with it, and theirs is all that there is.
+    more would be needed than the others, what the dead alone had is lost with them, and theirs is all that there is.
     """
     n = len(old)
     need = max(n - min(w, n) + 1, n - min(r, n) + 1, min(r, n))
-    return min(need, n - 1) if dead in old else need
+    return min(need, sum(node not in dead for node in old))
 
 
 def words(state: RingState) -> str:

@@ -10,6 +10,8 @@ it, so that every node computes the same ring from the same decided history. `co
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from node.core.cluster import Seat
 from node.core.ids import NodeId, PartitionId
 from node.core.limits import PARTITIONS_MAX
@@ -33,17 +35,17 @@ def join(seats: tuple[Seat, ...], owners: tuple[int, ...], seat: Seat, n: int) -
     return _settle((*seats, seat), list(owners), n)
 
 
-def leave(seats: tuple[Seat, ...], owners: tuple[int, ...], node: NodeId, n: int) -> Ring:
-    """Remove `node`: its partitions go to those who have most room. The last seat cannot leave."""
-    gone = _index(seats, node)
-    rest = seats[:gone] + seats[gone + 1 :]
+def leave(seats: tuple[Seat, ...], owners: tuple[int, ...], nodes: tuple[NodeId, ...], n: int) -> Ring:
+    """Remove `nodes`, all at once: their partitions go to those who have most room. Somebody has to stay."""
+    going = sorted(_index(seats, node) for node in nodes)
+    rest = tuple([seat for at, seat in enumerate(seats) if at not in going])
     assert rest, "the last seat cannot leave"
-    # Its seat stays as one without weight while its partitions are given away, so that distances are seen.
-    leaving = (*seats[:gone], seats[gone]._replace(weight=0), *seats[gone + 1 :])
     if len(rest) <= n:
         return rest, tuple(fresh(rest, len(owners)))
+    # Their seats stay as ones without weight while their partitions are given away, so that distances are seen.
+    leaving = tuple([seat._replace(weight=0) if at in going else seat for at, seat in enumerate(seats)])
     left = _settle(leaving, list(owners), n)[1]
-    return rest, tuple(owner - (owner > gone) for owner in left)
+    return rest, tuple([owner - bisect_left(going, owner) for owner in left])
 
 
 def reweigh(seats: tuple[Seat, ...], owners: tuple[int, ...], node: NodeId, weight: int, n: int) -> Ring:

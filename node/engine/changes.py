@@ -26,7 +26,7 @@ from node.engine.survey import Answers, Survey
 from node.engine.voting import Done, Proposal, Voting
 
 Heard = Callable[[str, Instant, Outbox], None]
-"""Who hears a member that we do not, by name; "" for nobody."""
+"""Who of those that we do not hear answers whom, as "n3 answers n2"; "" if nobody does."""
 
 
 class Changes:
@@ -70,11 +70,11 @@ class Changes:
             wanted = self._wanted(state, now, out)
             if wanted is None:
                 return
-            dead = change.dead(wanted.change) if wanted.before is not None and state.before is None else None
-            if dead is None:
-                self.propose(wanted, self._proposed, now, out)
-            else:
+            dead = change.dead(wanted) if state.before is None else ()
+            if dead:
                 self._replace_unless_heard(wanted, dead, now, out)
+            else:
+                self.propose(wanted, self._proposed, now, out)
 
     def learned(self, peer: NodeId, epoch: int) -> None:
         """A peer has this ring, or a later one."""
@@ -131,22 +131,24 @@ class Changes:
         self._again_at = now + CHANGE_AGAIN_S
         asked_in = self.shared.cluster.epoch
 
-        def heard(by: str, then: Instant, effects: Outbox) -> None:
+        def heard(answers: str, then: Instant, effects: Outbox) -> None:
             state = self.shared.cluster.state
-            if not by and state.epoch == asked_in and self._proposal is None:
+            if not answers and state.epoch == asked_in and self._proposal is None:
                 self.propose(change.abandon(state), self._proposed, then, effects)
 
-        self.ask_who_hears(needed, heard, now, out)
+        self.ask_who_hears((needed,), heard, now, out)
 
-    def ask_who_hears(self, node: NodeId, done: Heard, now: Instant, out: Outbox) -> None:
-        """Before a member is taken for dead: whether anybody hears it. `done` gets the name of one who does, or ""."""
-        name = self.shared.cluster.name(node)
+    def ask_who_hears(self, nodes: tuple[NodeId, ...], done: Heard, now: Instant, out: Outbox) -> None:
+        """Before members are taken for dead: whether anybody hears one of them."""
+        names = [self.shared.cluster.name(node) for node in nodes]
 
         def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
             hears = [
-                self.shared.cluster.name(each)
+                f"{name} answers {self.shared.cluster.name(each)}"
                 for each, answer in answers.items()
-                if isinstance(view := answer.get("sees"), dict) and view.get(name) == "up"
+                if isinstance(view := answer.get("sees"), dict)
+                for name in names
+                if view.get(name) == "up"
             ]
             done(min(hears, default=""), then, effects)
 
@@ -181,14 +183,14 @@ class Changes:
             cluster.waiting_because = f"the ring has no seat for {me.name}: {error}"
             return None
 
-    def _replace_unless_heard(self, wanted: RingState, dead: NodeId, now: Instant, out: Outbox) -> None:
+    def _replace_unless_heard(self, wanted: RingState, dead: tuple[NodeId, ...], now: Instant, out: Outbox) -> None:
         """We were told to take the place of a dead node; that we do not hear it does not make it one."""
         cluster = self.shared.cluster
         self._again_at = now + CHANGE_AGAIN_S
 
-        def heard(by: str, then: Instant, effects: Outbox) -> None:
-            if by:
-                cluster.waiting_because = f"{cluster.name(dead)} answers {by}, and only a dead node is replaced"
+        def heard(answers: str, then: Instant, effects: Outbox) -> None:
+            if answers:
+                cluster.waiting_because = f"{answers}, and only a dead node is replaced"
             elif cluster.epoch + 1 == wanted.epoch and self._proposal is None:
                 self.propose(wanted, self._proposed, then, effects)
 

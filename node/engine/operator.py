@@ -1,9 +1,10 @@
 """What an operator asks of the ring: a change, its plan, or that the one under way is given up (DYN.CLUSTER).
 
-    LEAVE n · REMOVE n [FORCE] · REPLACE old new · WEIGHT n w · ROTATE · ABANDON, each with [EPOCH e]
+    LEAVE n · REMOVE n… [ACCEPT p] · REMOVE n FORCE · REPLACE old new · WEIGHT n w · ROTATE · ABANDON, with [EPOCH e]
     PLAN <one of these>      what it would do; COMMIT <its id> does just that, and nothing if the ring has changed
 
 Any node takes it and proposes it; what the voters decide is what happens, and the answer says which that is.
+What dead nodes may have held alone is given up with them only if a person says of how many partitions (ACCEPT).
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from node.core import change
-from node.core.change import Impossible
+from node.core.change import Impossible, Stake
 from node.core.cluster import Change, Member, RingState
 from node.core.ids import Instant, NodeId
-from node.core.limits import WEIGHT_MAX
+from node.core.limits import PARTITIONS_MAX, WEIGHT_MAX
 from node.engine.changes import Changes, replacing, seat_of
 from node.engine.operation import Asker, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
@@ -30,16 +31,28 @@ from node.wire.requests import Failed, Inspect
 Words = tuple[str, ...]
 
 USAGE = (
-    "PLAN … | COMMIT id | LEAVE node | REMOVE node [FORCE] | REPLACE old new | WEIGHT node w | ROTATE | ABANDON, "
-    "each with [EPOCH e]"
+    "PLAN … | COMMIT id | LEAVE node | REMOVE node… [ACCEPT partitions] | REMOVE node FORCE | REPLACE old new | "
+    "WEIGHT node w | ROTATE | ABANDON, each with [EPOCH e]"
 )
 
 
+NOTHING = Stake(0, 0)
+
+WORDS_BYTES_MAX = 200
+"""A ring tells the names of who was removed, if they are no longer than that: its words have a bound."""
+
+
 class Wanted(NamedTuple):
-    """What was asked, understood: the epoch that shall come next. `forced`: without the voters."""
+    """What was asked, understood: the epoch that shall come next, and who is taken for dead in it.
+
+    `forced`: without the voters. `stake` is what may be lost, and of so many partitions it was `accepted`.
+    """
 
     ring: RingState
+    dead: tuple[NodeId, ...] = ()
     forced: bool = False
+    stake: Stake = NOTHING
+    accepted: int = 0
 
 
 class Operator:
@@ -92,15 +105,15 @@ class Operator:
             case "LEAVE", 1:
                 leaver = self._member(rest[0])
                 return Wanted(change.begin(state, Change(change.LEAVE, leaver.id, words=f"leave {leaver.name}")))
-            case "REMOVE", 1:
-                return self._remove(self._member(rest[0]), state)
             case "REMOVE", 2 if rest[1].upper() == "FORCE":
                 return self._remove_by_force(self._member(rest[0]), state)
+            case "REMOVE", count if count > 0:
+                return self._remove(rest, state)
             case "REPLACE", 2:
                 old, new = self._member(rest[0]), self._member(rest[1])
-                self._check_dead(old, "leave")
-                return Wanted(change.begin(state, replacing(old, new), seat_of(new)))
-            case "WEIGHT", 2 if rest[1].isdigit() and len(rest[1]) <= len(str(WEIGHT_MAX)):
+                self._check_dead(old)
+                return Wanted(change.begin(state, replacing(old, new), seat_of(new)), (old.id,))
+            case "WEIGHT", 2 if _is_number(rest[1], WEIGHT_MAX):
                 member = self._member(rest[0])
                 seat = seat_of(member)._replace(weight=int(rest[1]))
                 words_ = f"weight {member.name} {rest[1]}"
@@ -116,31 +129,37 @@ class Operator:
             raise Impossible(f"no member is called {name}; there are {names}")
         return found[0]
 
-    def _check_dead(self, member: Member, instead: str) -> None:
-        cluster = self.shared.cluster
-        if member.id == cluster.me.id or cluster.is_up(member.id):
-            raise Impossible(f"{member.name} answers: to have it hand over what it holds, {instead} it")
+    def _check_dead(self, member: Member) -> None:
+        if self.shared.cluster.is_up(member.id):
+            raise Impossible(f"{member.name} answers: to have it hand over what it holds, leave it")
 
-    def _remove(self, member: Member, state: RingState) -> Wanted:
-        self._check_dead(member, "leave")
-        if all(seat.id != member.id for seat in state.seats):
-            if state.before is not None:
-                raise Impossible(f"epoch {state.epoch} is still moving: one change at a time")
-            return Wanted(change.forget(state, member.id, member.name))
-        return Wanted(change.begin(state, _removing(member)))
+    def _remove(self, rest: Words, state: RingState) -> Wanted:
+        """All of them in one epoch: what each alone would need of another dead one, nobody waits for."""
+        accepted = 0
+        if len(rest) > 2 and rest[-2].upper() == "ACCEPT" and _is_number(rest[-1], PARTITIONS_MAX):
+            rest, accepted = rest[:-2], int(rest[-1])
+        members = list(dict.fromkeys(self._member(name) for name in rest))
+        for member in members:
+            self._check_dead(member)
+        nodes = tuple([member.id for member in members])
+        ring = change.remove(state, nodes, _removal([member.name for member in members]))
+        return Wanted(ring, nodes, stake=change.at_stake(state, nodes), accepted=accepted)
 
     def _remove_by_force(self, member: Member, state: RingState) -> Wanted:
         """Of two nodes neither decides anything alone; a person may, who knows that the other is gone for good."""
         me = self.shared.cluster.me.id
-        self._check_dead(member, "leave")
+        self._check_dead(member)
         if len(state.voters) != 2 or me not in state.voters:
             raise Impossible("force is for the last of two voters: more of them decide by majority")
         if state.before is not None:
             state = change.abandon(state)
-        moving = change.begin(state, _removing(member))
+        moving = change.remove(state, (member.id,), _removal([member.name]))
         return Wanted(change.settle(moving), forced=True)
 
     def _do(self, wanted: Wanted, asker: Asker, now: Instant, out: Outbox) -> None:
+        if sum(wanted.stake) != wanted.accepted:
+            asker.answer(_refused(_unaccepted(wanted)), out)
+            return
         if wanted.forced:
             self.changes.decree(wanted.ring, now, out)
             _tell(asker, self._document(wanted.ring), out)
@@ -161,21 +180,19 @@ class Operator:
             else:
                 asker.answer(unavailable(f"membership cannot change here: {why}"), effects)
 
-        dead = change.dead(wanted.ring.change)
-        if dead is None or wanted.ring.epoch != self.shared.cluster.epoch + 1:
-            self.changes.propose(wanted.ring, done, now, out)
+        if wanted.dead:
+            self._propose_unless_heard(wanted.ring, wanted.dead, done, asker, now, out)
         else:
-            self._propose_unless_heard(wanted.ring, dead, done, asker, now, out)
+            self.changes.propose(wanted.ring, done, now, out)
 
     def _propose_unless_heard(
-        self, ring: RingState, dead: NodeId, done: Done, asker: Asker, now: Instant, out: Outbox
+        self, ring: RingState, dead: tuple[NodeId, ...], done: Done, asker: Asker, now: Instant, out: Outbox
     ) -> None:
         """Nobody is taken for dead on the word of one node: what a live one holds for others would go with it."""
-        name = self.shared.cluster.name(dead)
 
-        def heard(by: str, then: Instant, effects: Outbox) -> None:
-            if by:
-                asker.answer(_refused(f"{name} answers {by}: to have it hand over what it holds, leave it"), effects)
+        def heard(answers: str, then: Instant, effects: Outbox) -> None:
+            if answers:
+                asker.answer(_refused(f"{answers}: to have it hand over what it holds, leave it"), effects)
             elif self.changes.busy or self.shared.cluster.epoch + 1 != ring.epoch:
                 asker.answer(_refused("another change was decided first: plan it anew"), effects)
             else:
@@ -185,7 +202,7 @@ class Operator:
 
     def _plan(self, words: Words, wanted: Wanted, timeout_ms: int, asker: Asker, now: Instant, out: Outbox) -> None:
         def heard(answers: Answers, then: Instant, effects: Outbox) -> None:
-            _tell(asker, plan_document(self.shared, words, wanted.ring, answers), effects)
+            _tell(asker, plan_document(self.shared, words, wanted.ring, wanted.stake, answers), effects)
 
         Survey(self.shared, heard).start("status", timeout_ms, now, out)
 
@@ -203,8 +220,25 @@ def unpinned(words: Words) -> Words:
     return words[:-2] if len(words) > 2 and words[-2].upper() == "EPOCH" else words
 
 
-def _removing(member: Member) -> Change:
-    return Change(change.REMOVE, member.id, words=f"remove {member.name}")
+def _is_number(word: str, most: int) -> bool:
+    """Whether a word is a whole number, of no more digits than `most` has."""
+    return word.isascii() and word.isdigit() and len(word) <= len(str(most))
+
+
+def _removal(names: list[str]) -> str:
+    """The words of a removal: with all names, as far as there is room for them."""
+    text = f"{change.REMOVE} {' '.join(names)}"
+    return text if len(text.encode()) <= WORDS_BYTES_MAX or len(names) == 1 else f"{change.REMOVE} {len(names)} nodes"
+
+
+def _unaccepted(wanted: Wanted) -> str:
+    """Why a removal is not done that may cost data."""
+    lost, doubtful = wanted.stake
+    if not lost + doubtful:
+        return f"nothing is at stake, and not {wanted.accepted} partitions: plan it anew"
+    parts = [f"{lost} partitions keep no owner"] if lost else []
+    parts += [f"of {doubtful} the owners that go may have acknowledged writes alone"] if doubtful else []
+    return f"{' and '.join(parts)}: say that this is accepted, with ACCEPT {lost + doubtful}"
 
 
 def _refused(text: str) -> Failed:

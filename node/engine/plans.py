@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from node.core import change
 from node.core import ring as rings
-from node.core.change import ENDS, newcomer, takers
+from node.core.change import Stake, newcomer, takers
 from node.core.cluster import RingState
 from node.core.ids import NodeId
 from node.core.moves import Preference, balance
@@ -22,10 +22,13 @@ SETTLING_S = 3.0
 """What a change takes that moves nothing: two ballots, and a look at every tree."""
 
 
-def plan_document(shared: Shared, words: tuple[str, ...], wanted: RingState, answers: Answers) -> Document:
+def plan_document(
+    shared: Shared, words: tuple[str, ...], wanted: RingState, stake: Stake, answers: Answers
+) -> Document:
     """`dyn.plan/v1`: what the change moves, between whom, what that weighs, and how even the ring is before and after.
 
-    `id` is what COMMIT takes: the change with the epoch it was computed for.
+    `id` is what COMMIT takes: the change with the epoch it was computed for. Of `lost` and `doubtful` partitions data
+    may be lost (`core.change.Stake`): there it takes an ACCEPT before the epoch, too.
     """
     cluster = shared.cluster
     state, n = cluster.state, cluster.state.quorums.n
@@ -64,6 +67,8 @@ def plan_document(shared: Shared, words: tuple[str, ...], wanted: RingState, ans
         "bytes": _times(size, replicas),
         "seconds": None if keys is None else round(SETTLING_S + keys * _most(pairs) / rate, 1),
         "at_risk": at_risk,
+        "lost": stake.lost,
+        "doubtful": stake.doubtful,
         "before": _balance(cluster, old, n),
         "after": _balance(cluster, new, n),
     }  # fmt: skip
@@ -121,10 +126,10 @@ def moving_document(cluster: Cluster) -> Document | None:
 def membership(cluster: Cluster, node: NodeId) -> str:
     """How a member stands to the ring: joining, leaving (whether it is asked to or not), or up."""
     state = cluster.state
-    if state.before is not None and state.change is not None:
+    if state.before is not None:
         if node == newcomer(state.change):
             return "joining"
-        if node == state.change.node and state.change.kind in ENDS:
+        if node in change.ending(state):
             return "leaving"
     return "up" if any(seat.id == node for seat in state.seats) else "joining"
 

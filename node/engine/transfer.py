@@ -99,7 +99,7 @@ class Transfers:
 
     def _sources(self, old: tuple[NodeId, ...]) -> int:
         state = self.shared.cluster.state
-        return sources(old, state.quorums.r, state.quorums.w, dead(state.change))
+        return sources(old, state.quorums.r, state.quorums.w, dead(state))
 
     def _next_page(self) -> tuple[NodeId, PartitionId] | None:
         """A partition that was not read to its end yet, and an old owner to read it from: each in its turn."""

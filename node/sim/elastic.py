@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from node.core.version import descends
+from node.core.change import at_stake
+from node.core.ids import partition_of
+from node.core.ring import owner_lists
+from node.core.row import EMPTY
+from node.core.version import descends, merge
 from node.sim.history import Kind, Record
 from node.wire.requests import Document, Failed, Inspect, Result
 from node.wire.rows import decode_row
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 0.25
 """How often somebody else wants something at the same moment."""
+
+BOTH: Final = 0.7
+"""How often, where one machine dies for good, another one does at the same moment, if the rest can do without both."""
 
 AGAIN_S: Final = 1.0
 TRIES: Final = 8
@@ -32,6 +39,7 @@ class Elastic:
     def __init__(self, world: World) -> None:
         self.world = world
         self.rng = world.stream("changes")
+        self.losses = world.stream("losses")
         self.dead: dict[Host, str] = {}
         self._asked = 0
 
@@ -59,7 +67,9 @@ class Elastic:
         elif kind == "abandon" and self.rng.random() < 0.3:
             self._ask(("ABANDON",), 1)
         elif kind in ("remove", "replace") and len(members) > 1 and not self.dead:
-            self._lose(self.rng.choice(members), spares[0] if spares and kind == "replace" else None)
+            host, spare = self.rng.choice(members), spares[0] if spares and kind == "replace" else None
+            if spare is not None or not self._lose_both(host):
+                self._lose(host, spare)
 
     def _boot(self, host: Host, replaces: str) -> None:
         """Somebody starts a new, empty node."""
@@ -85,6 +95,37 @@ class Elastic:
         else:
             self._ask(("REMOVE", host.name), TRIES)
 
+    def _lose_both(self, host: Host) -> bool:
+        """Two machines die for good at one moment, and somebody removes both. False: then the rest could not go on.
+
+        A majority has to be left, and of each partition an owner, and these must hold all that is on the two disks:
+        what is at stake with two of three owners is lost only if nobody had it yet.
+        """
+        world = self.world
+        rings = [each.node.cluster.ring for each in world.members if each.node is not None]
+        ring = rings[0] if rings else None
+        if ring is None or not ring.sealed or ring.before is not None or any(each != ring for each in rings):
+            return False
+        seated = [world.by_id[seat.id] for seat in ring.seats if seat.id != host.id]
+        if len(seated) < 4 or any(each.forgetful for each in world.members) or self.losses.random() >= BOTH:
+            return False
+        both = (host, self.losses.choice(seated))
+        lists = owner_lists(ring.seats, ring.owners, ring.quorums.n)
+        left = [[world.by_id[node] for node in owners if world.by_id[node] not in both] for owners in lists]
+        if not all(left) or not all(
+            _is_held(key, row, left[partition_of(key, ring.partitions)])
+            for each in both
+            for key, row in each.storage.durable_rows().items()
+        ):
+            return False
+        world.marks.hit("two machines lost for good")
+        for each in both:
+            each.crash(silently=self.losses.random() < 0.5)
+            each.held_down = True
+            self.dead[each] = "remove"
+        self._ask(("REMOVE", *(each.name for each in both)), TRIES)
+        return True
+
     def _ask(self, words: tuple[str, ...], tries: int) -> None:
         """Type a command at some node."""
         world = self.world
@@ -104,8 +145,16 @@ class Elastic:
             if not isinstance(result, Document):
                 world.agenda.after(AGAIN_S, self._ask, words, tries - 1)
 
-        arguments = tuple(word.encode() for word in words)
+        arguments = tuple(word.encode() for word in (*words, *self._accepting(words, host)))
         world.ask(host, Inspect("cluster", arguments=arguments, timeout_ms=ASK_MS), answered, record)
+
+    def _accepting(self, words: tuple[str, ...], host: Host) -> tuple[str, ...]:
+        """The words with which somebody who removes machines accepts what is at stake by the ring of the node asked."""
+        ring = host.node.cluster.ring if host.node is not None else None
+        if words[0] != "REMOVE" or ring is None:
+            return ()
+        stake = sum(at_stake(ring, tuple([each.id for each in self.world.hosts if each.name in words])))
+        return ("ACCEPT", str(stake)) if stake else ()
 
     def let_go(self) -> None:
         """Who was removed before it had a seat waits for one for ever: nobody leaves such a machine running. And whom a
@@ -146,3 +195,13 @@ class Elastic:
             host.out = host.id in gone
             if host.out:
                 self.world.history.gone[host.name] = None
+
+
+def _is_held(key: bytes, row: bytes, hosts: list[Host]) -> bool:
+    """Whether these hold, taken together, what a row on another disk says."""
+    known = EMPTY
+    for host in hosts:
+        held = host.storage.durable_rows().get(key)
+        if held is not None:
+            known = merge(known, decode_row(held))
+    return descends(known.clock, decode_row(row).clock)

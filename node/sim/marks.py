@@ -84,6 +84,7 @@ ELASTIC: Final = {
     "change taken on": "an operator's change was decided",
     "change refused": "another one was decided first, or is under way",
     "machine lost for good": "",
+    "two machines lost for good": "at one moment, and both are to be removed in one change",
     "node gone": "a node that left, or was removed, learned so",
     "rows taken in": "a node got rows of a partition that it gained",
     "rows retired": "a node let go of rows of a partition that it owns no more",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from node.core import change
 from node.core.cluster import Quorums
 from node.core.ids import partition_of
 from node.core.limits_change import ABANDON_AFTER_S
@@ -254,6 +255,86 @@ def test_a_dead_node_is_removed_also_where_a_quorum_is_all(r: int, w: int) -> No
     calm.wait(APART_S)
     assert calm.operate(others[0], "REMOVE", dead.name) is None
     calm.until(lambda: calm.is_settled(3), ABANDON_AFTER_S * 2)
+
+
+def test_two_dead_of_five_are_removed_at_once() -> None:
+    """One after the other neither goes: what they owned together is to be heard from two owners, and one is left."""
+    calm = Calm(5)
+    first, second, third, *dead = calm.hosts
+    names = [host.name for host in dead]
+    keys = [b"k%d" % number for number in range(60)]
+    for key in keys:
+        calm.put(first, key, b"v-" + key, w=3)
+    for host in dead:
+        host.crash(silently=True)
+    calm.wait(APART_S)
+    stake = change.at_stake(cluster_of(first).state, tuple(host.id for host in dead))
+    assert stake.lost == 0
+    refused = calm.operate(first, "REMOVE", *names)
+    assert refused is not None
+    assert refused.text.endswith(f"say that this is accepted, with ACCEPT {stake.doubtful}")
+    for host in (second, third):
+        calm.put(host, b"meanwhile", b"v")
+    assert calm.operate(second, "REMOVE", *names, "ACCEPT", str(stake.doubtful)) is None
+    calm.until(lambda: calm.is_settled(3), ABANDON_AFTER_S * 2)
+    assert cluster_of(third).state.gone == tuple(host.id for host in dead)
+    assert {member.name for member in cluster_of(third).members.values()} == {"n1", "n2", "n3"}
+    for host in (first, second, third):
+        assert [calm.values(host, key, strict=True) for key in keys] == [[b"v-" + key] for key in keys]
+    for host in dead:  # somebody switches them on again
+        host.boot()
+    calm.until(lambda: all(host.node is None for host in dead))
+
+
+def test_what_the_next_ones_kept_for_two_dead_owners_goes_to_the_new_ones() -> None:
+    """Of N=2 a partition loses both; what was written since they died, two stand-ins keep."""
+    calm = Calm(5, quorums=Quorums(2, 1, 2))
+    first, *others = calm.hosts
+    key, dead = next(
+        (key, owners)
+        for key, owners in ((b"k%d" % n, cluster_of(first).owners(b"k%d" % n)) for n in range(1000))
+        if first.id not in owners
+    )
+    hosts = [host for host in others if host.id in dead]
+    calm.put(first, key, b"lost", strict=True)
+    for host in hosts:
+        host.crash(silently=False)
+    calm.wait(APART_S)
+    calm.put(first, key, b"kept")
+    stake = change.at_stake(cluster_of(first).state, dead)
+    assert stake.lost > 0
+    accepted = str(sum(stake))
+    assert calm.operate(first, "REMOVE", *(host.name for host in hosts), "ACCEPT", accepted) is None
+    calm.until(lambda: calm.is_settled(3), ABANDON_AFTER_S * 2)
+    calm.wait(5.0)
+    assert [calm.values(host, key, strict=True) for host in calm.hosts if host.node] == [[b"kept"]] * 3
+
+
+def test_two_that_only_the_asked_node_does_not_hear_are_not_removed() -> None:
+    calm = Calm(5)
+    first, *_, fourth, fifth = calm.hosts
+    fourth.crash(silently=False)
+    calm.cut(first, fifth)
+    calm.wait(APART_S)
+    stake = change.at_stake(cluster_of(first).state, (fourth.id, fifth.id))
+    refused = calm.operate(first, "REMOVE", "n4", "n5", "ACCEPT", str(stake.doubtful))
+    assert refused is not None
+    assert refused.text == "n5 answers n2: to have it hand over what it holds, leave it"
+    calm.wait(5.0)
+    assert cluster_of(first).state.before is None
+
+
+def test_two_of_four_are_not_removed_by_the_two_others() -> None:
+    """They are no majority: the other two may be alive, and have removed them."""
+    calm = Calm(4)
+    first, _, *away = calm.hosts
+    calm.cut(away[0], *calm.hosts[:2])
+    calm.cut(away[1], *calm.hosts[:2])
+    calm.wait(APART_S)
+    stake = change.at_stake(cluster_of(first).state, tuple(host.id for host in away))
+    refused = calm.operate(first, "REMOVE", "n3", "n4", "ACCEPT", str(stake.doubtful))
+    assert refused is not None
+    assert (refused.code, cluster_of(first).epoch) == ("UNAVAILABLE", 4)
 
 
 def test_a_newcomer_whose_seeds_have_all_left_is_started_again_with_others() -> None:

@@ -19,18 +19,20 @@ from node.core.change import (
     WEIGHT,
     Impossible,
     abandon,
+    at_stake,
     begin,
     dead,
-    forget,
+    ending,
     groups,
     leaver,
     newcomer,
+    remove,
     settle,
     sources,
     takers,
     words,
 )
-from node.core.cluster import Before, Change, RingState, Seat
+from node.core.cluster import Before, Change, Quorums, RingState, Seat
 from node.core.ids import NodeId
 from node.core.limits import MEMBERS_MAX, WEIGHT_MAX
 from node.core.limits_change import GONE_MAX
@@ -56,8 +58,8 @@ EVERY = {
 }
 PLACED = {
     JOIN: ring.join(SETTLED.seats, SETTLED.owners, seat("n9", 2), 3),
-    LEAVE: ring.leave(SETTLED.seats, SETTLED.owners, N2, 3),
-    REMOVE: ring.leave(SETTLED.seats, SETTLED.owners, N2, 3),
+    LEAVE: ring.leave(SETTLED.seats, SETTLED.owners, (N2,), 3),
+    REMOVE: ring.leave(SETTLED.seats, SETTLED.owners, (N2,), 3),
     REPLACE: ring.replace(SETTLED.seats, SETTLED.owners, N2, seat("n9", 2)),
     WEIGHT: ring.reweigh(SETTLED.seats, SETTLED.owners, N2, 3, 3),
 }
@@ -113,16 +115,11 @@ def test_after_a_change_was_given_up_it_may_begin_again() -> None:
 
 
 def test_a_member_without_a_seat_is_forgotten_in_one_epoch() -> None:
-    forgotten = forget(SETTLED, N9)
+    forgotten = remove(SETTLED, (N9,))
     assert forgotten == SETTLED._replace(epoch=EPOCH + 1, change=Change(REMOVE, N9), gone=(*SETTLED.gone, N9))
-    assert forget(SETTLED, N9, "n9") == forgotten._replace(change=Change(REMOVE, N9, words="remove n9"))
-
-
-def test_who_owns_something_is_not_forgotten() -> None:
-    with pytest.raises(AssertionError, match="it owns something"):
-        forget(SETTLED, N2)
-    with pytest.raises(AssertionError, match="one change at a time"):
-        forget(begin(SETTLED, *EVERY[JOIN]), N9)
+    assert remove(SETTLED, (N9,), "remove n9") == forgotten._replace(change=Change(REMOVE, N9, words="remove n9"))
+    with pytest.raises(Impossible, match="one change at a time"):
+        remove(begin(SETTLED, *EVERY[JOIN]), (N9,))
 
 
 @pytest.mark.parametrize("end", [settle, abandon])
@@ -136,7 +133,7 @@ def test_the_oldest_of_too_many_that_are_gone_is_not_remembered() -> None:
     full = SETTLED._replace(gone=many)
     assert settle(begin(full, *EVERY[LEAVE])).gone == (*many[1:], N2)
     assert settle(begin(full, *EVERY[JOIN])).gone == many
-    assert forget(full, N9).gone == (*many[1:], N9)
+    assert remove(full, (N9,)).gone == (*many[1:], N9)
 
 
 FULL = SETTLED._replace(seats=tuple(bare_seat(number) for number in range(1, MEMBERS_MAX + 1)))
@@ -213,12 +210,97 @@ def test_a_change_names_who_comes_who_leaves_alive_and_who_is_taken_for_dead() -
     assert {kind: leaver(change) for kind, (change, _) in EVERY.items()} == {
         JOIN: None, LEAVE: N2, REMOVE: None, REPLACE: None, WEIGHT: None,
     }  # fmt: skip
-    assert {kind: dead(change) for kind, (change, _) in EVERY.items()} == {
-        JOIN: None, LEAVE: None, REMOVE: N2, REPLACE: N2, WEIGHT: None,
+    moving = {kind: begin(SETTLED, *each) for kind, each in EVERY.items()}
+    assert {kind: dead(ring) for kind, ring in moving.items()} == {
+        JOIN: (), LEAVE: (), REMOVE: (N2,), REPLACE: (N2,), WEIGHT: (),
     }  # fmt: skip
-    assert newcomer(None) is leaver(None) is dead(None) is None
+    assert {kind: ending(ring) for kind, ring in moving.items()} == {
+        JOIN: (), LEAVE: (N2,), REMOVE: (N2,), REPLACE: (N2,), WEIGHT: (),
+    }  # fmt: skip
+    assert {dead(end(ring)) for end in (settle, abandon) for ring in moving.values()} == {()}
+    assert newcomer(None) is leaver(None) is None
     assert [change.kind for change, _ in EVERY.values()] == list(KINDS)
     assert set(ENDS) == {LEAVE, REMOVE, REPLACE}
+
+
+# Several dead at once --------------------------------------------------------------------------------------------
+
+FIVE = sealed_ring(["n1", "n2", "n3", "n4", "n5"])
+N4 = node_id("n4")
+
+
+def test_several_are_removed_in_one_epoch_and_none_gets_anything_from_another() -> None:
+    moving = remove(FIVE, (N4, N2), "remove n4 n2")
+    assert moving.change == Change(REMOVE, N4, words="remove n4 n2")
+    assert [each.id for each in moving.seats] == [node_id(name) for name in ("n1", "n3", "n5")]
+    assert moving.before == Before(FIVE.seats, FIVE.owners)
+    check_lists(moving.seats, moving.owners, 3)
+    assert dead(moving) == ending(moving) == (N2, N4), "in the order of their seats, whatever was typed"
+    assert settle(moving).gone == (*FIVE.gone, N2, N4)
+    assert abandon(moving).gone == FIVE.gone
+    one = begin(FIVE, Change(REMOVE, N4, words="remove n4"))
+    assert remove(FIVE, (N4,), "remove n4") == one, "as ever, to the byte: an older release makes the same epoch of it"
+
+
+def test_of_a_larger_ring_nothing_moves_twice() -> None:
+    """One after the other, the second dead one would be given partitions of the first."""
+    eight = sealed_ring([f"n{number}" for number in range(1, 9)])
+    moving = remove(eight, (N2, N4))
+    kept = [(owner, eight.seats[owner].id) for owner in eight.owners]
+    new = [moving.seats[owner].id for owner in moving.owners]
+    changed = [old for (_, old), now in zip(kept, new, strict=True) if old != now]
+    assert set(changed) == {N2, N4}, "nobody else gives anything up"
+    counts = [new.count(seat.id) for seat in moving.seats]
+    assert max(counts) - min(counts) <= 1
+
+
+def test_who_has_no_seat_is_removed_with_those_who_have() -> None:
+    moving = remove(FIVE, (N9, N2), "remove n9 n2")
+    assert moving.change == Change(REMOVE, N2, words="remove n9 n2")
+    assert moving.gone == (*FIVE.gone, N9)
+    assert settle(moving).gone == (*FIVE.gone, N9, N2)
+    forgotten = remove(FIVE, (N9, node_id("n7")))
+    assert (forgotten.before, forgotten.gone) == (None, (*FIVE.gone, N9, node_id("n7")))
+
+
+def test_somebody_must_be_left() -> None:
+    with pytest.raises(Impossible, match=r"^nobody else owns anything$"):
+        remove(FIVE, tuple(each.id for each in FIVE.seats))
+
+
+def test_a_release_that_knew_of_one_leaves_the_second_a_member_without_a_seat() -> None:
+    """That is how it settled an epoch: it reads the first name only. Then the second one is removed again."""
+    moving = remove(FIVE, (N2, N4))
+    settled = moving._replace(epoch=moving.epoch + 1, before=None, gone=(*moving.gone, moving.change.node))  # type: ignore[union-attr]  # it has one
+    again = remove(settled, (N4,))
+    assert (again.before, again.gone) == (None, settle(moving).gone)
+    assert sources((N2, N4, node_id("n1")), 2, 2, (N2,)) == 2, "its takers wait for the second, until it is given up"
+
+
+@pytest.mark.parametrize(
+    ("names", "quorums", "lost", "doubtful"),
+    [
+        (("n2",), (3, 2, 2), 0, 0),
+        (("n2", "n4"), (3, 2, 2), 0, "pairs"),
+        (("n2", "n4"), (3, 1, 3), 0, 0),
+        (("n2",), (3, 3, 1), 0, 0),
+        (("n2", "n4"), (3, 3, 1), 0, "pairs"),
+        (("n2",), (1, 1, 1), "alone", 0),
+        (("n2", "n4", "n5"), (3, 2, 2), "all", "pairs"),
+        (("n2", "n4", "n9"), (3, 2, 2), 0, "pairs"),
+    ],
+)
+def test_what_is_at_stake_is_counted_by_owners(
+    names: tuple[str, ...], quorums: tuple[int, int, int], lost: object, doubtful: object
+) -> None:
+    state, going = FIVE._replace(quorums=Quorums(*quorums)), {node_id(name) for name in names}
+    lists = ring.preference_lists(state.seats, state.owners, state.quorums.n)
+    hit = [len(going & set(nodes[: state.quorums.n])) for nodes in lists]
+    counts = {0: 0, "alone": hit.count(1), "all": hit.count(3), "pairs": hit.count(2)}
+    stake = at_stake(state, tuple(going))
+    assert stake == (counts[lost], counts[doubtful])  # type: ignore[index]  # one of those
+    assert not lost or stake.lost
+    assert not doubtful or stake.doubtful
 
 
 # Who takes in, and from how many ------------------------------------------------------------------------------
@@ -281,14 +363,16 @@ def test_no_quorum_under_the_old_ring_alone_misses_all_who_were_heard(n: int) ->
 
 
 @pytest.mark.parametrize("n", range(1, 6))
-def test_from_a_dead_owner_nobody_has_to_hear(n: int) -> None:
+def test_from_dead_owners_nobody_has_to_hear(n: int) -> None:
     """Else with R=1 or W=1, where all are needed, it could never be removed."""
     for olds in range(1, n + 1):
         old = OLD[:olds]
         for r, w in ((r, w) for r in range(1, n + 1) for w in range(1, n + 1)):
             need = sources(old, r, w)
-            assert [sources(old, r, w, each) for each in old] == [min(need, olds - 1)] * olds
-            assert sources(old, r, w, N9) == sources(old, r, w, None) == need, "one that owns nothing of it"
+            for count in range(olds + 1):
+                for dead_ones in combinations(old, count):
+                    assert sources(old, r, w, (N9, *dead_ones)) == min(need, olds - count)
+            assert sources(old, r, w, (N9,)) == need, "one that owns nothing of it"
 
 
 def test_who_gains_a_partition_takes_it_in_and_who_keeps_it_only_where_the_set_shrinks() -> None:

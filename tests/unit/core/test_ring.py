@@ -95,7 +95,7 @@ def test_the_same_ring_under_every_hash_seed() -> None:
         "from node.core.ring import leave, preference_lists, reweigh\n"
         "from tests.helpers.rings import grow\n"
         "*_, g = grow(64, 3, 7, 3)\n"
-        "s, o = leave(*reweigh(g.seats, g.owners, g.seats[2].id, 3, 3), g.seats[4].id, 3)\n"
+        "s, o = leave(*reweigh(g.seats, g.owners, g.seats[2].id, 3, 3), (g.seats[4].id,), 3)\n"
         "print(md5(repr((s, o, preference_lists(s, o, 3))).encode()).hexdigest())\n"
     )
     answers = [
@@ -113,7 +113,7 @@ def test_the_same_ring_under_every_hash_seed() -> None:
 def test_who_leaves_gives_to_all_alike(n: int) -> None:
     *_, grown = grow(256, n, 9)
     for gone in grown.seats:
-        seats, owners = leave(grown.seats, grown.owners, gone.id, n)
+        seats, owners = leave(grown.seats, grown.owners, (gone.id,), n)
         check_lists(seats, owners, n)
         assert gone not in seats
         counts = shares(owners, 8)
@@ -130,13 +130,13 @@ def test_leaving_down_to_one() -> None:
     *_, grown = grow(32, 3, 6)
     seats, owners = grown.seats, grown.owners
     while len(seats) > 1:
-        seats, owners = leave(seats, owners, seats[len(seats) // 2].id, 3)
+        seats, owners = leave(seats, owners, (seats[len(seats) // 2].id,), 3)
         check_lists(seats, owners, 3)
         counts = shares(owners, len(seats))
         assert max(counts) - min(counts) <= 1
     assert owners == (0,) * 32
     with pytest.raises(AssertionError):
-        leave(seats, owners, seats[0].id, 3)
+        leave(seats, owners, (seats[0].id,), 3)
 
 
 def test_partitions_follow_weight() -> None:
@@ -162,7 +162,7 @@ def test_a_node_has_one_seat_and_must_have_one_to_leave() -> None:
     with pytest.raises(AssertionError):
         join((A,), (0,) * 8, A, 3)
     with pytest.raises(AssertionError):
-        leave((A, B), (0, 1) * 4, C.id, 3)
+        leave((A, B), (0, 1) * 4, (C.id,), 3)
     with pytest.raises(AssertionError):
         reweigh((A,), (0,) * 8, A.id, 0, 3)
 
@@ -221,7 +221,7 @@ def test_any_history_gives_a_sound_ring(script: list[tuple[str, int, int, str]],
         elif verb == "reweigh":
             seats, owners = reweigh(seats, owners, seats[at % len(seats)].id, weight, n)
         elif len(seats) > 1:
-            seats, owners = leave(seats, owners, seats[at % len(seats)].id, n)
+            seats, owners = leave(seats, owners, (seats[at % len(seats)].id,), n)
         check_lists(seats, owners, n)
         total = sum(s.weight for s in seats)
         for i, s in enumerate(seats):
