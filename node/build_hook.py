@@ -55,6 +55,7 @@ INTERPRETED = {
     "node/wire/link.py": "structs",
     "node/wire/messages.py": "structs",
     "node/wire/requests.py": "structs",
+    "node/wire/traced.py": "structs",
 }
 """What is left out, and why: msgspec makes instances in its own way, which asks for a class as Python makes it."""
 

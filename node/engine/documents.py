@@ -9,17 +9,12 @@ from collections.abc import Mapping
 
 from node.core import change
 from node.core.cluster import Member
-from node.core.ids import Instant, NodeId, partition_of, position
-from node.core.row import EMPTY, Row
-from node.core.version import merge, own_clock
+from node.core.ids import Instant, partition_of
 from node.engine.cluster import Cluster
 from node.engine.operation import Shared
 from node.engine.plans import membership, moving_document
 from node.engine.repair import KeyReport
 from node.engine.survey import Answers
-from node.wire.clocks import Namer
-from node.wire.errors import RemoteWireError
-from node.wire.rows import decode_row, row_digest
 from node.wire.text import as_text, as_time
 
 Document = dict[str, object]
@@ -246,54 +241,6 @@ def events_document(shared: Shared, count: int) -> Document:
     }
 
 
-def explain_document(shared: Shared, key: bytes, rows: dict[NodeId, bytes | str | None], now: Instant) -> Document:
-    """DYN.EXPLAIN: where the key lives, what each node of its preference list holds, and what that amounts to."""
-    cluster = shared.cluster
-    readable, broken = _decoded(rows)
-    namer = Namer([row.clock for row in readable.values()], cluster.names_by_epoch)
-    owners = cluster.owners(key)
-    merged = EMPTY
-    for row in readable.values():
-        merged = merge(merged, row)
-    replicas = []
-    for node in cluster.preference_list(key):
-        if node not in owners and not readable.get(node, EMPTY).versions:
-            continue
-        held = readable.get(node)
-        replicas.append(
-            {
-                "node": cluster.name(node),
-                "role": "owner" if node in owners else "stand-in",
-                "state": cluster.health(node, now),
-                "versions": None if held is None else _versions(held, key, namer),
-                "hint_for": None,
-                "note": broken.get(node, "no answer" if held is None else _note(held, merged)),
-            }
-        )
-    heard = [readable[owner] for owner in owners if owner in readable]
-    verdict, why = _verdict(merged, heard, len(owners))
-    text, encoding = as_text(key)
-    return {
-        "schema": "dyn.explain/v1",
-        "key": text,
-        "enc": encoding,
-        "md5": f"{position(key):032x}",
-        "partition": partition_of(key, cluster.partitions),
-        "epoch": cluster.epoch,
-        "preference": [cluster.name(node) for node in cluster.preference_list(key)],
-        "replicas": replicas,
-        "merged": [
-            dict(zip(("value", "enc"), as_text(version.value or b""), strict=True))
-            | {"clock": namer.clock(own_clock(version)), "deleted": version.value is None}
-            for version in merged.versions
-        ],
-        "verdict": verdict,
-        "why": why,
-        "repairs": [],
-        "survives": [],
-    }
-
-
 def key_repair_document(shared: Shared, key: bytes, report: KeyReport) -> Document:
     """DYN.REPAIR key: what each owner held, and what was done about it."""
     cluster = shared.cluster
@@ -325,54 +272,3 @@ def repair_of(answers: Answers) -> Document:
     if not said or len(ages) < len(said):
         return {"last_pass_s_ago": None, "divergent": None}
     return {"last_pass_s_ago": max(ages), "divergent": sum(found)}
-
-
-def _decoded(rows: dict[NodeId, bytes | str | None]) -> tuple[dict[NodeId, Row], dict[NodeId, str]]:
-    readable: dict[NodeId, Row] = {}
-    broken: dict[NodeId, str] = {}
-    for node, row in rows.items():
-        if isinstance(row, str):
-            broken[node] = row
-            continue
-        try:
-            readable[node] = EMPTY if row is None else decode_row(row)
-        except RemoteWireError as error:
-            broken[node] = str(error)
-    return readable, broken
-
-
-def _versions(row: Row, key: bytes, namer: Namer) -> list[Document]:
-    return [
-        {
-            "dot": namer.dot(version.dot),
-            "clock": namer.clock(own_clock(version)),
-            "value_digest": None if version.value is None else row_digest(key, version.value).hex(),
-            "bytes": 0 if version.value is None else len(version.value),
-            "written_at": as_time(version.written_at_ms),
-            "writer": version.writer,
-            "deleted": version.value is None,
-        }
-        for version in row.versions
-    ]
-
-
-def _note(row: Row, merged: Row) -> str:
-    if row == merged:
-        return ""
-    return "holds nothing" if row == EMPTY else "stale"
-
-
-def _verdict(merged: Row, heard: list[Row], owners: int) -> tuple[str, str]:
-    if not heard:
-        return "unreachable", "no owner of the key answers"
-    if merged == EMPTY:
-        return "absent", f"none of the {len(heard)} owners that answer has ever seen this key"
-    live = len(merged.live)
-    if live == 0:
-        return "deleted", "a delete covers every version"
-    if live > 1:
-        return "conflict", f"{live} versions, and no writer of one had seen the other"
-    if any(row != merged for row in heard):
-        behind = sum(row != merged for row in heard)
-        return "stale", f"{behind} of the {len(heard)} owners that answer lack the newest version"
-    return "ok", f"{len(heard)} of {owners} owners hold the same version"

@@ -8,10 +8,12 @@ import msgspec
 
 from node.core.ids import Instant, NodeId
 from node.core.limits import EVENTS_MAX, EXPLAIN_NODES_MAX
-from node.engine import documents
+from node.engine import documents, key_documents
 from node.engine.antientropy import AntiEntropy
 from node.engine.documents import Document
 from node.engine.intake import Intake
+from node.engine.key_survey import QUESTION as KEPT
+from node.engine.key_survey import Holdings, KeySurvey, serve_kept
 from node.engine.listing import KeysOperation
 from node.engine.operation import Asker, Operation, Shared, unavailable
 from node.engine.operator import Operator
@@ -19,7 +21,9 @@ from node.engine.outbox import Outbox
 from node.engine.plans import transfers_document
 from node.engine.repair import KeyReport, RepairKey
 from node.engine.restore import RestoreKey, from_outside
-from node.engine.survey import Answers, AnswerStatus, RowSurvey, Survey
+from node.engine.survey import Answers, AnswerStatus, Survey
+from node.engine.traces import QUESTION as STEPS
+from node.engine.traces import Traces
 from node.engine.unsealed import QUESTION
 from node.wire import requests
 from node.wire.messages import BEHIND, Answer, Ask, Sealed
@@ -27,11 +31,6 @@ from node.wire.requests import Failed, Inspect, Keys, Result
 
 EVENTS_SHOWN = 50
 """Events that DYN.EVENTS tells without a number."""
-
-EMPTY_DOCUMENTS: dict[str, Document] = {
-    "history": {"schema": "dyn.history/v1", "events": []},
-}
-"""Documents of subsystems that are not there yet: truly empty, since nothing of the kind can exist."""
 
 
 class Inspector:
@@ -41,6 +40,7 @@ class Inspector:
         self.shared = shared
         self.intake = intake
         self.antientropy = antientropy
+        self.traces = Traces(shared, intake)
         self._documents: dict[str, Callable[[Inspect, Asker, Instant, Outbox], None]] = {
             "ring": self._ring,
             "status": self._status,
@@ -50,22 +50,21 @@ class Inspector:
             "stats": self._stats,
             "events": self._events,
             "explain": self._explain,
+            "history": self._history,
             "repair": self._repair,
             "restore": self._restore,
             "cluster": operator.asked,
+            "trace": self.traces.request,
         }
 
     def document(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
         """Answer with one JSON document, or say that there is none of that name."""
         failed = self.intake.not_at_all()
         answer = self._documents.get(request.what)
-        empty = EMPTY_DOCUMENTS.get(request.what)
         if failed is not None:
             asker.answer(failed, out)
         elif answer is not None:
             answer(request, asker, now, out)
-        elif empty is not None:
-            _tell(asker, empty, out)
         else:
             asker.answer(Failed("NOTSUPPORTED", f"this version has no {request.what} document"), out)
 
@@ -83,6 +82,10 @@ class Inspector:
             out.measure(AnswerStatus(self.shared, peer, message.rid).ticket)
         elif message.what == QUESTION:
             self._tell_whether_sealed(peer, message.rid, out)
+        elif message.what == STEPS:
+            self.traces.expect(peer, message, now, out)
+        elif message.what == KEPT:
+            serve_kept(self.shared, peer, message, now, out)
         else:
             out.send(peer, Answer(message.rid, b"{}"))
 
@@ -136,17 +139,31 @@ class Inspector:
         out.measure(StatsOperation(self.shared, asker).ticket)
 
     def _explain(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        self._survey_key(key_documents.explain_document, request, asker, now, out)
+
+    def _history(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        self._survey_key(key_documents.history_document, request, asker, now, out)
+
+    def _survey_key(
+        self,
+        document: Callable[[Shared, bytes, Holdings, Instant], Document],
+        request: Inspect,
+        asker: Asker,
+        now: Instant,
+        out: Outbox,
+    ) -> None:
+        """Ask everybody in the preference list of a key what it holds, and make a document of it."""
         key = request.key
         failed = self.intake.refusal(key, request.timeout_ms)
         if failed is not None:
             asker.answer(failed, out)
             return
 
-        def heard(rows: dict[NodeId, bytes | str | None], then: Instant, effects: Outbox) -> None:
-            _tell(asker, documents.explain_document(self.shared, key, rows, then), effects)
+        def heard(holdings: Holdings, then: Instant, effects: Outbox) -> None:
+            _tell(asker, document(self.shared, key, holdings, then), effects)
 
         nodes = self.shared.cluster.preference_list(key)[:EXPLAIN_NODES_MAX]
-        RowSurvey(self.shared, heard).start(key, nodes, request.timeout_ms, now, out)
+        KeySurvey(self.shared, heard).start(key, nodes, request.timeout_ms, now, out)
 
     def _repair(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
         key = request.key

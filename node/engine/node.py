@@ -150,6 +150,7 @@ class Node:
             Withdrawn: self.seats.withdrawn,
         }
         self._messages = self._message_handlers()
+        self.inspector.traces.attach(self._messages)
 
     def _message_handlers(self) -> dict[type, Callable[..., None]]:
         """Who takes which message."""

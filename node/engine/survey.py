@@ -14,7 +14,7 @@ from node.core.ids import Instant, NodeId
 from node.core.limits import SURVEY_MS_MAX
 from node.engine.operation import Operation, PeerRequest, Shared
 from node.engine.outbox import Outbox
-from node.wire.messages import UNREADABLE, Answer, Ask, Fetch, Fetched
+from node.wire.messages import Answer, Ask
 
 Answers = dict[NodeId, dict[str, object]]
 Heard = Callable[[Answers, Instant, Outbox], None]
@@ -82,60 +82,6 @@ class AnswerStatus(PeerRequest):
         """The figures are there."""
         self.end()
         out.send(self.peer, Answer(self.rid, msgspec.json.encode(own_status(self.shared, figures, now))))
-
-
-class RowSurvey(Operation):
-    """What every node of a key's preference list holds for it: for `key explain`. Not a quorum read."""
-
-    __slots__ = ("awaited", "heard", "rows")
-
-    def __init__(
-        self, shared: Shared, heard: Callable[[dict[NodeId, bytes | str | None], Instant, Outbox], None]
-    ) -> None:
-        super().__init__(shared)
-        self.heard = heard
-        self.rows: dict[NodeId, bytes | str | None] = {}
-        self.awaited: set[NodeId] = set()
-
-    def start(self, key: bytes, nodes: tuple[NodeId, ...], timeout_ms: int, now: Instant, out: Outbox) -> None:
-        """Ask all of `nodes` that are up. A str in `rows` says why a node could not tell."""
-        cluster = self.shared.cluster
-        timeout_ms = min(timeout_ms, SURVEY_MS_MAX)
-        self.shared.timers.set(now + timeout_ms / 1000, self.ticket)
-        self.awaited = {node for node in nodes if cluster.is_up(node)}
-        for node in nodes:
-            if node == self.shared.me:
-                out.load(self.ticket, key)
-            elif node in self.awaited:
-                out.send(node, Fetch(self.ticket, cluster.epoch, key, 0, timeout_ms))
-        if not self.awaited:
-            self.reached(now, out)
-
-    def loaded(self, row: bytes | None, readable: bool, now: Instant, out: Outbox) -> None:
-        """Our own row."""
-        self._take(self.shared.me, row if readable else UNREADABLE, now, out)
-
-    def fetched(self, peer: NodeId, message: Fetched, now: Instant, out: Outbox) -> None:
-        """A peer's row."""
-        self._take(peer, message.refused or message.row, now, out)
-
-    def peer_down(self, peer: NodeId, now: Instant, out: Outbox) -> None:
-        """One less to wait for."""
-        if peer in self.awaited:
-            self._take(peer, "went down", now, out)
-
-    def reached(self, now: Instant, out: Outbox) -> None:
-        """Enough waited."""
-        self.end()
-        self.heard(self.rows, now, out)
-
-    def _take(self, node: NodeId, row: bytes | str | None, now: Instant, out: Outbox) -> None:
-        if node not in self.awaited:
-            return
-        self.awaited.discard(node)
-        self.rows[node] = row
-        if not self.awaited:
-            self.reached(now, out)
 
 
 def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict[str, object]:

@@ -286,11 +286,22 @@ def _restore(words: Words, writer: str) -> Parsed:
     return Call(request, answers.document, words[1], True)
 
 
-def _later(why: str) -> Parse:
-    def refuse(words: Words, writer: str) -> Parsed:
-        return ErrorReply("NOTSUPPORTED", f"{words[0].upper().decode()}: {why}")
+def _trace(words: Words, writer: str) -> Parsed:
+    """DYN.TRACE GET key …: what follows the verb is as in DYN.GET, DYN.PUT and DYN.DEL."""
+    entry = ENTRIES.get(b"DYN." + words[1].upper()) if words[1].upper() in TRACED else None
+    if entry is None:
+        raise Refused("ERR", f"what can be traced is GET, PUT or DEL, not '{shown_key(words[1])}'")
+    parsed = parse(entry, [entry.command.name.encode(), *words[2:]], writer)
+    if type(parsed) is not Call:
+        return parsed
+    request = parsed.request
+    assert isinstance(request, Get | Put), "TRACED are reads and writes"
+    return parsed._replace(
+        request=Inspect("trace", request.key, timeout_ms=request.timeout_ms, of=request), finish=answers.document
+    )
 
-    return refuse
+
+TRACED: Final = (b"GET", b"PUT", b"DEL")
 
 
 _PARSERS: Final[dict[str, Parse]] = {
@@ -324,7 +335,7 @@ _PARSERS: Final[dict[str, Parse]] = {
     "DYN.CLUSTER": _inspect,
     "DYN.REPAIR": _repair,
     "DYN.RESTORE": _restore,
-    "DYN.TRACE": _later("this version keeps no traces"),
+    "DYN.TRACE": _trace,
 }
 _LENIENT: Final = {"SET": ARGUMENTS_MAX}
 """Commands whose parser looks at surplus words itself, because they deserve more than "wrong number"."""

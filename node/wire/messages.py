@@ -149,6 +149,12 @@ class Sealed(msgspec.Struct):
     sealed: bool
 
 
+class Kept(msgspec.Struct):
+    """… and to whoever asked for which owners a hint is kept for a key: their ids."""
+
+    owners: list[str]
+
+
 class Scan(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     """Keys of one partition beyond the position `after` (b"" begins), about `limit`, with their rows without values."""
 

@@ -41,12 +41,16 @@ class Put(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
 
 
 class Inspect(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
-    """Ask for one JSON document of the interface. `what` is its name in lower case: ring, status, explain, views …"""
+    """Ask for one JSON document of the interface. `what` is its name in lower case: ring, status, explain, views …
+
+    `of` is the request that a trace is to follow, and does.
+    """
 
     what: str
     key: bytes = b""
     arguments: tuple[bytes, ...] = ()
     timeout_ms: int = TIMEOUT_MS
+    of: Get | Put | None = None
 
 
 class Keys(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):

@@ -34,6 +34,7 @@ OURS: dict[str, list[str]] = {
         "node.wire.errors",
         "node.wire.clocks",
         "node.wire.text",
+        "node.wire.traced",
         "node.storage.port",
         ENGINE,
     ],
