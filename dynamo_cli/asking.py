@@ -11,8 +11,13 @@ from dynamo_cli import store
 from dynamo_cli.client import Client, Word
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
+from node.core.limits import SURVEY_MS_MAX
 
 SILENT = (ExitStatus.UNREACHABLE, ExitStatus.UNKNOWN)
+
+
+SURVEY_SHARE = 80
+"""Per cent of its part of a short deadline that a node may wait for the others: its answer takes time, too."""
 
 
 class Told(NamedTuple):
@@ -27,6 +32,13 @@ class Told(NamedTuple):
     def silent(self) -> bool:
         """Whether the node does not answer at all."""
         return self.error is not None and self.error.status in SILENT
+
+
+def survey(client: Client, name: str) -> dict[str, Any]:
+    """A document for which the node that is asked asks all others: in time for us to hear who was silent."""
+    share_ms = round(client.timeout_s * 1000) // len(client.addresses)
+    words = ("TIMEOUT", max(1, share_ms * SURVEY_SHARE // 100)) if share_ms <= SURVEY_MS_MAX else ()
+    return store.document(client, name, *words)
 
 
 def members(client: Client) -> dict[str, str]:

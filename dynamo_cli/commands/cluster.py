@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dynamo_cli import store
+from dynamo_cli import watching
 from dynamo_cli.arguments import choice, seconds_long
+from dynamo_cli.asking import survey
 from dynamo_cli.call import Call, Document, View
-from dynamo_cli.errors import CliError
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import show
 from dynamo_cli.render.rows import hint_rows, status_rows, view_rows
+from dynamo_cli.watching import Interval, Watch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,6 +32,7 @@ POLL_S = 0.25
         ("dyn cluster status", "every node, as every node sees it"),
         ("dyn cluster status --check", "exit 8 unless healthy, for scripts"),
         ("dyn cluster status --wait healthy --for 60", "wait for it, with the same exit code"),
+        ("dyn cluster status --watch", "in place, with what changes marked; in a pipe add -o jsonl"),
     ],
     exits=[5, 7, 8],
     see=["cluster hints", "cluster views", "ring show"],
@@ -45,11 +48,20 @@ def status(
     at_most: Annotated[
         float, typer.Option("--for", metavar="S", parser=seconds_long, help="Wait this long; default 60.")
     ] = 60.0,
+    watch: Watch = False,
+    interval: Interval = None,
 ) -> ExitStatus:
     """Health, nodes and views of the cluster. A node that does not answer is shown, it never fails the command."""
-    document = _await_health(call, at_most) if wait else store.document(call.client, "STATUS")
-    call.emit(document, View(_status_screen, status_rows, lambda d: list(d["nodes"])))
-    call.remark(_next(document))
+    view = View(_status_screen, status_rows, lambda d: list(d["nodes"]))
+    every_s = watching.every(watch, interval)
+    if every_s is not None and wait:
+        raise usage("--watch never ends, and --wait waits for an end", "Leave one away")
+    if every_s is not None:
+        document = watching.watch(call, lambda wide: survey(wide.client, "STATUS"), view, every_s)
+    else:
+        document = _await_health(call, at_most) if wait else survey(call.client, "STATUS")
+        call.emit(document, view)
+        call.remark(_next(document))
     unhealthy = document["health"] != "healthy"
     return ExitStatus.UNHEALTHY if unhealthy and (check or wait) else ExitStatus.OK
 
@@ -59,7 +71,7 @@ def _await_health(call: Call, at_most_s: float) -> Document:
     deadline = time.monotonic() + at_most_s
     while True:
         try:
-            document = store.document(call.client, "STATUS")
+            document = survey(call.client, "STATUS")
             if document["health"] == "healthy" or time.monotonic() >= deadline:
                 return document
         except CliError as error:
@@ -89,14 +101,20 @@ def _next(document: Document) -> str:
     examples=[
         ("dyn cluster hints", "who keeps rows for whom, and why they still wait"),
         ("dyn cluster hints -o plain", "a line a pair of nodes, for scripts"),
+        ("dyn cluster hints --watch", "see them being delivered"),
     ],
     exits=[5, 7],
     see=["cluster views", "cluster status"],
 )
-def hints(call: Call) -> ExitStatus:
+def hints(call: Call, watch: Watch = False, interval: Interval = None) -> ExitStatus:
     """Rows that nodes keep for owners who missed them: how many, since when, and why each still waits."""
-    document = store.document(call.client, "HINTS")
-    call.emit(document, View(_hints_screen, hint_rows, lambda d: list(d["held"])))
+    view = View(_hints_screen, hint_rows, lambda d: list(d["held"]))
+    every_s = watching.every(watch, interval)
+    if every_s is not None:
+        watching.watch(call, lambda wide: survey(wide.client, "HINTS"), view, every_s)
+        return ExitStatus.OK
+    document = survey(call.client, "HINTS")
+    call.emit(document, view)
     if document["held"]:
         call.remark("Next:  dyn cluster views      dyn cluster status")
     return ExitStatus.OK
@@ -111,14 +129,23 @@ def _hints_screen(document: Document, wide: bool) -> RenderableType:
 @command(
     "cluster views",
     panel="Cluster",
-    examples=[("dyn cluster views", "a row a node: how it sees each of the others")],
+    examples=[
+        ("dyn cluster views", "a row a node: how it sees each of the others"),
+        ("dyn cluster views --watch", "in place, with what changes marked"),
+        ("dyn cluster views -o plain", "a line a pair of nodes, for scripts"),
+    ],
     exits=[5, 7],
     see=["cluster status", "cluster hints"],
 )
-def views(call: Call) -> ExitStatus:
+def views(call: Call, watch: Watch = False, interval: Interval = None) -> ExitStatus:
     """Who believes what about whom. A node that does not answer another is down for that one, and for nobody else."""
-    document = store.document(call.client, "VIEWS")
-    call.emit(document, View(_views_screen, view_rows, lambda d: list(d["views"])))
+    view = View(_views_screen, view_rows, lambda d: list(d["views"]))
+    every_s = watching.every(watch, interval)
+    if every_s is not None:
+        watching.watch(call, lambda wide: survey(wide.client, "VIEWS"), view, every_s)
+        return ExitStatus.OK
+    document = survey(call.client, "VIEWS")
+    call.emit(document, view)
     if not document["agree"]:
         call.remark("Next:  dyn cluster status      dyn cluster hints")
     return ExitStatus.OK

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dynamo_cli import store
+from dynamo_cli import store, watching
 from dynamo_cli.arguments import text
 from dynamo_cli.asking import members
 from dynamo_cli.call import Call, Document, View
+from dynamo_cli.client import Client
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.stats import stats_rows
+from dynamo_cli.watching import Interval, Watch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         ("dyn node stats", "of the node that is asked"),
         ("dyn node stats n3", "of another one, by its name"),
         ("dyn node stats n3 -o plain", "a line a figure, for scripts"),
+        ("dyn node stats n3 --watch", "in place, with what changes marked"),
     ],
     exits=[5, 7],
     see=["cluster status", "cluster hints"],
@@ -36,23 +39,32 @@ def stats(
     node: Annotated[
         str | None, typer.Argument(metavar="[NODE]", parser=text, help="A node by its name; default: the one asked.")
     ] = None,
+    watch: Watch = False,
+    interval: Interval = None,
 ) -> ExitStatus:
     """What a node did since its start, how long it took of late, what waits in it, and what it does beside clients."""
-    call.emit(_document(call, node), View(_screen, stats_rows))
+    view = View(_screen, stats_rows)
+    every_s = watching.every(watch, interval)
+    client = _client(call, node)
+    try:
+        if every_s is not None:  # that very node: no other member is asked for it
+            watching.watch(call, lambda wide: store.document(client, "STATS"), view, every_s)
+        else:
+            call.emit(store.document(client, "STATS"), view)
+    finally:
+        if node is not None:
+            client.close()
     return ExitStatus.OK
 
 
-def _document(call: Call, node: str | None) -> Document:
+def _client(call: Call, node: str | None) -> Client:
+    """Who asks a node by its name, on a connection of its own; the one of the line without a name."""
     if node is None:
-        return store.document(call.client, "STATS")
+        return call.client
     addresses = members(call.client)
     if node not in addresses:
         raise usage(f"no node {node!r} in the ring", f"There are {', '.join(sorted(addresses))}")
-    client = call.env.client_apart((addresses[node],), call.options.timeout_s)
-    try:
-        return store.document(client, "STATS")
-    finally:
-        client.close()
+    return call.env.client_apart((addresses[node],), call.options.timeout_s)
 
 
 def _screen(document: Document, wide: bool) -> RenderableType:

@@ -16,8 +16,12 @@ Document = Mapping[str, Any]
 
 
 def stats_rows(document: Document) -> Rows:
-    """A row a figure, by its path: `latency_ms.get.p99`, `storage.commit_ms_mean`. Unknown is empty."""
-    rows: list[tuple[str, ...]] = [row for row in _leaves(document, "") if row[0] != "schema"]
+    """A row a figure, by its path: `latency_ms.get.p99`, `storage.commit_ms_mean`. Unknown is empty.
+
+    Histograms are for programs: they are in the JSON document.
+    """
+    told = {name: value for name, value in document.items() if name not in ("schema", "histogram")}
+    rows: list[tuple[str, ...]] = list(_leaves(told, ""))
     return ("figure", "value"), rows
 
 

@@ -222,6 +222,7 @@ class GetOperation(Asking):
         for owner in self.owners:
             if self.rows.get(owner, merged) == merged and UNREADABLE not in failed.get(owner, ""):
                 continue
+            self.shared.repairs["read"] += 1
             if owner == self.shared.me:
                 out.persist(NO_TICKET, Merge(self.key, merged, self.epoch, round=number))
             else:

@@ -32,6 +32,12 @@ from node.wire.requests import Failed, Inspect, Keys, Result
 EVENTS_SHOWN = 50
 """Events that DYN.EVENTS tells without a number."""
 
+STATS_TOLD = (
+    "ops", "errors", "latency_ms", "versions_per_read", "recent", "histogram", "keys", "bytes", "siblings", "uptime_s",
+    "storage", "queues",
+)  # fmt: skip
+"""What DYN.STATS tells of the runtime's figures, as they are."""
+
 
 class Inspector:
     """Answers Inspect and Keys requests, and peers' questions."""
@@ -211,13 +217,16 @@ class StatsOperation(Operation):
     def measured(self, figures: dict[str, object], now: Instant, out: Outbox) -> None:
         """The figures are there."""
         self.end()
-        wanted = ("ops", "latency_ms", "versions_per_read", "storage", "queues")
         document: Document = {
             "schema": "dyn.stats/v1",
             "node": self.shared.cluster.me.name,
             "background": self.shared.admission.document(),
+            "repairs": dict(self.shared.repairs),
         }
-        _tell(self.asker, document | {name: figures.get(name) for name in wanted}, out)
+        hints = figures.get("hints")
+        owed = sum(hint[1] for hint in hints) if isinstance(hints, tuple | list) else None
+        told = {name: figures.get(name) for name in STATS_TOLD}
+        _tell(self.asker, document | told | {"hints": owed}, out)
 
 
 def _tell(asker: Asker, document: Document, out: Outbox) -> None:

@@ -118,6 +118,7 @@ class Asker:
 class Shared:
     """What all operations of one node use: its table of operations, its timers, its view of the cluster.
 
+    `repairs` counts copies that were brought up to date since the start: by reads (sent), and by comparing (durable).
     `coordinate` begins a write that this node takes on itself, `waits_because` says why hints for a node wait, `owing`
     are nodes for whom hints were asked for lately, `rounds` the reap rounds of our store, as far as it has told.
     Tickets go out as `rid`s. They begin at `first_ticket`, drawn anew at every start, so that a late answer to a former
@@ -126,6 +127,7 @@ class Shared:
 
     __slots__ = (
         "admission", "cluster", "coordinate", "durable", "load", "me", "owing", "pending", "read_patience", "repair",
+        "repairs",
         "rounds", "timers", "transfers",
         "value_bytes_max", "waits_because", "wall_offset_s", "write_patience", "_last_ticket",
     )  # fmt: skip
@@ -148,6 +150,7 @@ class Shared:
         self.write_patience = Patience()
         self.owing: dict[NodeId, None] = {}
         self.rounds = Rounds()
+        self.repairs = {"read": 0, "compared": 0}
         self.repair: Callable[[Instant], dict[str, object]] = lambda now: {}
         self.transfers: Callable[[Instant], dict[str, object]] = lambda now: {}
         self._last_ticket = first_ticket

@@ -200,6 +200,7 @@ class RepairKey(Operation):
 
     def _finish(self, now: Instant, out: Outbox) -> None:
         self.end()
+        self.shared.repairs["compared"] += len(self.repaired)
         held = list(self.rows.values())
         differed = any(row != held[0] for row in held) or "unreadable" in self.found.values()
         self.then(KeyReport(differed, self.found, tuple(self.repaired), self.failed), now, out)

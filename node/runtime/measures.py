@@ -84,6 +84,17 @@ class Histogram:
         total = sum(recent)
         return {name: _percentile_ms(recent, total, share) for name, share in PERCENTILES}
 
+    def lately(self) -> int:
+        """How many samples the last one to two windows have."""
+        return sum(self._now) + sum(self._before)
+
+    def buckets(self) -> list[tuple[int, int, int]]:
+        """Since the start: (from, to, samples) in microseconds, `to` exclusive, of the buckets that have any.
+
+        Of two such lists the difference is what came between, and of several nodes the sum is what all of them did.
+        """
+        return [(*bounds_of(bucket), count) for bucket, count in enumerate(self.counts()) if count]
+
     def cumulative(self) -> Iterator[tuple[float, int]]:
         """Since the start: (seconds, samples below it) at every doubling from 64 µs to 67 s; the last is (inf, all)."""
         edges = {bucket_of(1 << bits): (1 << bits) / 1e6 for bits in range(6, 27)}
@@ -150,7 +161,7 @@ class Measures:
         self._queues = queues
         self._tombstones = tombstones
         self._started_at = now()
-        self._window_ends_at = self._started_at + LATENCY_WINDOW_S
+        self._window_began = self._before_began = self._started_at
         self._looks = {operation: deque([histogram.counts()], LOOKS) for operation, histogram in self.latency.items()}
 
     def done(self, request: Request, result: Result, seconds: float) -> None:
@@ -177,8 +188,8 @@ class Measures:
     def tick(self) -> None:
         """Turn the windows if it is time: called about once a second."""
         now = self._now()
-        if now >= self._window_ends_at:
-            self._window_ends_at = now + LATENCY_WINDOW_S
+        if now >= self._window_began + LATENCY_WINDOW_S:
+            self._before_began, self._window_began = self._window_began, now
             for histogram in self.latency.values():
                 histogram.turn()
 
@@ -210,6 +221,11 @@ class Measures:
         """How often a row of the store has changed, durably."""
         return self._totals()[4]
 
+    def recent(self) -> dict[str, object]:
+        """How many requests were served over the last one to two windows, and how long that was: the load of now."""
+        ops = {operation: histogram.lately() for operation, histogram in self.latency.items()}
+        return {"over_s": round(self._now() - self._before_began, 1), "ops": ops}
+
     def figures(self) -> dict[str, object]:
         """Everything, JSON-ready: what a `measure` effect gets, and the HTTP port shows."""
         self.tick()
@@ -222,6 +238,8 @@ class Measures:
             "latency_ms": latency,
             "p50_ms": self.slowest_ms("p50"),
             "p99_ms": self.slowest_ms("p99"),
+            "recent": self.recent(),
+            "histogram": {operation: histogram.buckets() for operation, histogram in self.latency.items()},
             "versions_per_read": {str(n): reads for n, reads in sorted(self.versions_per_read.items())},
             "keys": rows,
             "bytes": size,

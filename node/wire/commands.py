@@ -270,6 +270,13 @@ def _inspect(words: Words, writer: str) -> Parsed:
     return Call(Inspect(what, arguments=tuple(words[1:])), answers.document, None, False)
 
 
+def _survey(words: Words, writer: str) -> Parsed:
+    """A document for which others are asked, each of whom may be silent for so long."""
+    what = words[0].lower().removeprefix(b"dyn.").decode()
+    options = _options(words, words[0].upper())
+    return Call(Inspect(what, timeout_ms=_timeout(options)), answers.document, None, False)
+
+
 def _repair(words: Words, writer: str) -> Parsed:
     key = words[1] if len(words) > 1 else None
     if key == b"":
@@ -326,11 +333,11 @@ _PARSERS: Final[dict[str, Parse]] = {
     "DYN.EXPLAIN": _inspect_key,
     "DYN.HISTORY": _inspect_key,
     "DYN.RING": _inspect,
-    "DYN.STATUS": _inspect,
-    "DYN.VIEWS": _inspect,
+    "DYN.STATUS": _survey,
+    "DYN.VIEWS": _survey,
     "DYN.STATS": _inspect,
-    "DYN.HINTS": _inspect,
-    "DYN.TRANSFERS": _inspect,
+    "DYN.HINTS": _survey,
+    "DYN.TRANSFERS": _survey,
     "DYN.EVENTS": _inspect,
     "DYN.CLUSTER": _inspect,
     "DYN.REPAIR": _repair,
