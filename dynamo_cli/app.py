@@ -24,7 +24,7 @@ from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Op
 MODULES = (
     "start", "demo", "demo_nodes", "shell", "values", "merge", "keys", "export", "import_keys", "cluster", "change",
     "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "cert", "stats", "fault",
-    "bench", "help",
+    "bench", "bundle", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
@@ -38,6 +38,7 @@ GROUPS = {
     "node": "Run a node.",
     "node data": "The store of a node: back it up, look into a backup, put one back.",
     "fault": "Break nodes and links on purpose (nodes started with --allow-faults), and heal them.",
+    "debug": "What others need to help with a cluster.",
     "key": "One key, on every node that holds it.",
 }
 """Commands that only hold others, and what their help says."""

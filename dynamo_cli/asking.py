@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from dynamo_cli import store
 from dynamo_cli.client import Client, Word
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.told import items, word
 from node.core.limits import SURVEY_MS_MAX
 
 SILENT = (ExitStatus.UNREACHABLE, ExitStatus.UNKNOWN)
@@ -43,7 +44,13 @@ def survey(client: Client, name: str) -> dict[str, Any]:
 
 def members(client: Client) -> dict[str, str]:
     """Where each member of the ring takes clients, by name."""
-    return {member["name"]: member["address"] for member in store.document(client, "RING")["members"]}
+    return addresses_of(store.document(client, "RING"))
+
+
+def addresses_of(ring: Mapping[str, Any]) -> dict[str, str]:
+    """The same of a DYN.RING document. A member without a name or an address cannot be asked, and is left out."""
+    found = {word(member, "name", ""): word(member, "address", "") for member in items(ring, "members")}
+    return {name: address for name, address in found.items() if name and address}
 
 
 def ask(

@@ -110,7 +110,7 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
         yield from _walk(command.commands[name], (*path, name))
 
 
-PANEL_OF_GROUPS = {"node": "Node", "key": "Data", "fault": "Faults"}
+PANEL_OF_GROUPS = {"node": "Node", "key": "Data", "fault": "Faults", "debug": "Help"}
 
 
 def _parameter(parameter: Any, completes: dict[str, str]) -> ParameterSpec:  # noqa: ANN401  # typer's own class

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import platform
-import resource
-import shutil
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dynamo_cli import doctor as checks
-from dynamo_cli import store
-from dynamo_cli.arguments import text
-from dynamo_cli.asking import ask
+from dynamo_cli.arguments import choice, text
 from dynamo_cli.call import Call, Document, View
-from dynamo_cli.client import Client
-from dynamo_cli.doctor import FAIL, WARN, Finding, Heard, Host
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.doctor.catalog import CHECKS
+from dynamo_cli.doctor.cluster import cluster
+from dynamo_cli.doctor.findings import FAIL, LOCAL, WARN, Finding, chosen, known, part_of
+from dynamo_cli.doctor.hear import hear
+from dynamo_cli.doctor.here import machine_facts
+from dynamo_cli.doctor.machine import machine
+from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
-from dynamo_cli.render.doctor import doctor_rows
+from dynamo_cli.render.doctor import catalog_rows, doctor_rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from rich.console import RenderableType
+
+    from dynamo_cli.doctor.cluster import Heard
+    from dynamo_cli.errors import CliError
+
+SIDES = ("local", "cluster")
 
 
 @command(
@@ -33,112 +37,130 @@ if TYPE_CHECKING:
     examples=[
         ("dyn doctor", "this machine and the whole cluster; exit 8 if something fails"),
         ("dyn doctor node data.hints", "only some checks, by id or by what stands before the dot"),
-        ("dyn doctor --list", "every check and what it looks at"),
+        ("dyn doctor --only local", "this machine alone: no node is asked"),
+        ("dyn doctor --explain data.hints", "what a check looks at, and why that matters"),
     ],
     exits=[8],
-    see=["cluster status", "node stats"],
-    completes={"wanted": " ".join(checks.CHECKS)},
+    see=["debug bundle", "cluster status", "explain"],
+    completes={
+        "wanted": " ".join(CHECKS),
+        "only": " ".join(SIDES),
+        "skip": " ".join(CHECKS),
+        "explain": " ".join(CHECKS),
+        "bundle": "files",
+    },
 )
 def doctor(
     call: Call,
     wanted: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CHECK]…", parser=text, help="By id, or host, cluster, data, node."),
+        typer.Argument(metavar="[CHECK]…", parser=text, help="By id, or host, cluster, ring, data, node."),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the checks and make none.")] = False,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="|".join(SIDES), parser=choice(*SIDES), help="This machine, or the cluster."),
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option("--skip", metavar="CHECK", parser=text, help="Leave this out; several.")
+    ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="ID", parser=text, help="Say what a check is about, and make none."),
+    ] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option("--bundle", metavar="FILE", parser=text, help="Write what there is to know into a zip, too."),
+    ] = None,
 ) -> ExitStatus:
     """Say what is wrong here and in the cluster, and the command that mends it.
 
     It only reads, and may run every minute.
     A warning is what somebody should look at; a failure costs requests or data.
     """
-    known = {*checks.CHECKS, *(name.partition(".")[0] for name in checks.CHECKS)}
-    unknown = [word for word in wanted or () if word not in known]
-    if unknown:
-        raise usage(f"no check {unknown[0]!r}", "dyn doctor --list has them all")
-    is_wanted = checks.chosen(wanted or ())
-    if listed:
-        found = [Finding(name, "", words) for name, words in checks.CHECKS.items()]
-    else:
-        found = [*checks.host(_host(call)), *checks.cluster(_heard(call))]
-    document = _document(list(filter(is_wanted, found)))
+    names = known(CHECKS)
+    for word in (*(wanted or ()), *(skip or ())):
+        if word not in names:
+            raise _no_check(word)
+    if explain is not None and explain not in CHECKS:
+        raise _no_check(explain)
+    is_wanted = chosen(wanted or (), only, skip or ())
+    if listed or explain is not None:
+        call.emit(_catalog([explain] if explain is not None else list(filter(is_wanted, CHECKS))), CATALOG)
+        return ExitStatus.OK
+    heard = hear(call, keys=is_wanted("data.siblings")) if any(map(is_wanted, _of_cluster())) else None
+    document = document_of(call, findings(call, heard, is_wanted), heard)
     call.emit(document, View(_screen, doctor_rows, lambda d: list(d["checks"])))
+    if bundle is not None:
+        from dynamo_cli.commands.bundle import write_bundle
+
+        write_bundle(call, bundle)
+    elif document["failures"] or document["warnings"]:
+        call.remark("To share this:  dyn debug bundle bug.zip      One check:  dyn doctor --explain ID")
     return ExitStatus.UNHEALTHY if document["failures"] else ExitStatus.OK
 
 
-def _document(found: list[Finding]) -> Document:
+def _of_cluster() -> list[str]:
+    return [name for name in CHECKS if part_of(name) != LOCAL]
+
+
+def findings(call: Call, heard: Heard | None, is_wanted: Callable[[str], bool]) -> list[Finding]:
+    """What the checks that are wanted find. `heard` None: no node was asked."""
+    found: list[Finding] = []
+    if any(is_wanted(name) for name in CHECKS if part_of(name) == LOCAL):
+        found += machine(machine_facts(call.env, is_wanted))
+    if heard is not None:
+        found += cluster(heard)
+    return [finding for finding in found if is_wanted(finding.id)]
+
+
+def document_of(call: Call, found: list[Finding], heard: Heard | None) -> Document:
+    """The dyn.doctor/v1 document of these findings."""
+    from node import __version__
+
     levels = [finding.level for finding in found]
+    asked = (
+        "no node asked"
+        if heard is None
+        else f"{len(heard.nodes)} of {len(heard.nodes) + len(heard.silent)} nodes asked"
+    )
+    if heard is not None and heard.status is None:
+        asked = f"no node at {', '.join(call.env.nodes(call.options))}"
     return {
         "schema": "dyn.doctor/v1",
+        "version": __version__,
+        "python": platform.python_version(),
+        "asked": asked,
         "checks": [finding._asdict() for finding in found],
         "failures": levels.count(FAIL),
         "warnings": levels.count(WARN),
     }
 
 
-def _host(call: Call) -> Host:
-    data = call.env.directory("data")
-    encoding = (getattr(call.env.stdout, "encoding", None) or "").lower().replace("-", "")
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    unlimited = files == resource.RLIM_INFINITY
-    return Host(platform.python_version(), 1 << 20 if unlimited else files, encoding == "utf8", str(data), _free(data))
+def _catalog(names: list[str]) -> Document:
+    checks = [{"id": name, **CHECKS[name]._asdict(), "also": list(CHECKS[name].also)} for name in names]
+    return {"schema": "dyn.doctor.checks/v1", "checks": checks}
 
 
-def _free(path: Path) -> int | None:
-    """Free bytes where `path` is, or will be."""
-    try:
-        return shutil.disk_usage(next(each for each in (path, *path.parents) if each.exists())).free
-    except (OSError, StopIteration):
-        return None
+def _no_check(word: str) -> CliError:
+    from difflib import get_close_matches
 
-
-def _heard(call: Call) -> Heard:
-    """Ask one node how the cluster is, and every node how it is itself."""
-    client = call.client
-    try:
-        status, ring = store.document(client, "STATUS"), store.document(client, "RING")
-    except CliError as error:
-        return Heard(None, None, None, None, {}, {}, {}, {}, {}, error.message)
-    addresses = {member["name"]: member["address"] for member in ring["members"]}
-    took_ms: dict[str, float] = {}
-    durability: dict[str, str] = {}
-    faults: dict[str, int] = {}
-
-    def client_of(address: str) -> Client:
-        return call.env.client_apart((address,), call.options.timeout_s)
-
-    def more(name: str, asked: Client) -> None:
-        with call.timed() as took:
-            asked.read("PING")
-            took_ms[name] = took()
-        durability[name] = _setting(asked, "durability")
-        try:
-            faults[name] = len(store.document(asked, "FAULT", "LIST")["faults"])
-        except CliError:
-            faults[name] = 0  # a node that takes no such orders obeys none
-
-    told = ask(addresses, client_of, "STATS", more=more)
-    stats = {each.node: each.document for each in told if each.document is not None}
-    silent = {each.node: each.error.message for each in told if each.error is not None}
-    views, hints = _perhaps(client, "VIEWS"), _perhaps(client, "HINTS")
-    in_order = {name: took_ms[name] for name in addresses if name in stats and name in took_ms}
-    return Heard(status, ring, views, hints, stats, in_order, silent, durability, faults)
-
-
-def _setting(client: Client, name: str) -> str:
-    reply = client.read("CONFIG", "GET", name)
-    value = reply[1] if isinstance(reply, list) and len(reply) > 1 else b"full"
-    return value.decode(errors="replace") if isinstance(value, bytes) else "full"
-
-
-def _perhaps(client: Client, name: str) -> Document | None:
-    try:
-        return store.document(client, name)
-    except CliError:
-        return None
+    close = get_close_matches(word, known(CHECKS), n=1)
+    return usage(
+        f"no check {word!r}" + (f". Did you mean {close[0]}?" if close else ""), "dyn doctor --list has them all"
+    )
 
 
 def _screen(document: Document, wide: bool) -> RenderableType:
     from dynamo_cli.render.doctor import doctor_screen
 
     return doctor_screen(document)
+
+
+def _catalog_screen(document: Document, wide: bool) -> RenderableType:
+    from dynamo_cli.render.doctor import catalog_screen
+
+    return catalog_screen(document)
+
+
+CATALOG = View(_catalog_screen, catalog_rows, lambda d: list(d["checks"]))

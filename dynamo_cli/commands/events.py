@@ -16,6 +16,7 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.events import event_rows
 from dynamo_cli.render.plain import show
+from dynamo_cli.told import items, word
 from node.core.limits import EVENTS_MAX
 from node.words import LEVELS, in_words, level_of
 
@@ -67,7 +68,7 @@ def events(
     noted = [event for event in _merged(told) if LEVELS.index(event["level"]) >= LEVELS.index(level)]
     if since is not None:
         begin = datetime.now(UTC) - timedelta(seconds=since)
-        noted = [event for event in noted if datetime.fromisoformat(event["at"]) >= begin]
+        noted = [event for event in noted if _is_since(event["at"], begin)]
     most = len(noted) if last is None and since is not None else last or LAST
     document = _document(noted[-most:], told)
     call.emit(document, View(_screen, event_rows, lambda d: list(d["events"])))
@@ -86,15 +87,27 @@ def _ask(call: Call, addresses: dict[str, str]) -> list[Told]:
 
 
 def _merged(told: list[Told]) -> list[Document]:
-    """The events of all nodes by time. `by` is who noted it; `node`, where there is one, whom it concerns."""
+    """The events of all nodes by time. `by` is who noted it; `node`, where there is one, whom it concerns.
+
+    What a node of another release leaves out is null: an event without a time stands before the others.
+    """
     merged = []
     for each in told:
-        for event in each.document["events"] if each.document is not None else ():
-            fields = {name: value for name, value in event.items() if name not in ("at", "kind")}
-            kind = str(event["kind"])
-            facts = {"at": event["at"], "by": each.node, "level": level_of(kind), "kind": kind}
-            merged.append({**facts, "said": in_words(kind, fields), **fields})
-    return sorted(merged, key=lambda event: (event["at"], event["by"]))
+        for event in items(each.document, "events"):
+            kind, at = word(event, "kind", "") or None, word(event, "at", "") or None
+            facts: Document = {"at": at, "by": each.node, "level": level_of(kind or ""), "kind": kind}
+            fields = {name: value for name, value in event.items() if name not in (*facts, "said")}
+            merged.append({**facts, "said": in_words(kind or "event", fields), **fields})
+    return sorted(merged, key=lambda event: (event["at"] or "", event["by"]))
+
+
+def _is_since(at: str | None, begin: datetime) -> bool:
+    """Whether something was noted since `begin`; what has no time that can be read may have been."""
+    try:
+        noted = datetime.fromisoformat(at or "")
+    except ValueError:
+        return True
+    return (noted if noted.tzinfo else noted.replace(tzinfo=UTC)) >= begin
 
 
 def _document(noted: list[Document], told: list[Told]) -> Document:

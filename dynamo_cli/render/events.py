@@ -21,7 +21,7 @@ BY_COLUMNS = 8
 def event_rows(document: Document) -> Rows:
     """A row an event: when, noted by whom, how bad, what kind, and in words."""
     names = ("at", "by", "level", "kind", "said")
-    return names, [tuple(show(str(event[name])) for name in names) for event in document["events"]]
+    return names, [tuple(show(str(event[name] or "")) for name in names) for event in document["events"]]
 
 
 def events_screen(document: Document, *, header: bool = True) -> RenderableType:
@@ -37,7 +37,7 @@ def events_screen(document: Document, *, header: bool = True) -> RenderableType:
     table.add_column("NOTED BY", no_wrap=True, overflow="ellipsis", min_width=BY_COLUMNS, max_width=20)
     table.add_column("WHAT", overflow="fold", ratio=1)
     for event in document["events"]:
-        at, name = time_text(event["at"])[:19], Text(show(event["by"]), style="label")
+        at, name = time_text(event["at"])[:19] or "?", Text(show(event["by"]), style="label")
         table.add_row(Text(at, style="quiet"), name, Text(show(event["said"]), style=STYLES.get(event["level"], "")))
     silent = [f"{show(each['node'])} tells nothing: {show(each['because'])}" for each in document["silent"]]
     rest = [Text(f"  ! {line}", style="warn") for line in silent]

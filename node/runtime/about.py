@@ -13,6 +13,7 @@ from node.core.limits import PARTITIONS
 from node.runtime.sockets import join_address
 from node.storage.backup import Source
 from node.wire.replies import ErrorReply, Value
+from node.wire.versions import NEWEST, OLDEST
 
 if TYPE_CHECKING:
     from node.runtime.metrics import Surroundings
@@ -48,6 +49,9 @@ class About:
                 "peers_up": server.peers_up,
                 "durability": server.settings.durability,
                 "tls": int(server.settings.tls_cert is not None),
+                "tls_ends_at": "" if server.tls is None else int(server.tls.expires_at),
+                "wire_newest": NEWEST,
+                "wire_oldest": OLDEST,
                 "rejected_tls_peers": server.transport.tls_refusals,
                 "http_port": config.http_port,
                 "peer_port": config.peer_port,

@@ -110,7 +110,7 @@ class Server:
         self.log = Log(sys.stderr, self.wall_s, monotonic, as_json=settings.log_format == "json")
         self.config = node_config(settings, store)
         self._secrets = secrets
-        self._tls = tls
+        self.tls = tls
         self._tell_ready: Callable[[Ready], None] | None = ready
         self._life = token_hex(8)
         self._stop_code = 0
@@ -162,7 +162,7 @@ class Server:
             rng=Random(token_bytes(16)),
             link=network.link if network else Link,
             on_failed=self.discovery.failed,
-            tls=self._tls,
+            tls=self.tls,
         )
         if network:
             self.switches = Switches(self.node, self.transport, network, self.store, self.loop, self._fact)
@@ -174,10 +174,10 @@ class Server:
             self.about,
             password=self._secrets.password,
             full=self.node.shared.load.turns_away,
-            tls=self._tls.client_port(self._no_tls) if self._tls else None,
+            tls=self.tls.client_port(self._no_tls) if self.tls else None,
         )
         self.clients.faults = self.switches.obey if self.switches else None
-        https = self._tls.http_port(self._no_tls, self.settings.listen) if self._tls else None
+        https = self.tls.http_port(self._no_tls, self.settings.listen) if self.tls else None
         self.http = HttpListener(self.driver.submit, self.about.metrics, tls=https)
 
     def _no_tls(self, address: str, why: str) -> None:
@@ -195,10 +195,10 @@ class Server:
             {
                 "version": __version__, "node": self.config.name, "cluster": settings.cluster,
                 "client": self._at(settings.port), "peer": self._at(settings.peer_port), "data": settings.data_dir,
-                "tls": self._tls is not None,
+                "tls": self.tls is not None,
             },
         )  # fmt: skip
-        if self._tls is not None and (left_s := self._tls.expires_at - clock.wall_s()) < EXPIRES_SOON_S:
+        if self.tls is not None and (left_s := self.tls.expires_at - clock.wall_s()) < EXPIRES_SOON_S:
             self.log.fact("certificate-ends", {"days": int(left_s / 86_400), "file": settings.tls_cert})
         if self.store.redrawn:
             self.log.fact("epoch-redrawn", {"why": self.store.redrawn})

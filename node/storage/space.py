@@ -55,6 +55,7 @@ class Space:
         margin = min(DISK_MARGIN_BYTES, size // DISK_MARGIN_PART)
         self._unlooked_bytes = 0
         self._margin = margin
+        self.free_bytes, self.disk_bytes = free, size
         self.room = self._room(free, margin)
 
     def _room(self, free: int, margin: int) -> Room:
@@ -74,6 +75,10 @@ class Space:
     def ran_out(self) -> None:
         """A write was told that there is no room, whatever a look says."""
         self.room = Room.NONE
+
+    def figures(self) -> dict[str, object]:
+        """How much there is, JSON-ready: the room, and bytes that are free and in all as of the last look."""
+        return {"room": self.room.name.lower(), "free_bytes": self.free_bytes, "disk_bytes": self.disk_bytes}
 
     @property
     def log_bytes(self) -> int:

@@ -271,7 +271,7 @@ class SqliteStorage:
         """Return what is worth showing, JSON-ready. From any thread."""
         return {
             "near_full": self.near_full,
-            "room": self._space.room.name.lower(),
+            **self._space.figures(),
             "stopped": self._stopped,
             "trees_unknown": self._trees.scanning,
         } | self._log.figures()

@@ -70,6 +70,13 @@ OURS: dict[str, list[str]] = {
     ],
     "dynamo_cli.commands.node": ["node.core", "node.wire", "node.runtime", "dynamo_cli"],
     "dynamo_cli.demo": ["node.runtime.config", "node.runtime.ports", "dynamo_cli"],
+    "dynamo_cli.doctor.here": [
+        "node.runtime.config",
+        "node.runtime.discovery",
+        "node.runtime.ports",
+        "node.storage.probe",
+        "dynamo_cli",
+    ],
     "dynamo_cli.render": ["node.core.limits", "dynamo_cli.render"],
 }
 

@@ -87,6 +87,21 @@ def test_what_is_left_out(nodes: Nodes, words: tuple[str, ...], kinds: list[str]
     assert [event["kind"] for event in told["events"]] == kinds
 
 
+def test_what_another_release_leaves_out_is_unknown_and_no_crash(nodes: Nodes) -> None:
+    nodes.tells(
+        "n2", {"kind": "peer_down", "by": "x", "level": "y"}, {"at": at(5)}, {"at": 7, "kind": None}, {"at": "x"}
+    )
+    nodes.made["n3"].replies["DYN.EVENTS"] = {"events": [None, "x", 3]}
+    for words in ((), ("--since", "1d"), ("--level", "warn")):
+        for form in ("json", "plain", "table"):
+            assert nodes.events(*words, "-o", form, terminal=True).status == 0
+    told = json.loads(nodes.events("-o", "json").out)["events"]
+    assert [(event["at"], event["by"], event["kind"], event["level"]) for event in told] == [
+        (None, "n2", "peer_down", "warn"), (None, "n2", None, "info"), (at(3), "n1", "peer_up", "info"),
+        (at(5), "n2", None, "info"), ("x", "n2", None, "info"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("reply", [HANG, HANG_UP])
 def test_a_node_that_tells_nothing_is_named_and_costs_its_own_time_only(nodes: Nodes, reply: object) -> None:
     nodes.made["n3"].replies["DYN.EVENTS"] = reply

@@ -90,6 +90,8 @@ COMMANDS = [
     ("node", "stats"),
     ("node", "data", "backup", EVIL),
     ("doctor",),
+    ("doctor", "--explain", "data.hints"),
+    ("debug", "bundle", "/dev/null", "-y"),
     (),
     ("version",),
     ("help",),

@@ -1,0 +1,189 @@
+"""The facts of this machine, gathered: each is cheap, and what cannot be found out is left unknown."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import socket
+import stat
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dynamo_cli.doctor.machine import Machine, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dynamo_cli.environment import Environment
+    from node.runtime.config import NodeSettings
+
+MDNS_GROUP = "224.0.0.251"
+"""Of multicast DNS (RFC 6762)."""
+
+COMPLETION_BYTES_MAX = 1 << 20
+"""A larger file is no completion script of ours."""
+
+COMPLETION_FILES = {
+    "bash": ("data", "bash-completion/completions/dyn"),
+    "fish": ("config", "fish/completions/dyn.fish"),
+}
+"""Where a shell looks for a user's own completions, under XDG directories. (zsh has no such place.)"""
+
+
+def machine_facts(env: Environment, is_wanted: Callable[[str], bool]) -> Machine:
+    """Look at this machine; what no wanted check goes by is not looked at."""
+    from node.storage import probe
+
+    data = env.directory("data")
+    encoding = (getattr(env.stdout, "encoding", None) or "").lower().replace("-", "")
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    settings, wrong = _settings(env) if is_wanted("host.config") or is_wanted("host.ports") else (None, None)
+    shell = Path(env.environ.get("SHELL", "")).name
+    return Machine(
+        python=platform.python_version(),
+        sqlite=probe.VERSION,
+        open_files=1 << 20 if files == resource.RLIM_INFINITY else files,
+        utf8=encoding == "utf8",
+        columns=env.columns() if env.stdout_is_terminal else None,
+        colors=env.has_color("auto"),
+        data_dir=str(data),
+        free_bytes=_free(data),
+        no_wal=probe.why_no_store(data) if is_wanted("host.store") else None,
+        wrong_setting=wrong if is_wanted("host.config") else None,
+        ports=_ports(settings) if settings is not None and is_wanted("host.ports") else None,
+        no_mdns=_why_no_multicast() if is_wanted("host.mdns") else None,
+        exposed=tuple(str(path) for path in secret_files(env) if _is_exposed(path)),
+        completion=_completion(env, shell) if is_wanted("host.completion") else None,
+        shell=shell,
+    )
+
+
+def secret_files(env: Environment) -> Iterator[Path]:
+    """The files of keys and passwords that a node or a client here would read."""
+    yield env.directory("config") / "cluster.key"
+    for variable in ("DYN_KEY_FILE", "DYN_PASSWORD_FILE", "DYN_TLS_KEY"):
+        if env.environ.get(variable):
+            yield Path(env.environ[variable]).expanduser()
+
+
+def _is_exposed(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o077)
+    except OSError:
+        return False
+
+
+def _free(path: Path) -> int | None:
+    """Free bytes where `path` is, or will be."""
+    try:
+        return shutil.disk_usage(next(each for each in (path, *path.parents) if each.exists())).free
+    except (OSError, StopIteration):
+        return None
+
+
+def _settings(env: Environment) -> tuple[NodeSettings | None, str]:
+    """The settings of a node that is started here without a flag; or what is wrong with them."""
+    from node.runtime.config import StartError, load_settings
+
+    try:
+        return load_settings(environ=env.environ, cwd=Path.cwd()), ""
+    except StartError as error:
+        return None, error.message
+
+
+def settings_with_origins(env: Environment) -> dict[str, dict[str, str]] | str:
+    """Each setting of a node that is started here without a flag, and whether it is the environment's, a file's, or the
+    default; or what is wrong with them. Secrets are files, which are named and not read."""
+    from node.runtime.config import OPTIONS
+
+    settings, wrong = _settings(env)
+    if settings is None:
+        return wrong
+    path = Path(env.environ.get("DYN_CONFIG") or "dyn.toml").expanduser()
+    try:
+        in_file = set(tomllib.loads(path.read_text("utf-8"))) if path.exists() else set()
+    except (OSError, ValueError):
+        in_file = set()
+    found = {}
+    for option in OPTIONS:
+        spelled, variable = option.field.replace("_", "-"), f"DYN_{option.field.upper()}"
+        origin = variable if env.environ.get(variable) else str(path) if spelled in in_file else "default"
+        value = getattr(settings, option.field)
+        found[spelled] = {"value": "" if value is None else str(value), "from": origin}
+    return found
+
+
+def log_of(host: str, port: int) -> Path | None:
+    """The file into which the process of this user that listens on a port of this machine writes its log, if it is one.
+
+    The kernel is asked for all of it: what a node says of itself may be a lie about another file.
+    """
+    from node.runtime import ports
+    from node.runtime.discovery import is_loopback
+
+    pid = ports.holder(port) if is_loopback(host) else None
+    if pid is None:
+        return None
+    try:
+        path = Path(os.readlink(f"/proc/{pid}/fd/2"))
+        status = path.stat()
+    except OSError:
+        return None
+    return path if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() else None
+
+
+def _ports(settings: NodeSettings) -> tuple[Port, ...]:
+    return tuple(_port(settings, number) for number in (settings.port, settings.peer_port, settings.http_port))
+
+
+def _port(settings: NodeSettings, number: int) -> Port:
+    """Whether a port can be listened on, and if not who has it."""
+    from node.runtime import ports
+
+    with socket.socket(socket.AF_INET6 if ":" in settings.listen else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.listen, number))
+            return Port(number, "", node=False)
+        except OSError:
+            pass
+    pid = ports.holder(number)
+    told = ports.ask(settings.listen, number) if number == settings.port else {}
+    if told:
+        return Port(number, f"dyn node {told['node']}" + (f" (pid {pid})" if pid else ""), node=True)
+    if pid is None:
+        return Port(number, "a process that this user may not see", node=False)
+    name = ports.command_of(pid)
+    return Port(number, f"{name} (pid {pid})", node=name == "dyn")
+
+
+def _why_no_multicast() -> str:
+    """Why the group cannot be joined, "" if it can. Nothing is sent but the kernel's own word to the router."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            group = socket.inet_aton(MDNS_GROUP) + socket.inet_aton("0.0.0.0")
+            probe.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _completion(env: Environment, shell: str) -> tuple[str, bool] | None:
+    """The completion file of the caller's shell, if there is one: its path, and whether it is of this release."""
+    kind, below = COMPLETION_FILES.get(shell, ("", ""))
+    if not kind:
+        return None
+    path = env.directory(kind).parent / below  # DYN_DATA_DIR and the like are ours, not the shell's
+    if env.environ.get(f"DYN_{kind.upper()}_DIR"):
+        return None
+    from dynamo_cli.completions import script
+
+    try:
+        if not path.is_file() or os.stat(path).st_size > COMPLETION_BYTES_MAX:
+            return None
+        return str(path), path.read_text("utf-8") == script(shell)
+    except (OSError, UnicodeDecodeError):
+        return None
