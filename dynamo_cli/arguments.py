@@ -16,6 +16,9 @@ from node.core.limits import TIMEOUT_MS_MAX
 SPAN_DIGITS_MAX = 4
 """So much of any unit lies within the years that a clock can tell."""
 
+RATE_MAX = 200_000
+"""Requests a second that one generator may be asked for: more than it can send."""
+
 TIMEOUT_S_MAX = TIMEOUT_MS_MAX / 1000
 """As long as a node lets a request take."""
 
@@ -66,6 +69,11 @@ def seconds_long(word: str | float) -> float:
     return seconds(word, most=86_400)
 
 
+def rate(word: str | float) -> float:
+    """Requests a second: `500`, or `0.5`."""
+    return float(amount(0.01, RATE_MAX)(str(word)))
+
+
 def span(word: str | float) -> float:
     """How long ago: `90s`, `10m`, `2h` or `1d`, in seconds."""
     given = str(word)
@@ -85,7 +93,7 @@ def amount(least: float, most: float) -> Callable[[str], str]:
         except ValueError:
             number = None
         if number is None or not least <= number <= most:
-            raise ValueError(f"{word!r} is not a number from {least:.0f} to {most:.0f}")
+            raise ValueError(f"{word!r} is not a number from {least:g} to {most:.0f}")
         return word
 
     return parse

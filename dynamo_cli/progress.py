@@ -14,6 +14,12 @@ def progress(call: Call, what: str, total: float) -> Iterator[Callable[[float], 
     if not call.env.stderr_is_terminal or call.options.quiet:
         yield lambda done: None
         return
+    with _bar(call, what, total) as told:
+        yield lambda done: told(done, "")
+
+
+@contextmanager
+def _bar(call: Call, what: str, total: float) -> Iterator[Callable[[float, str], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -23,7 +29,30 @@ def progress(call: Call, what: str, total: float) -> Iterator[Callable[[float], 
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[remark]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task(what, total=total, remark="")
+        yield lambda done, remark: bar.update(task, completed=done, remark=remark)
+
+
+LINE_EVERY_S = 10.0
+"""Between two lines where no terminal shows a bar."""
+
+
+@contextmanager
+def lasting(call: Call, what: str, total: float) -> Iterator[Callable[[float, str], None]]:
+    """A bar with a remark behind it, while a person waits; in pipes and logs a line every ten seconds."""
+    if call.env.stderr_is_terminal and not call.options.quiet:
+        with _bar(call, what, total) as told:
+            yield told
+        return
+    told_at = call.env.now_s()
+
+    def line(done: float, remark: str) -> None:
+        nonlocal told_at
+        if call.env.now_s() - told_at >= LINE_EVERY_S:
+            told_at = call.env.now_s()
+            call.note(f"{what}  {done / total:.0%}  {remark}".rstrip())
+
+    yield line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -98,6 +99,23 @@ def find_demo(call: Call, base_port: int) -> Path:
         return Path(data).parent
     where = ", ".join(map(show, named)) if named else f"{HOST}:{base_port + 1} or after it"
     raise CliError(ExitStatus.UNREACHABLE, f"no node of a demo at {where}", "Start one in a terminal: dyn demo")
+
+
+def demo_of(addresses: Iterable[str]) -> Path | None:
+    """The folder of the demo that these nodes are of, None if they are of none, or if none of them answers."""
+    from dynamo_cli.demo.control import SOCKET
+    from dynamo_cli.demo.processes import CLUSTER
+
+    for address in addresses:
+        try:
+            told = _settings(address)
+        except CliError:
+            continue
+        if told is not None:
+            cluster, data = told
+            folder = Path(data).parent
+            return folder if cluster == CLUSTER and data and (folder / SOCKET).exists() else None
+    return None
 
 
 def _settings(address: str) -> tuple[str, str] | None:

@@ -55,7 +55,7 @@ class Changes:
 
     def add(self, name: str | None = None) -> Iterator[Step]:
         """Start one more node and wait until the ring has settled with it. Raises CliError, NodeFailed among others."""
-        with self._alone():
+        with self.alone():
             node = self._placed(name)
             witness = self._witness(node)
             began = time.monotonic()
@@ -76,7 +76,7 @@ class Changes:
 
         Its data goes with it, its log stays. Raises CliError, with which nothing has changed unless it says so.
         """
-        with self._alone():
+        with self.alone():
             node = self.cluster.find(name)
             witness = self._witness(node)
             began = time.monotonic()
@@ -97,7 +97,7 @@ class Changes:
     # Parts of both ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """One change at a time, whoever asks for it."""
         if not self._lock.acquire(blocking=False):
             raise CliError(
@@ -115,13 +115,11 @@ class Changes:
                 return other
         raise CliError(ExitStatus.REFUSED, f"no other node than {node.name} runs", "Start one: \\restart NODE")
 
-    def _done(self, did: str, node: DemoNode, witness: DemoNode, took_s: float, had: int | None = None) -> Step:
+    def _done(self, what: str, node: DemoNode, witness: DemoNode, took_s: float, had: int | None = None) -> Step:
         ring = ring_of(witness)
-        document = {
-            "schema": "dyn.demo/v1", "did": did, "node": described(node), "epoch": ring["epoch"],
-            "partitions": ring["owners"].count(node.name) if had is None else had,
-            "nodes": [other.name for other in self.cluster], "took_s": round(took_s, 2),
-        }  # fmt: skip
+        document = did(what, node, self.cluster, took_s)
+        document["epoch"] = ring["epoch"]
+        document["partitions"] = ring["owners"].count(node.name) if had is None else had
         return {"step": "done", "document": document}
 
     def _record(self) -> None:
@@ -200,6 +198,14 @@ def why_no_name(name: str, folder: Path) -> str:
     except SettingError as error:
         return error.message if error.message.startswith("--name ") else ""
     return ""
+
+
+def did(what: str, node: DemoNode, cluster: DemoCluster, took_s: float = 0.0) -> Document:
+    """What became of an order: a dyn.demo/v1 document."""
+    return {
+        "schema": "dyn.demo/v1", "did": what, "node": described(node), "epoch": None, "partitions": None,
+        "nodes": [other.name for other in cluster], "took_s": round(took_s, 2),
+    }  # fmt: skip
 
 
 def described(node: DemoNode) -> Document:

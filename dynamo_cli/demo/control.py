@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dynamo_cli.demo.acts import ACTS
 from dynamo_cli.demo.changing import Changes, Step
 from dynamo_cli.demo.processes import NodeFailed
 from dynamo_cli.errors import CliError
@@ -112,6 +113,8 @@ def _steps(changes: Changes, line: bytes) -> Iterator[Step]:
         return changes.add(name)
     if do == "remove" and isinstance(name, str):
         return changes.remove(name)
+    if isinstance(name, str) and do in ACTS:
+        return ACTS[do](changes, name)
     raise CliError(ExitStatus.USAGE, "the demo does not know this order", "Is it another version of dyn?")
 
 

@@ -26,11 +26,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from dynamo_cli.load import percentile_ms
 from tests.campaigns.jepsen import NODES, Campaign, Told, Writer, carry_out, client_options, counted, tell
 from tests.campaigns.ledger import OK, Report, bound
 from tests.campaigns.namespaces import HostedNode, Network, why_not
 from tests.helpers.cluster import ReplyError, eventually
+from tests.helpers.percentiles import percentile_ms
 
 SETS = 10
 SETS_LAST_S = 20.0

@@ -23,13 +23,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dynamo_cli.load import percentile_ms
 from node.core.ids import partition_of
 from node.core.limits import PATIENCE_MS_FIRST
 from tests.campaigns.jepsen import NODES, Campaign, Told, Writer, carry_out, client_options, tell
 from tests.campaigns.kills import Fresh
 from tests.campaigns.ledger import OK, Op, Report, bound
 from tests.campaigns.namespaces import HostedNode, Network, why_not
+from tests.helpers.percentiles import percentile_ms
 
 PATIENTS = 20
 PATIENTS_FROM = 1000

@@ -23,7 +23,16 @@ from tests.helpers.fake_node import FakeNode, fake_node
 
 BASE = 26640
 """Ports that nothing here listens on."""
-ORDERS = (b"", b"\n", b"{}\n", b"[1]\n", b'{"do":"add","name":1}\n', b'{"do":"kill","name":"n1"}\n', b"x" * 9000)
+ORDERS = (
+    b"",
+    b"\n",
+    b"{}\n",
+    b"[1]\n",
+    b'{"do":"add","name":1}\n',
+    b'{"do":"burn","name":"n1"}\n',
+    b'{"do":"kill","name":null}\n',
+    b"x" * 9000,
+)
 """What makes no sense."""
 
 
@@ -219,7 +228,8 @@ def test_orders_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             b"{}\n",
             b"[1]\n",
             b'{"do":"add","name":1}\n',
-            b'{"do":"kill","name":"n1"}\n',
+            b'{"do":"burn","name":"n1"}\n',
+            b'{"do":"kill","name":null}\n',
             b"x" * 9000,
         ):
             with socket.socket(socket.AF_UNIX) as connection:

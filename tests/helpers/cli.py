@@ -40,7 +40,7 @@ def environment(
     """An environment and what is written to its two streams."""
     out, err = io.BytesIO(), io.BytesIO()
     stream = Terminal if terminal else io.TextIOWrapper
-    base = {"HOME": "/nonexistent", "USER": "ada", "TERM": "xterm"}
+    base = {"HOME": "/proc/nonexistent", "USER": "ada", "TERM": "xterm"}
     if terminal:
         base["COLUMNS"] = "80"
     made = Environment(
