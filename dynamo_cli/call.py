@@ -11,7 +11,7 @@ from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
-from dynamo_cli.render.plain import csv_text, json_text, show, tsv_text
+from dynamo_cli.render.plain import csv_text, expanded_text, json_text, show, tsv_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -75,7 +75,10 @@ class Call:
 
     def emit(self, document: Document, view: View) -> None:
         """Print a document in the format in force."""
-        if self.format in ("table", "wide"):
+        self.env.shown(document, view)
+        if self.for_people and self.env.expanded:
+            self.env.write(expanded_text(*view.rows(document)))
+        elif self.for_people:
             self.draw(view.screen(document, self.format == "wide"))
         elif self.format == "json":
             self.env.write(json_text(document))

@@ -40,6 +40,7 @@ class CommandSpec(NamedTuple):
     see: tuple[str, ...]
     subcommands: tuple[str, ...]
     runs: bool
+    danger: str
 
     @property
     def name(self) -> str:
@@ -105,6 +106,7 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
         entered.see if entered else (),
         tuple(children),
         entered is not None,
+        entered.danger if entered else "",
     )
     for name in children:
         yield from _walk(command.commands[name], (*path, name))

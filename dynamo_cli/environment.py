@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+    from dynamo_cli.call import Document, View
     from dynamo_cli.store import Memory
 
 DEFAULT_NODE = f"127.0.0.1:{PORT}"
@@ -48,6 +49,8 @@ class Environment:
     memory: Memory | None = None
     tls = Files(None, None, None)
     program = "dyn"
+    expanded = False
+    """Whether tables are drawn one column a line, as `\\x` of the shell wishes."""
 
     def __init__(
         self,
@@ -120,8 +123,10 @@ class Environment:
         if self.environ.get("COLUMNS", "").isdigit() and int(self.environ["COLUMNS"]):
             return int(self.environ["COLUMNS"])
         stream = self.stderr if error else self.stdout
-        if not stream.isatty():
-            return PIPE_COLUMNS
+        return self.terminal_columns(stream) if stream.isatty() else PIPE_COLUMNS
+
+    def terminal_columns(self, stream: TextIO) -> int:
+        """Width of the terminal that a stream leads to."""
         try:
             return os.get_terminal_size(stream.fileno()).columns or 80
         except (OSError, ValueError):
@@ -158,6 +163,9 @@ class Environment:
             safe_box=not unicode,
             legacy_windows=False,
         )
+
+    def shown(self, document: Document, view: View) -> None:
+        """A command shows this: the shell remembers it."""
 
     # Places -------------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ class Command(NamedTuple):
 
     `examples` are (command line, what it does); `exits` the exit codes beside 0, 1 and 2 that it is known for;
     `completes` says what an argument or option value is: `keys`, `files`, or the words to choose from, by parameter.
+    `danger` is one of DANGERS: "" for what only reads.
     """
 
     path: tuple[str, ...]
@@ -48,7 +49,13 @@ class Command(NamedTuple):
     exits: tuple[int, ...]
     see: tuple[str, ...]
     completes: dict[str, str]
+    danger: str = ""
 
+
+DANGERS = ("", "mild", "moderate", "severe")
+"""What a command may do, at most. Nothing; write a few keys, or what can be undone at once (it does not ask); change
+the ring, or what a node holds (it asks, or takes --yes); what cannot be undone. A read-only shell refuses all but the
+first, and a shell never suggests such a line from its history."""
 
 REGISTRY: dict[tuple[str, ...], Command] = {}
 """Every command by its words, in the order of the help page."""
@@ -66,15 +73,17 @@ def command(
     exits: Iterable[int] = (),
     see: Iterable[str] = (),
     completes: dict[str, str] | None = None,
+    danger: str = "",
 ) -> Callable[[Function], Function]:
     """Enter a function into the command table under the words of `path`. Its first parameter is the `Call`."""
     words = tuple(path.split())
     assert panel in PANELS, panel
+    assert danger in DANGERS, danger
 
     def enter(function: Function) -> Function:
         assert words not in REGISTRY, f"command {path!r} is entered twice"
         REGISTRY[words] = Command(
-            words, function, panel, tuple(examples), tuple(map(int, exits)), tuple(see), completes or {}
+            words, function, panel, tuple(examples), tuple(map(int, exits)), tuple(see), completes or {}, danger
         )
         return function
 

@@ -177,6 +177,7 @@ def _say(call: Call, document: Document, *, last: bool) -> None:
 @command(
     "cluster commit",
     panel="Cluster",
+    danger="moderate",
     examples=[
         ("dyn cluster commit LEAVE:n3:EPOCH:8", "what dyn cluster plan has shown, and nothing else"),
         ("dyn cluster commit LEAVE:n3:EPOCH:8 -y --wait", "for scripts: ask nothing, end when it is settled"),
@@ -206,6 +207,7 @@ def commit(
 @command(
     "cluster leave",
     panel="Cluster",
+    danger="moderate",
     examples=[
         ("dyn cluster leave n3", "show the plan, ask, and begin"),
         ("dyn cluster leave n3 --dry-run", "only show the plan"),
@@ -224,6 +226,7 @@ def leave(call: Call, node: Node, dry_run: DryRun = False, wait: Wait = False, a
 @command(
     "cluster remove",
     panel="Cluster",
+    danger="moderate",
     examples=[
         ("dyn cluster remove n3", "n3 is dead for good: the others rebuild what it held"),
         ("dyn cluster remove n3 --dry-run", "only show the plan"),
@@ -261,6 +264,7 @@ def remove(
 @command(
     "cluster replace",
     panel="Cluster",
+    danger="moderate",
     examples=[
         ("dyn cluster replace n3 n6", "n6, a member without a seat, takes the place of n3, which is dead"),
         ("dyn cluster replace n3 n6 --dry-run", "only show the plan"),
@@ -286,6 +290,7 @@ def replace(
 @command(
     "cluster weight",
     panel="Cluster",
+    danger="moderate",
     examples=[
         ("dyn cluster weight n1 2", "a share twice as large as that of weight 1"),
         ("dyn cluster weight n1 2 --dry-run", "only show the plan"),
@@ -310,6 +315,7 @@ def weight(
 @command(
     "cluster abandon",
     panel="Cluster",
+    danger="moderate",
     examples=[
         ("dyn cluster abandon", "give up the change that is under way"),
         ("dyn cluster abandon --dry-run", "only say what would be given up"),
@@ -334,6 +340,7 @@ def abandon(call: Call, dry_run: DryRun = False) -> ExitStatus:
 @command(
     "cluster rotate",
     panel="Cluster",
+    danger="moderate",
     examples=[
         ("dyn cluster rotate", "a new secret for contexts, from now on"),
         ("dyn cluster rotate -y", "for scripts: ask nothing"),

@@ -151,6 +151,7 @@ def _checked(found: Backup, show_done: Any) -> int:  # noqa: ANN401  # of `progr
 @command(
     "node data restore",
     panel="Node",
+    danger="moderate",
     examples=[
         ("dyn node data restore n1.db", "merge what it holds into the cluster that it is of"),
         ("dyn node data restore n1.db --undelete", "also what may have been deleted since"),

@@ -28,6 +28,7 @@ BasePort = Annotated[
 @command(
     "demo add",
     panel="Start here",
+    danger="mild",
     examples=[
         ("dyn demo add", "one more node in the demo of another terminal"),
         ("dyn demo add ada", "by this name"),
@@ -53,6 +54,7 @@ def add(
 @command(
     "demo remove",
     panel="Start here",
+    danger="moderate",
     examples=[
         ("dyn demo remove n5", "n5 hands over what it holds, and its process ends"),
         ("dyn demo remove n2", "of one that was killed: the others rebuild its part"),

@@ -71,6 +71,7 @@ def _everybody(call: Call, kind: str) -> ExitStatus:
 @command(
     "fault cut",
     panel="Faults",
+    danger="mild",
     examples=[
         ("dyn fault cut n1 n2", "neither hears the other any more"),
         ("dyn fault cut n1,n2 n3,n4,n5", "two halves of a cluster"),
@@ -88,6 +89,7 @@ def cut(call: Call, a: A, b: B) -> ExitStatus:
 @command(
     "fault cut1",
     panel="Faults",
+    danger="mild",
     examples=[
         ("dyn fault cut1 n1 n2", "n2 no longer hears n1, and n1 still hears n2"),
         ("dyn fault cut1 n1 n2,n3", "the same towards two nodes"),
@@ -105,6 +107,7 @@ def cut1(call: Call, a: A, b: B) -> ExitStatus:
 @command(
     "fault heal",
     panel="Faults",
+    danger="mild",
     examples=[
         ("dyn fault heal", "cuts, delays and losses end on every node"),
         ("dyn fault list", "what is left: pauses, clocks and disks are undone one by one"),
@@ -121,6 +124,7 @@ def heal(call: Call) -> ExitStatus:
 @command(
     "fault delay",
     panel="Faults",
+    danger="mild",
     examples=[
         ("dyn fault delay n1 n2 200", "each message between them 200 ms late, in order"),
         ("dyn fault delay n1 n2,n3 50", "n1 is far away"),
@@ -145,6 +149,7 @@ def delay(
 @command(
     "fault drop",
     panel="Faults",
+    danger="mild",
     examples=[
         ("dyn fault drop n1 n2 30", "of the messages each way, 30 % are lost"),
         ("dyn fault drop n1,n2 n3 5", "between two nodes and a third"),
@@ -169,6 +174,7 @@ def drop(
 @command(
     "fault pause",
     panel="Faults",
+    danger="mild",
     examples=[
         ("dyn fault pause n3 2000", "n3 neither reads nor answers for two seconds"),
         ("dyn fault pause n3 10000", "long enough to be called down"),
@@ -190,6 +196,7 @@ def pause(
 @command(
     "fault skew",
     panel="Faults",
+    danger="mild",
     examples=[
         ("dyn fault skew n2 3600", "n2's wall clock is an hour ahead"),
         ("dyn fault skew n2 86400 --behind", "a day behind"),
@@ -214,6 +221,7 @@ def skew(
 @command(
     "fault disk",
     panel="Faults",
+    danger="mild",
     examples=[
         ("dyn fault disk n2 full", "n2 stores nothing, and reads go on, until …"),
         ("dyn fault disk n2 ok", "… there is space again"),

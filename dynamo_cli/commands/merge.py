@@ -26,6 +26,7 @@ VALUE_COLUMNS = 40
 @command(
     "merge",
     panel="Data",
+    danger="mild",
     examples=[
         ("dyn merge cart:7", "show the siblings"),
         ("dyn merge cart:7 --take B", "keep B, replace all that was shown"),

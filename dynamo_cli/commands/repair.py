@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @command(
     "cluster repair",
     panel="Cluster",
+    danger="mild",
     examples=[
         ("dyn cluster repair", "compare and repair until the node is through"),
         ("dyn cluster repair --check", "exit 8 unless everything was compared and is equal now, for scripts"),
@@ -54,6 +55,7 @@ def repair(
 @command(
     "key repair",
     panel="Data",
+    danger="mild",
     examples=[("dyn key repair cart:7", "read all owners, merge, and bring up to date those that lack something")],
     exits=[3, 5, 6],
     see=["key explain", "cluster repair"],

@@ -169,6 +169,7 @@ class Covered(NamedTuple):
 @command(
     "put",
     panel="Data",
+    danger="mild",
     examples=[
         ("dyn put user:7 'Ada Lovelace'", "read, then replace what was read"),
         ("dyn put photo @cat.jpg", "the bytes of a file; - is standard input"),
@@ -265,6 +266,7 @@ def report(call: Call, verb: str, receipt: store.Receipt, words: str, took_ms: f
 @command(
     "del",
     panel="Data",
+    danger="mild",
     examples=[("dyn del user:7", "delete what a read shows now, siblings too")],
     exits=[3, 5, 6, 7, 9],
     see=["get"],

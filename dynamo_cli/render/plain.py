@@ -84,6 +84,16 @@ def csv_text(names: Sequence[str], rows: Sequence[Sequence[str]], *, header: boo
     return sink.getvalue()
 
 
+def expanded_text(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """One cell a line, for rows that are wider than the screen; a row begins with its number."""
+    width = max([0, *map(len, names)])
+    lines = []
+    for number, row in enumerate(rows, 1):
+        lines.append(f"-- {number} of {len(rows)}")
+        lines += [f"{name:<{width}}  {cell}".rstrip() for name, cell in zip(names, row, strict=True)]
+    return "".join(f"{line}\n" for line in lines)
+
+
 # Values and clocks ------------------------------------------------------------------------------------
 
 

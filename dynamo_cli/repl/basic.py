@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.repl.verbs import Verb, named, verb
 
 if TYPE_CHECKING:
     from dynamo_cli.repl.session import Session
+
+INCLUDES_MAX = 8
+"""Scripts that include scripts."""
 
 COLUMNS = 79
 """Of a page of help: as wide as those of the commands."""
@@ -29,9 +33,7 @@ def show_help(shell: Session, words: Sequence[str]) -> int:
         others = "".join(f"  \\{name}" for name in found.also)
         shell.env.write(f"{found.typed}{others and f'   also{others}'}\n{page([found], label=False)}")
         return ExitStatus.OK
-    shell.env.write(
-        page(shell.verbs) + "\nCommands: help.  A line: words as in sh; r=3 is --r 3; # begins a comment.\n"
-    )
+    shell.env.write(page(shell.verbs) + "\nCommands: help.  A line: words as in sh; r=3 is -r 3; # begins a comment.\n")
     return ExitStatus.OK
 
 
@@ -48,6 +50,21 @@ def page(verbs: Sequence[Verb], *, label: bool = True) -> str:
         lines.append(f"{f'  {typed}' if typed else '':<{indent}}{rest[0]}")
         lines += [f"{'':<{indent}}{line}" for line in rest[1:]]
     return "".join(f"{line}\n" for line in lines)
+
+
+@verb("i", usage="FILE", summary="Run a script, up to its first error.", completes="files", danger=True)
+def include(shell: Session, words: Sequence[str]) -> int:
+    """A script may include others, INCLUDES_MAX deep."""
+    from dynamo_cli.repl.script import lines_in, open_script, run_script
+
+    if shell.depth >= INCLUDES_MAX:
+        raise usage(f"scripts include each other more than {INCLUDES_MAX} deep", "Does one include itself?")
+    shell.depth += 1
+    try:
+        with open_script(words[0], shell.env.stdin) as script:
+            return run_script(shell, lines_in(script, words[0]), keep_going=False)
+    finally:
+        shell.depth -= 1
 
 
 @verb("q", summary="Leave the shell.", also=["quit", "exit"])

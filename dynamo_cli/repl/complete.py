@@ -6,20 +6,29 @@ question to the cluster with a short deadline: a Tab never scans, and never wait
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from dynamo_cli.catalog import CommandSpec, ParameterSpec, catalog, find
-from dynamo_cli.repl.parse import ELSEWHERE, path_of
+from dynamo_cli.repl.parse import ELSEWHERE, located
 
 if TYPE_CHECKING:
     from dynamo_cli.repl.session import Session
 
 SHOWN_MAX = 50
 """More words than this help nobody to choose."""
+
+ENTRIES_MAX = 10_000
+"""Of a folder, as many are looked at."""
+
+TYPABLE = re.compile(r"[^\s'\"\\#]+")
+"""What can be typed without quotes."""
 
 
 class Suggestion(NamedTuple):
@@ -36,18 +45,19 @@ class Sources(NamedTuple):
     nodes: Callable[[], Iterable[str]]
     names: Callable[[], Iterable[str]] = tuple
     shell: Session | None = None
+    files: Callable[[str], Iterable[str]] = lambda word: ()
 
 
 def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestion]:
     """What may complete `word` after the complete `words` before it."""
     if (words or [word])[0].startswith("\\"):
         return [found for found in _verbs(words, word, sources) if found.word.startswith(word)][:SHOWN_MAX]
-    path = path_of(words)
+    path, end = located(words)
     spec = find(path) if path else None
-    if spec is None or (spec.subcommands and len(path) == len(words)):
-        found = list(_commands(tuple(words)))
+    if spec is None or (spec.subcommands and end == len(words)):
+        found = list(_commands(path)) if end == len(words) else []
     else:
-        found = list(_arguments(spec, words[len(path) :], word, sources))
+        found = list(_arguments(spec, words[end:], word, sources))
     return [suggestion for suggestion in found if suggestion.word.startswith(word)][:SHOWN_MAX]
 
 
@@ -116,8 +126,25 @@ def _values_of(kind: str, meaning: str, word: str, sources: Sources) -> Iterator
     elif kind == "names":
         before = word[: word.rfind(",") + 1]  # the names of a list, one after the other
         yield from (Suggestion(before + name, "node") for name in sources.names())
-    elif kind != "files":
+    elif kind == "files":
+        yield from (Suggestion(name, "file") for name in sources.files(word))
+    else:
         yield from (Suggestion(choice, meaning) for choice in kind.split())
+
+
+def files_like(word: str) -> list[str]:
+    """Files and folders whose path begins with `word`: of one folder, SHOWN_MAX at most."""
+    folder, name = os.path.split(word)
+    try:
+        with os.scandir(os.path.expanduser(folder or ".")) as entries:
+            found = [
+                os.path.join(folder, entry.name) + "/" * entry.is_dir()
+                for entry in islice(entries, ENTRIES_MAX)
+                if entry.name.startswith(name) and (name.startswith(".") or not entry.name.startswith("."))
+            ]
+    except OSError:
+        return []
+    return sorted(path for path in found if TYPABLE.fullmatch(path))[:SHOWN_MAX]
 
 
 class ShellCompleter(Completer):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_toolkit.auto_suggest import AutoSuggest, AutoSuggestFromHistory, Suggestion
@@ -12,14 +11,11 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from dynamo_cli.repl.parse import CHANGES, REDIS
+from dynamo_cli.repl.parse import is_dangerous as is_dangerous_command
 from dynamo_cli.repl.verbs import is_dangerous, parts_of
 
 SECRET = re.compile(r"\b(auth|password|passwd|secret|token|hello)\b", re.IGNORECASE)
 """A line with one of these words is never written to the file."""
-
-DANGEROUS = (*((word,) for word in ("del", "merge", "put", "bench")), *CHANGES)
-"""Lines of these commands are never suggested: one keystroke too many must not write, nor change the ring."""
 
 BYTES_MAX = 4 * 1024 * 1024
 """A longer history file is cut to its last half when the shell starts."""
@@ -70,10 +66,9 @@ def _cut(descriptor: int) -> None:
 
 
 class CarefulSuggest(AutoSuggest):
-    """Suggestions from the history, never of a line that writes."""
+    """Suggestions from the history, never of a line that may change something."""
 
-    def __init__(self, dangerous: Iterable[tuple[str, ...]] = DANGEROUS) -> None:
-        self._dangerous = frozenset(dangerous)
+    def __init__(self) -> None:
         self._inner = AutoSuggestFromHistory()
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
@@ -81,8 +76,12 @@ class CarefulSuggest(AutoSuggest):
         found = self._inner.get_suggestion(buffer, document)
         if found is None:
             return None
-        if document.text.lstrip().startswith("\\"):
-            return None if is_dangerous(parts_of(document.text + found.text)[0]) else found
-        line = tuple([REDIS.get(word, word.lower()) for word in (document.text + found.text).split()])
-        commands = {line[at : at + length] for at in range(len(line)) for length in (1, 2)}  # options may stand before
-        return None if commands & self._dangerous else found
+        line = document.text + found.text
+        return None if is_dangerous_line(line) else found
+
+
+def is_dangerous_line(line: str) -> bool:
+    """Whether a line may change something: one keystroke too many must not. One that is not understood may."""
+    if line.lstrip().startswith("\\"):
+        return is_dangerous(parts_of(line)[0])
+    return is_dangerous_command(line.lower().split())

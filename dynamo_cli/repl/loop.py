@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import decimal  # noqa: F401  # else a Ctrl-C while a command imports it has it say so when it is imported again
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +18,7 @@ from prompt_toolkit.output import Output
 from dynamo_cli import store
 from dynamo_cli.errors import CliError
 from dynamo_cli.render.plain import show
-from dynamo_cli.repl.complete import ShellCompleter, Sources
+from dynamo_cli.repl.complete import TYPABLE, ShellCompleter, Sources, files_like
 from dynamo_cli.repl.highlight import ShellLexer
 from dynamo_cli.repl.history import CarefulSuggest, open_history
 from dynamo_cli.repl.keys import PatientTab
@@ -36,8 +35,6 @@ TOOLBAR_ROWS_MIN = 10
 WATCH_S = 1.5
 """Deadline of the toolbar's question."""
 
-_TYPABLE = re.compile(r"[^\s'\"\\#]+")
-
 
 class Terminal:
     """One shell on a terminal. `keyboard` and `screen` are prompt_toolkit's, for tests without one."""
@@ -49,7 +46,13 @@ class Terminal:
         self.env = session.env
         self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._redraw)
         watcher = self.watcher
-        sources = Sources(self._keys, lambda: watcher.state.addresses, lambda: map(show, watcher.state.names), session)
+        sources = Sources(
+            self._keys,
+            lambda: watcher.state.addresses,
+            lambda: map(show, watcher.state.names),
+            session,
+            files_like,
+        )
         self.prompts: PromptSession[str] = PromptSession(
             self._prompt,
             completer=ThreadedCompleter(ShellCompleter(sources)),
@@ -114,12 +117,12 @@ class Terminal:
     def _keys(self, word: str) -> list[str]:
         """Keys seen in this shell, then the cluster's: what begins with `word` and needs no quotes."""
         seen = [key.decode("utf-8", "replace") for key in reversed(self.env.contexts.keys())]
-        found = [key for key in seen if key.startswith(word) and _TYPABLE.fullmatch(key)]
+        found = [key for key in seen if key.startswith(word) and TYPABLE.fullmatch(key)]
         client = self.env.fresh_client(KEYS_S)
         deadline = time.monotonic() + KEYS_S
         try:
             for page in store.keys(client, word.encode(), page=KEYS_MAX):  # a page may be empty and not the last
-                found += [name for key in page if _TYPABLE.fullmatch(name := key.decode("utf-8", "replace"))]
+                found += [name for key in page if TYPABLE.fullmatch(name := key.decode("utf-8", "replace"))]
                 if len(found) >= KEYS_MAX or time.monotonic() > deadline:
                     break
         except CliError:

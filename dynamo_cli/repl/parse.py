@@ -20,14 +20,6 @@ LEAVE = ("exit", "quit", "bye")
 ELSEWHERE = (("shell",), ("node", "start"), ("demo",), ("completion",))
 """Commands that make no sense within the shell, or would hold it up."""
 
-WRITES = ("put", "del", "merge", "import", "bench", "fault")
-"""Commands that `--read-only` refuses."""
-READS = (("fault", "list"),)
-"""… and those of them that change nothing."""
-RING_VERBS = ("commit", "leave", "remove", "replace", "weight", "abandon", "rotate")
-CHANGES = (*(("cluster", verb) for verb in RING_VERBS), ("node", "data", "restore"))
-"""Commands that change the ring, or what nodes hold: a shell with `--read-only` refuses them, too."""
-
 
 def split(line: str) -> list[str]:
     """The words of a line; raises a usage error for an open quote. A comment begins with # at a word's start."""
@@ -46,13 +38,27 @@ def is_open(text: str) -> bool:
     return False
 
 
+def located(words: Sequence[str]) -> tuple[tuple[str, ...], int]:
+    """The command that words name, and how many of them it takes: the global options before it and within it, too."""
+    root = find(())
+    assert root is not None, "no command table"
+    valued = {flag for option in root.parameters if option.takes_value for flag in option.flags}
+    path: tuple[str, ...] = ()
+    at = end = 0
+    while at < len(words):
+        if words[at].startswith("-"):
+            at += 1 + (words[at] in valued)
+        elif find((*path, words[at])) is not None:
+            path = (*path, words[at])
+            at = end = at + 1
+        else:
+            break
+    return path, end
+
+
 def path_of(words: Sequence[str]) -> tuple[str, ...]:
     """The words of a line that name its command: the longest path that there is."""
-    for length in (3, 2, 1):
-        path = tuple(words[:length])
-        if len(path) == length and find(path) is not None:
-            return path
-    return ()
+    return located(words)[0]
 
 
 def arguments(words: Sequence[str], *, read_only: bool = False) -> list[str]:
@@ -60,23 +66,49 @@ def arguments(words: Sequence[str], *, read_only: bool = False) -> list[str]:
     words = [REDIS.get(words[0], words[0]), *words[1:]]
     if words[0] == "dyn":
         words = words[1:] or ["help"]
-    path = path_of(words)
-    elsewhere = next((there for there in ELSEWHERE if tuple(words[: len(there)]) == there), None)
+    path, end = located(words)
+    elsewhere = next((there for there in ELSEWHERE if path[: len(there)] == there), None)
     if elsewhere is not None:
         raise CliError(
             ExitStatus.REFUSED, f"{' '.join(elsewhere)} does not run within the shell", "Use another terminal"
         )
-    writes = path[:1] and (path[0] in WRITES or path[-1] == "repair" or path in CHANGES)
-    if read_only and writes and path not in READS:
+    spec = find(path)
+    assert spec is not None, "located finds what is there"
+    if read_only and spec.danger:
         raise CliError(
             ExitStatus.REFUSED, f"this shell is read-only: {' '.join(path)} is refused", "Start it without --read-only"
         )
-    spec = find(path) if path else None
-    if spec is None:
-        return words
+    if words[end:] == ["?"]:
+        return ["help", *path]
     options = _named_options(spec)
-    rest = [_option(word, options) for word in words[len(path) :]]
-    return [*path, *(part for parts in rest for part in parts)]
+    rest = [_option(word, options) for word in words[end:]]
+    return [*words[:end], *(part for parts in rest for part in parts)]
+
+
+def is_dangerous(words: Sequence[str]) -> bool:
+    """Whether the command of these words may change something; so, too, one that is not known."""
+    words = [word for word in (REDIS.get(words[0], words[0]), *words[1:]) if word != "dyn"] if words else []
+    spec = find(path_of(words))
+    return spec is None or not spec.path or bool(spec.danger)
+
+
+def split_pipe(line: str) -> tuple[str, str | None]:
+    """A line and the command of the system's shell that it is piped into: what follows ` | ` outside quotes."""
+    quote, at = "", 0
+    while at < len(line):
+        letter = line[at]
+        if letter == "\\" and quote != "'":
+            at += 1
+        elif quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter == "#" and line[at - 1 : at].strip() == "":
+            break
+        elif letter == "|" and at and line[at - 1].isspace() and not line[at + 1 : at + 2].strip():
+            return line[:at].rstrip(), line[at + 1 :].strip()
+        at += 1
+    return line, None
 
 
 def _named_options(spec: CommandSpec) -> dict[str, str]:

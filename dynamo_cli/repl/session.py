@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from dynamo_cli.app import run
+from dynamo_cli.call import Document, View
 from dynamo_cli.client import Client, Files
-from dynamo_cli.environment import Environment
+from dynamo_cli.environment import Environment, ReaderGone
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
-from dynamo_cli.repl.parse import LEAVE, arguments, split
-from dynamo_cli.repl.verbs import Facility, Verb, available, named, parts_of, refused
+from dynamo_cli.render.plain import show
+from dynamo_cli.repl.output import piped
+from dynamo_cli.repl.parse import LEAVE, arguments, split, split_pipe
+from dynamo_cli.repl.settings import Settings
+from dynamo_cli.repl.verbs import Facility, Verb, available, named, parts_of, refused, takes_line
 from dynamo_cli.store import Memory
 
-MODULES = ("dynamo_cli.repl.basic",)
-"""The modules with verbs of every shell, in the order of `\\help`: importing one enters them."""
+MODULES = tuple(f"dynamo_cli.repl.{name}" for name in ("basic", "again", "output", "places", "settings"))
+"""The modules with verbs of every shell: importing one enters them."""
+
+CLOSED_PIPE = 128 + signal.SIGPIPE
+"""How a command ends whose reader needs no more."""
+
+LAST_MAX = 100
+"""Results of one line that `\\last` shows again."""
 
 F = TypeVar("F", bound=Facility)
 
@@ -32,11 +44,26 @@ class ShellEnvironment(Environment):
         self.memory = self.contexts = Memory()
         self.tls = outer.tls
         self._outer = options
+        self._through: tuple[str, ...] = ()
+        self._screen = self.stdout
+        self._file: TextIO | None = None
+        self._fresh = True
+        self.last: list[tuple[Document, View]] = []
         self._clients: dict[tuple[tuple[str, ...], float, Files], Client] = {}
 
     def nodes(self, options: Options) -> tuple[str, ...]:
-        """The nodes of the command, else those the shell was started with."""
+        """The nodes of the command, else the one that `\\node` chose, else those the shell was started with."""
+        if not options.nodes and self._through:
+            return self._through
         return super().nodes(options if options.nodes else self._outer)
+
+    def asked(self) -> tuple[str, ...]:
+        """The nodes that a command asks which names none."""
+        return self.nodes(Options())
+
+    def ask_through(self, nodes: tuple[str, ...]) -> None:
+        """Ask these nodes from now on; none: as at the start."""
+        self._through = nodes
 
     def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
         """The open client of these nodes, or a new one."""
@@ -54,9 +81,42 @@ class ShellEnvironment(Environment):
 
     def hang_up(self) -> None:
         """Close every connection."""
+        self.send_to(None)
         for client in self._clients.values():
             client.close()
         self._clients.clear()
+
+    def terminal_columns(self, stream: TextIO) -> int:
+        """Width of the terminal, also for what is drawn elsewhere first."""
+        return super().terminal_columns(self._screen)
+
+    # Results ------------------------------------------------------------------------------------------
+
+    def begin_line(self) -> None:
+        """What is shown from now on is the result of another line."""
+        self._fresh = True
+
+    def shown(self, document: Document, view: View) -> None:
+        """Remember what a line showed, for `\\last`."""
+        self.last = [(document, view)] if self._fresh else [*self.last[: LAST_MAX - 1], (document, view)]
+        self._fresh = False
+
+    def send_to(self, file: TextIO | None) -> None:
+        """Have results go to a file, or to the screen again."""
+        if self._file is not None:
+            self._file.close()
+        self._file = file
+        self.stdout = file or self._screen
+
+    @contextmanager
+    def writing(self, stdout: TextIO, stderr: TextIO | None = None) -> Iterator[None]:
+        """Have results, and remarks if `stderr` is given, go elsewhere for a while."""
+        before = self.stdout, self.stderr
+        self.stdout, self.stderr = stdout, stderr or self.stderr
+        try:
+            yield
+        finally:
+            self.stdout, self.stderr = before
 
 
 class Session:
@@ -68,6 +128,8 @@ class Session:
         self.env = env
         self.read_only = read_only
         self.left = False
+        self.depth = 0
+        self.settings = Settings()
         self._facilities: dict[type[Facility], Facility] = {type(facility): facility for facility in facilities}
 
     def provide(self, facility: Facility) -> None:
@@ -89,32 +151,60 @@ class Session:
         """The verbs that are there."""
         return available(self.has)
 
+    def note(self, text: str) -> None:
+        """A remark that only a person wants."""
+        if self.env.stderr_is_terminal:
+            self.env.write(f"{text}\n", error=True)
+
     def run(self, line: str) -> int:
         """Run one line and return its exit status; every error has been told."""
         try:
-            if line.lstrip().startswith("\\"):
-                return self._verb(line)
-            words = split(line)
-            if not words:
-                return ExitStatus.OK
-            if words[0] in LEAVE:
-                self.left = True
-                return ExitStatus.OK
-            if words == ["clear"]:
-                self.env.write("\x1b[H\x1b[2J" if self.env.stdout_is_terminal else "")
-                return ExitStatus.OK
-            if words[0] == "?":
-                words[0] = "help"
-            status = run(arguments(words, read_only=self.read_only), self.env)
-            if status == ExitStatus.INTERRUPTED:
-                self.env.write("\n", error=True)  # the terminal showed ^C, and the prompt begins a line
-            return status
+            text, command = split_pipe(line) if self.settings["pipes"] and not self._takes_line(line) else (line, None)
+            if command is None:
+                return self._run(text)
+            with piped(self, command) as pipe:
+                try:
+                    status = self._run(text)
+                except ReaderGone:
+                    status = CLOSED_PIPE
+            ended = ExitStatus.FAILURE if pipe.status else ExitStatus.OK
+            return ended if status in (ExitStatus.OK, CLOSED_PIPE) else status
         except CliError as error:
-            self.env.write(f"{self.env.program}: {error.line()}\n", error=True)
+            self.env.write(f"{self.env.program}: {show(error.line())}\n", error=True)
             return error.status
         except KeyboardInterrupt:
             self.env.write("\n", error=True)
             return ExitStatus.INTERRUPTED
+
+    def _takes_line(self, line: str) -> bool:
+        """Whether a line is of a verb that takes the rest as it was typed, pipes and all."""
+        return line.lstrip().startswith("\\") and takes_line(parts_of(line)[0])
+
+    def _run(self, line: str) -> int:
+        """Run a line without its pipe. Raises CliError and KeyboardInterrupt."""
+        if line.lstrip().startswith("\\"):
+            return self._verb(line)
+        words = split(line)
+        if not words:
+            return ExitStatus.OK
+        if words[0] in LEAVE:
+            self.left = True
+            return ExitStatus.OK
+        if words == ["clear"]:
+            self.env.write("\x1b[H\x1b[2J" if self.env.stdout_is_terminal else "")
+            return ExitStatus.OK
+        if words[0] == "?":
+            words[0] = "help"
+        argv = arguments(words, read_only=self.read_only)
+        self.env.expanded = self.settings["expanded"]
+        self.env.begin_line()
+        begun_s = self.env.now_s()
+        status = run(argv, self.env)
+        if status == ExitStatus.INTERRUPTED:
+            self.env.write("\n", error=True)  # the terminal showed ^C, and the prompt begins a line
+        if self.settings["timing"]:
+            self.env.write(f"time {(self.env.now_s() - begun_s) * 1000:.1f} ms\n", error=True)
+        return status
 
     def _verb(self, line: str) -> int:
         """Run a line that begins with a backslash. Raises CliError."""

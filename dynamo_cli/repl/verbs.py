@@ -65,7 +65,7 @@ class Verb(NamedTuple):
 
 
 VERBS: dict[str, Verb] = {}
-"""Every verb by its name, in the order of `\\help`."""
+"""Every verb by its name."""
 
 ELSEWHERE = ("dynamo_cli.demo.verbs",)
 """Modules with verbs that not every session has: imported by who gives what they need, or to say where a verb is."""
@@ -125,7 +125,18 @@ def _find(name: str) -> Verb | None:
 
 def available(has: Callable[[type[Facility]], bool]) -> list[Verb]:
     """The verbs of a session, by what it has."""
-    return [found for found in VERBS.values() if found.needs is None or has(found.needs)]
+    return sorted((found for found in VERBS.values() if found.needs is None or has(found.needs)), key=by_name)
+
+
+def by_name(found: Verb) -> str:
+    """The order of `\\help`."""
+    return found.name
+
+
+def takes_line(name: str) -> bool:
+    """Whether a verb takes the rest of its line as it was typed."""
+    found = _find(name)
+    return found is not None and found.takes_line
 
 
 def is_dangerous(name: str) -> bool:
