@@ -1,22 +1,26 @@
 """What may come next on a line: commands, options, nodes, and keys that were seen or are asked for, a few at a time.
 
-`suggest` is pure; `ShellCompleter` gives it to prompt_toolkit. Keys come from this shell's memory and from one bounded
-question to the cluster with a short deadline: a Tab never scans, and never waits long for a node that is down.
+`suggest` is pure; `ShellCompleter` gives it to prompt_toolkit, in a thread. Keys come from `finder`: a Tab never scans,
+and never waits long for a node that is down.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from dynamo_cli.catalog import CommandSpec, ParameterSpec, catalog, find
-from dynamo_cli.repl.parse import ELSEWHERE, located
+from dynamo_cli.render.plain import show
+from dynamo_cli.repl.fuzzy import FUZZY_MIN, best
+from dynamo_cli.repl.parse import ELSEWHERE, REDIS, located, split_pipe
 
 if TYPE_CHECKING:
     from dynamo_cli.repl.session import Session
@@ -32,10 +36,19 @@ TYPABLE = re.compile(r"[^\s'\"\\#]+")
 
 
 class Suggestion(NamedTuple):
-    """A word that may come next, and what it is."""
+    """A word that may come next, and what it is. `typed` is it as it must be typed, where that is another."""
 
     word: str
     meaning: str
+    typed: str = ""
+    at: tuple[int, ...] = ()
+
+
+def fitting(found: Iterable[Suggestion], word: str) -> list[Suggestion]:
+    """Those that fit what was typed, best first, with the places of the typed letters."""
+    unique = list({suggestion.word: suggestion for suggestion in reversed(list(found))}.values())[::-1]
+    fits = best(word, [suggestion.word for suggestion in unique])
+    return [unique[index]._replace(at=fit.at) for index, fit in fits[:SHOWN_MAX]]
 
 
 class Sources(NamedTuple):
@@ -46,19 +59,22 @@ class Sources(NamedTuple):
     names: Callable[[], Iterable[str]] = tuple
     shell: Session | None = None
     files: Callable[[str], Iterable[str]] = lambda word: ()
+    about: Callable[[str], str] = lambda key: "key"
 
 
 def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestion]:
     """What may complete `word` after the complete `words` before it."""
     if (words or [word])[0].startswith("\\"):
-        return [found for found in _verbs(words, word, sources) if found.word.startswith(word)][:SHOWN_MAX]
+        return fitting(_verbs(words, word, sources), word)
+    if words:
+        words = [REDIS.get(words[0], words[0]), *words[1:]][words[0] == "dyn" :]
     path, end = located(words)
     spec = find(path) if path else None
     if spec is None or (spec.subcommands and end == len(words)):
-        found = list(_commands(path)) if end == len(words) else []
+        found = _commands(path, word) if end == len(words) else iter(())
     else:
-        found = list(_arguments(spec, words[end:], word, sources))
-    return [suggestion for suggestion in found if suggestion.word.startswith(word)][:SHOWN_MAX]
+        found = _arguments(spec, words[end:], word, sources)
+    return fitting(found, word)
 
 
 def _verbs(before: Sequence[str], word: str, sources: Sources) -> Iterator[Suggestion]:
@@ -81,12 +97,18 @@ def _verbs(before: Sequence[str], word: str, sources: Sources) -> Iterator[Sugge
         yield from _values_of(verb.completes, verb.usage, word, sources)
 
 
-def _commands(before: tuple[str, ...]) -> Iterator[Suggestion]:
-    for spec in catalog():
-        if len(spec.path) == len(before) + 1 and spec.path[: len(before)] == before and spec.path not in ELSEWHERE:
+def _commands(before: tuple[str, ...], word: str) -> Iterator[Suggestion]:
+    """The words that may come next; at the beginning also what stands in a group: `stat` is `cluster status`."""
+    below = [spec for spec in catalog() if spec.path[: len(before)] == before and spec.path not in ELSEWHERE]
+    for spec in below:
+        if len(spec.path) == len(before) + 1:
             yield Suggestion(spec.path[-1], spec.summary)
-    if not before:
-        yield Suggestion("exit", "Leave the shell.")
+    if before:
+        return
+    yield Suggestion("exit", "Leave the shell.")
+    for spec in below:
+        if len(spec.path) > 1 and spec.runs and len(word) >= FUZZY_MIN and spec.path[-1].startswith(word):
+            yield Suggestion(" ".join(spec.path), spec.summary)
 
 
 def _arguments(spec: CommandSpec, given: Sequence[str], word: str, sources: Sources) -> Iterator[Suggestion]:
@@ -98,6 +120,14 @@ def _arguments(spec: CommandSpec, given: Sequence[str], word: str, sources: Sour
         for parameter in spec.parameters:
             for flag in parameter.flags:
                 yield Suggestion(flag, parameter.help)
+        return
+    name, equals, value = word.partition("=")
+    named = next((p for p in spec.parameters if p.takes_value and name in [f.lstrip("-") for f in p.flags]), None)
+    if equals and named is not None:
+        yield from (
+            Suggestion(f"{name}={found.word}", found.meaning, f"{name}={found.typed or found.word}")
+            for found in _values(named, value, sources)
+        )
         return
     plain = [w for w in given if not w.startswith("-")]
     slots = spec.arguments
@@ -120,7 +150,7 @@ def _values(parameter: ParameterSpec, word: str, sources: Sources) -> Iterator[S
 def _values_of(kind: str, meaning: str, word: str, sources: Sources) -> Iterator[Suggestion]:
     """What a value of this kind may be: see `Command.completes`."""
     if kind == "keys":
-        yield from (Suggestion(key, "key") for key in sources.keys(word))
+        yield from filter(None, (_key(key, sources) for key in sources.keys(word)))
     elif kind == "nodes":
         yield from (Suggestion(node, "node") for node in sources.nodes())
     elif kind == "names":
@@ -130,6 +160,13 @@ def _values_of(kind: str, meaning: str, word: str, sources: Sources) -> Iterator
         yield from (Suggestion(name, "file") for name in sources.files(word))
     else:
         yield from (Suggestion(choice, meaning) for choice in kind.split())
+
+
+def _key(key: str, sources: Sources) -> Suggestion | None:
+    """A key that can be typed, in quotes if need be."""
+    if TYPABLE.fullmatch(key):
+        return Suggestion(key, sources.about(key))
+    return Suggestion(key, sources.about(key), shlex.quote(key)) if show(key) == key and key else None
 
 
 def files_like(word: str) -> list[str]:
@@ -156,9 +193,12 @@ class ShellCompleter(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         """The completions at the cursor."""
         line = document.current_line_before_cursor
-        if any(quote in line.lstrip()[1:] for quote in "'\"\\"):
+        if any(quote in line.lstrip()[1:] for quote in "'\"\\") or split_pipe(line)[1] is not None:
             return
         *words, word = line.split(" ")
         given = [w for w in words if w]
-        for suggestion in suggest(given, word, self.sources):
-            yield Completion(suggestion.word, -len(word), display_meta=suggestion.meaning)
+        for found in suggest(given, word, self.sources):
+            shown: StyleAndTextTuples = [
+                ("class:fit" if at in found.at else "", letter) for at, letter in enumerate(found.word)
+            ]
+            yield Completion(found.typed or found.word, -len(word), display=shown, display_meta=found.meaning)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import decimal  # noqa: F401  # else a Ctrl-C while a command imports it has it say so when it is imported again
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 
-from dynamo_cli import store
-from dynamo_cli.errors import CliError
 from dynamo_cli.render.plain import show
-from dynamo_cli.repl.complete import TYPABLE, ShellCompleter, Sources, files_like
+from dynamo_cli.repl.complete import ShellCompleter, Sources, files_like
+from dynamo_cli.repl.finder import KeyFinder
 from dynamo_cli.repl.highlight import ShellLexer
 from dynamo_cli.repl.history import CarefulSuggest, open_history
 from dynamo_cli.repl.keys import PatientTab
@@ -27,13 +25,12 @@ from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.toolbar import prompt, toolbar
 from dynamo_cli.repl.watch import Watcher
 
-KEYS_S = 0.3
-"""How long a Tab may ask the cluster for keys."""
-KEYS_MAX = 50
 TOOLBAR_ROWS_MIN = 10
 """A smaller terminal has no room for a toolbar."""
 WATCH_S = 1.5
 """Deadline of the toolbar's question."""
+WELCOME_S = 0.3
+"""How long the first prompt waits for the cluster: a node that is silent does not keep anybody from typing."""
 
 
 class Terminal:
@@ -46,12 +43,14 @@ class Terminal:
         self.env = session.env
         self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._redraw)
         watcher = self.watcher
+        self.finder = KeyFinder(self.env.fresh_client, self.env.contexts.keys)
         sources = Sources(
             self._keys,
             lambda: watcher.state.addresses,
             lambda: map(show, watcher.state.names),
             session,
             files_like,
+            self._about,
         )
         self.prompts: PromptSession[str] = PromptSession(
             self._prompt,
@@ -72,8 +71,8 @@ class Terminal:
 
     def run(self) -> None:
         """Read and run lines until `exit` or Ctrl-D. Ctrl-C drops the line or the command, never the shell."""
-        self.watcher.look()
         self.watcher.start()
+        self.watcher.wait(WELCOME_S)
         self._welcome()
         try:
             while not self.session.left:
@@ -89,9 +88,7 @@ class Terminal:
             self.watcher.stop()
 
     def _welcome(self) -> None:
-        state = self.watcher.state
-        where = f"{state.up} of {state.total} nodes up" if state.document else f"no node answers: {show(state.why)}"
-        self.env.write(f"dyn · {where} · Tab completes, help explains, Ctrl-D leaves\n")
+        self.env.write(f"dyn · {self.watcher.state.words} · Tab completes, help explains, Ctrl-D leaves\n")
 
     def _agreed(self, text: str) -> Iterable[str]:
         """The lines to run: one, or several that were pasted and confirmed."""
@@ -115,21 +112,26 @@ class Terminal:
         return toolbar(self.watcher.state, self.env.contexts, self.env.now_s(), size.columns)
 
     def _keys(self, word: str) -> list[str]:
-        """Keys seen in this shell, then the cluster's: what begins with `word` and needs no quotes."""
-        seen = [key.decode("utf-8", "replace") for key in reversed(self.env.contexts.keys())]
-        found = [key for key in seen if key.startswith(word) and TYPABLE.fullmatch(key)]
-        client = self.env.fresh_client(KEYS_S)
-        deadline = time.monotonic() + KEYS_S
-        try:
-            for page in store.keys(client, word.encode(), page=KEYS_MAX):  # a page may be empty and not the last
-                found += [name for key in page if TYPABLE.fullmatch(name := key.decode("utf-8", "replace"))]
-                if len(found) >= KEYS_MAX or time.monotonic() > deadline:
-                    break
-        except CliError:
-            pass  # no node answers in time: what was seen must do
-        finally:
-            client.close()
-        return list(dict.fromkeys(found))
+        """Keys that may complete a word, as text; those that are not UTF-8 cannot be typed."""
+        found = self.finder.find(word.encode("utf-8", "surrogateescape"))
+        return [key.decode() for key in found if _is_text(key)]
+
+    def _about(self, key: str) -> str:
+        """What is known of a key, beside its completion."""
+        known = self.env.contexts.recall(key.encode())
+        if known is None:
+            return "key"
+        live = len(known[0].live)
+        seen = f"{live} siblings" if live > 1 else "deleted" if not live else "key"
+        return f"{seen}, read {self.env.now_s() - known[1]:.0f} s ago"
+
+
+def _is_text(key: bytes) -> bool:
+    try:
+        key.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _commands(text: str) -> list[str]:

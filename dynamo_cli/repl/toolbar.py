@@ -27,7 +27,7 @@ def toolbar(state: State, memory: Memory, now_s: float, columns: int) -> str:
     """Node, health, quorums, epoch, siblings, and the context that the next write of the last key would use."""
     document = state.document
     if document is None:
-        return f" no node answers: {show(state.why)} "[:columns]
+        return f" {state.words} "[:columns]
     parts = [
         f"{document['answered_by']}" if document.get("answered_by") else "",
         document["health"],

@@ -9,15 +9,23 @@ from typing import Any, NamedTuple
 from dynamo_cli import store
 from dynamo_cli.client import Client
 from dynamo_cli.errors import CliError
+from dynamo_cli.render.plain import show
 
 INTERVAL_S = 2.0
 
 
 class State(NamedTuple):
-    """What was heard last. `document` None: no node answered, and `why`."""
+    """What was heard last. `document` None: no node answered, and `why`; without that, none was asked yet."""
 
     document: dict[str, Any] | None
     why: str
+
+    @property
+    def words(self) -> str:
+        """How the cluster is, in a few words."""
+        if self.document:
+            return f"{self.up} of {self.total} nodes up"
+        return f"no node answers: {show(self.why)}" if self.why else "no node has answered yet"
 
     @property
     def up(self) -> int:
@@ -47,7 +55,8 @@ class Watcher:
         self._client = client
         self._changed = changed
         self._stop = threading.Event()
-        self.state = State(None, "not asked yet")
+        self._heard = threading.Event()
+        self.state = State(None, "")
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -57,6 +66,10 @@ class Watcher:
     def stop(self) -> None:
         """Ask no more; a question under way ends by its own deadline."""
         self._stop.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the first answer, but no longer than that."""
+        self._heard.wait(seconds)
 
     def look(self) -> State:
         """Ask once, now."""
@@ -72,5 +85,6 @@ class Watcher:
     def _watch(self) -> None:
         while not self._stop.is_set():
             self.look()
+            self._heard.set()
             self._changed()
             self._stop.wait(INTERVAL_S)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,15 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 import dynamo_cli.demo.verbs  # noqa: F401  # enters the verbs of the demo
+from dynamo_cli.client import Client, parse_address
 from dynamo_cli.errors import CliError
 from dynamo_cli.options import Options
-from dynamo_cli.repl.complete import Sources, suggest
+from dynamo_cli.repl.complete import Sources, files_like, suggest
+from dynamo_cli.repl.finder import BUDGET_S, KeyFinder
+from dynamo_cli.repl.fuzzy import fit
 from dynamo_cli.repl.highlight import styled
 from dynamo_cli.repl.history import CarefulSuggest, is_private, open_history
-from dynamo_cli.repl.loop import Terminal
+from dynamo_cli.repl.loop import WATCH_S, Terminal
 from dynamo_cli.repl.parse import arguments, is_open, split
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from dynamo_cli.repl.toolbar import prompt, toolbar
@@ -30,7 +35,8 @@ from dynamo_cli.repl.verbs import VERBS
 from dynamo_cli.repl.watch import State
 from dynamo_cli.store import Memory, Reading, Version
 from tests.helpers.cli import dyn, environment
-from tests.helpers.fake_node import FakeNode
+from tests.helpers.cluster import eventually
+from tests.helpers.fake_node import HANG, FakeNode, fake_node
 
 STATUS: dict[str, Any] = {
     "schema": "dyn.status/v1", "cluster": "dyn", "cluster_id": "c1", "epoch": 3, "n": 3, "r": 2, "w": 2,
@@ -139,6 +145,15 @@ def words(line: str) -> list[str]:
         ("cluster plan leave ", ["n1", "n2"]),
         ("cluster plan replace n1 ", ["n1", "n2"]),
         ("cluster remove n", ["n1", "n2"]),
+        ("cluster plan repl", ["replace"]),
+        ("cluster plan rplc", ["replace"]),
+        ("GET cart:", ["cart:1", "cart:2"]),
+        ("dyn get cart:", ["cart:1", "cart:2"]),
+        ("-q get cart:", ["cart:1", "cart:2"]),
+        ("get c2", ["cart:2"]),
+        ("stat", ["cluster status"]),
+        ("get k output=j", ["output=json", "output=jsonl"]),
+        ("get k -o jl", ["jsonl"]),
         ("nonsense ", []),
     ],
 )
@@ -147,6 +162,80 @@ def test_suggestions_by_position(line: str, expected: list[str]) -> None:
     assert [word for word in words(line) if word in expected] == expected
     assert not expected or set(words(line)) >= set(expected)
     assert expected or not words(line)
+
+
+@pytest.mark.parametrize(
+    ("typed", "candidate", "rank"),
+    [
+        ("ca", "cart", 0), ("", "cart", 0), ("CA", "cart", 1), ("st", "cluster status", 1), ("art", "cart", 2),
+        ("c2", "cart:2", 3), ("u7", "user:7", 3), ("r", "cart", None), ("tc", "cart", None), ("rt7", "cart:7", None),
+    ],
+)  # fmt: skip
+def test_how_a_word_fits(typed: str, candidate: str, rank: int | None) -> None:
+    """As its beginning, at a part's, within, strewn, or not at all."""
+    found = fit(typed, candidate)
+    assert (found.rank if found else None) == rank
+    assert found is None or [candidate[at].lower() for at in found.at] == list(typed.lower())
+
+
+def test_beginnings_come_first_and_keys_are_quoted_where_they_must_be() -> None:
+    names = ["my cart", "other:cart", "cart:1", "c-a-r-t", "evil\x1b", ""]
+    sources = Sources(lambda word: names, list, about=lambda key: f"about {key}")
+    found = suggest(["get"], "cart", sources)
+    assert [suggestion.word for suggestion in found] == ["cart:1", "my cart", "other:cart", "c-a-r-t"]
+    assert [suggestion.typed for suggestion in found if suggestion.typed] == ["'my cart'"]
+    assert found[0].meaning == "about cart:1"
+
+
+def test_files_are_completed_a_folder_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("file", ".hidden", "with space"):
+        (tmp_path / name).touch()
+    assert files_like(f"{tmp_path}/f") == [f"{tmp_path}/file", f"{tmp_path}/folder/"]
+    assert files_like(f"{tmp_path}/.") == [f"{tmp_path}/.hidden"]
+    assert files_like(f"{tmp_path}/no/such/") == []
+
+
+# Keys --------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_asked_for_once_and_few(node: FakeNode) -> None:
+    """What an answer covers is not asked again, also for a longer word."""
+    finder = KeyFinder(lambda seconds: client_of(node, seconds), lambda: (b"old", b"new"))
+    assert finder.find(b"") == [b"new", b"old", b"cart:1", b"cart:2", b"user:7"]
+    assert finder.find(b"cart") == [b"new", b"old", b"cart:1", b"cart:2", b"user:7"]
+    asked = [words for words in node.asked if words[0] == b"DYN.KEYS"]
+    assert asked == [(b"DYN.KEYS", b"PREFIX", b"", b"CURSOR", b"0", b"LIMIT", b"50")]
+
+
+def test_keys_of_a_silent_node_are_not_waited_for() -> None:
+    """Longer than the budget; what was seen is there, and an answer that comes late serves the next one."""
+    gate = threading.Event()
+
+    def late(*words: bytes) -> Any:
+        gate.wait(5)
+        return [b"0", [b"cart:9"]]
+
+    with fake_node({"DYN.KEYS": late}) as node:
+        finder = KeyFinder(lambda seconds: client_of(node, 5.0), lambda: (b"cart:1",))
+        begun = time.monotonic()
+        assert finder.find(b"cart") == [b"cart:1"]
+        assert BUDGET_S * 0.9 <= time.monotonic() - begun < BUDGET_S + 1
+        gate.set()
+        eventually(lambda: finder.find(b"cart") == [b"cart:1", b"cart:9"], "the late answer")
+
+
+def test_keys_of_nobody() -> None:
+    """A node that refuses."""
+    finder = KeyFinder(lambda seconds: Client([parse_address("127.0.0.1:1")], timeout_s=seconds), lambda: ())
+    assert finder.find(b"") == []
+
+
+def client_of(node: FakeNode, seconds: float) -> Client:
+    return Client([parse_address(node.address)], timeout_s=seconds)
+
+
+# What is offered ---------------------------------------------------------------------------------------
 
 
 def test_the_shell_does_not_offer_what_it_refuses() -> None:
@@ -314,6 +403,15 @@ def test_lines_run_until_exit(node: FakeNode) -> None:
     out, _ = typed(node, "get k\nexit\n")
     assert "2 of 3 nodes up" in out
     assert "milk" in out
+
+
+def test_the_first_prompt_does_not_wait_for_a_silent_node() -> None:
+    """It says so, and what is typed runs."""
+    with fake_node({"CLIENT": HANG}) as silent:
+        begun = time.monotonic()
+        out, _ = typed(silent, "exit\n")
+    assert time.monotonic() - begun < WATCH_S
+    assert "no node has answered yet" in out
 
 
 def test_ctrl_d_leaves_and_ctrl_c_does_not(node: FakeNode) -> None:

@@ -1,0 +1,48 @@
+"""The shell on a real terminal, with a node that is there in name only: what a person feels at the keyboard."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.cluster import ROOT
+from tests.helpers.fake_node import HANG, FakeNode, fake_node
+from tests.helpers.terminal import CTRL_C, Screen, environ_of
+
+KEYSTROKE_S = 0.05
+"""Longer than this, and typing feels slow."""
+
+
+def shell(address: str, home: Path, *more: str) -> Screen:
+    """A shell on a terminal."""
+    return Screen([sys.executable, "-m", "dynamo_cli", "shell", "-n", address, *more], ROOT, environ_of(home))
+
+
+@pytest.fixture
+def silent() -> Iterator[FakeNode]:
+    """A node that takes connections, as a frozen process does, and never says a word."""
+    with fake_node({"CLIENT": HANG}) as node:
+        yield node
+
+
+def test_every_keystroke_is_answered_at_once_while_a_node_is_silent(silent: FakeNode, tmp_path: Path) -> None:
+    """Completion, toolbar and prompt all want something of it. The median: others work on this machine, too."""
+    with shell(silent.address, tmp_path) as screen:
+        screen.prompt()
+        screen.type("get ")
+        screen.see(lambda: screen.line == "dyn ?> get")
+        took_s = []
+        for count, letter in enumerate("user:7/of-somebody", len("dyn ?> get ") + 1):
+            begun = time.monotonic()
+            screen.type(letter)
+            screen.see(lambda count=count: len(screen.line) >= count)
+            took_s.append(time.monotonic() - begun)
+        assert sorted(took_s)[len(took_s) // 2] < KEYSTROKE_S, took_s
+        screen.type(CTRL_C)
+        screen.prompt()
+        screen.enter("exit")
+        assert screen.end() == 0
