@@ -4,13 +4,14 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="demo shell get put del merge keys export import doctor bench help version completion cluster ring node fault key" ;;
+        "") list="demo shell get put del merge keys export import doctor bench help version completion cluster ring node fault debug key" ;;
         "demo") list="add remove" ;;
         "cluster") list="status hints views plan commit leave remove replace weight abandon rotate transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
         "node") list="start cert stats data" ;;
         "node data") list="backup info restore" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
+        "debug") list="bundle" ;;
         "key") list="explain repair" ;;
     esac
 }
@@ -24,7 +25,13 @@ _dyn_value() {
         "del:--ctx") list="last" ;;
         "export:--to") list="files" ;;
         "import:--existing") list="skip replace beside" ;;
+        "doctor:--only") list="local cluster" ;;
+        "doctor:--skip") list="host.python host.store host.space host.files host.text host.config host.ports host.mdns host.secrets host.completion cluster.answer cluster.health cluster.views cluster.versions cluster.clocks cluster.transfers ring.copies data.siblings data.hints data.repair data.rot node.disk node.speed node.load node.durability node.certificate node.faults" ;;
+        "doctor:--explain") list="host.python host.store host.space host.files host.text host.config host.ports host.mdns host.secrets host.completion cluster.answer cluster.health cluster.views cluster.versions cluster.clocks cluster.transfers ring.copies data.siblings data.hints data.repair data.rot node.disk node.speed node.load node.durability node.certificate node.faults" ;;
+        "doctor:--bundle") list="files" ;;
         "bench:--op") list="get put mixed" ;;
+        "bench:--dist") list="uniform zipf hot" ;;
+        "bench:--compare") list="files" ;;
         "cluster status:--wait") list="healthy" ;;
         "cluster events:--level") list="info warn error" ;;
         "ring export:--format") list="svg dot md json" ;;
@@ -40,6 +47,7 @@ _dyn_value() {
         "node start:--replace") list="names" ;;
         "node cert:--dir") list="files" ;;
         "node data restore:--data") list="files" ;;
+        "debug bundle:--log") list="files" ;;
         *:-n|*:--node) list="nodes" ;;
         *:-o|*:--output) list="table wide plain json jsonl csv value" ;;
         *:--color) list="auto always never" ;;
@@ -61,8 +69,8 @@ _dyn_arguments() {
         "keys") list="keys" ;;
         "export") list="keys" ;;
         "import") list="files" ;;
-        "doctor") list="host.python,host.files,host.text,host.space,cluster.answer,cluster.health,cluster.views,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.faults*" ;;
-        "help") list="demo,shell,get,put,del,merge,keys,export,import,doctor,bench,help,version,completion,cluster,ring,node,fault,key,ctx,formats,environment,exit-codes*" ;;
+        "doctor") list="host.python,host.store,host.space,host.files,host.text,host.config,host.ports,host.mdns,host.secrets,host.completion,cluster.answer,cluster.health,cluster.views,cluster.versions,cluster.clocks,cluster.transfers,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.certificate,node.faults*" ;;
+        "help") list="demo,shell,get,put,del,merge,keys,export,import,doctor,bench,help,version,completion,cluster,ring,node,fault,debug,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
         "cluster plan") list="leave,remove,replace,weight names names" ;;
         "cluster commit") list="none" ;;
@@ -84,6 +92,7 @@ _dyn_arguments() {
         "fault pause") list="names none" ;;
         "fault skew") list="names none" ;;
         "fault disk") list="names full,error,ok" ;;
+        "debug bundle") list="files" ;;
         "key explain") list="keys" ;;
         "key repair") list="keys" ;;
     esac
@@ -103,25 +112,29 @@ _dyn_options() {
         "keys") list="--limit --siblings -0 --null" ;;
         "export") list="--to --resume" ;;
         "import") list="--existing --resume --dry-run" ;;
-        "doctor") list="--list" ;;
-        "bench") list="--op --reads --clients --pipeline --size --keys --duration --count --seed --fill" ;;
-        "cluster status") list="--check --wait --for" ;;
+        "doctor") list="--list --only --skip --explain --bundle" ;;
+        "bench") list="--op --reads --clients --pipeline --rate --size --keys --dist --duration --count --seed --fill --spread --assert --fault --compare --save" ;;
+        "cluster status") list="--check --wait --for --watch --interval" ;;
+        "cluster hints") list="--watch --interval" ;;
+        "cluster views") list="--watch --interval" ;;
         "cluster commit") list="--dry-run --wait --for" ;;
         "cluster leave") list="--dry-run --wait --for" ;;
         "cluster remove") list="--force --dry-run --wait --for" ;;
         "cluster replace") list="--dry-run --wait --for" ;;
         "cluster weight") list="--dry-run --wait --for" ;;
         "cluster abandon") list="--dry-run" ;;
-        "cluster transfers") list="--watch" ;;
+        "cluster transfers") list="--watch --interval" ;;
         "cluster repair") list="--check --wait" ;;
         "cluster events") list="--last --since --level --follow -f" ;;
         "ring export") list="--format --file" ;;
         "ring simulate") list="--nodes --zones --partitions --replicas --remove --weight --add --keys" ;;
         "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --log-format --seat --replace --allow-faults" ;;
         "node cert") list="--dir --cluster --host --days --renew" ;;
+        "node stats") list="--watch --interval" ;;
         "node data info") list="--check" ;;
         "node data restore") list="--data --undelete --skip-damaged" ;;
         "fault skew") list="--behind" ;;
+        "debug bundle") list="--keys --log" ;;
     esac
     list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --tls-ca --tls-cert --tls-key --no-header --help -h"
 }
@@ -129,7 +142,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color|*:--tls-ca|*:--tls-cert|*:--tls-key) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--size"|"bench:--keys"|"bench:--duration"|"bench:--count"|"bench:--seed"|"cluster status:--wait"|"cluster status:--for"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node data restore:--data") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"debug bundle:--log") return 0 ;;
     esac
     return 1
 }
