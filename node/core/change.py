@@ -6,6 +6,7 @@
     join     a member takes a seat              leave   a member gives its seat up, and hands its data over itself
     replace  a member takes a dead one's seat   remove  the same of a dead one: the others rebuild what it held
     weight   a member gets a larger share, or a smaller one
+    zone     members stand in other zones: no partition gets another primary, but replicas go to other zones first
 
 One change at a time; several dead members may be removed in one. Who lost its seat for good is *gone* when the epoch
 settles. That is read off the two rings of the moving epoch, and `Change.node` is the first of them: a release that knew
@@ -14,6 +15,7 @@ of one only settles an epoch in which two are removed with the second as a membe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from node.core import ring
@@ -28,9 +30,10 @@ LEAVE: Final = "leave"
 REMOVE: Final = "remove"
 REPLACE: Final = "replace"
 WEIGHT: Final = "weight"
+ZONE: Final = "zone"
 ABANDON: Final = "abandon"
 ROTATE: Final = "rotate"
-KINDS: Final = (JOIN, LEAVE, REMOVE, REPLACE, WEIGHT)
+KINDS: Final = (JOIN, LEAVE, REMOVE, REPLACE, WEIGHT, ZONE)
 
 ENDS: Final = (LEAVE, REMOVE, REPLACE)
 """Changes after which a node is no member any more."""
@@ -45,8 +48,8 @@ class Impossible(Exception):
 
 
 class Stake(NamedTuple):
-    """What may be lost with nodes that are removed, in partitions: `lost` keep no owner at all; of `doubtful` so many go
-    that they may have acknowledged a write by themselves."""
+    """What may be lost with nodes that are removed, in partitions: `lost` keep no owner at all; of `doubtful` so many
+    go that they may have acknowledged a write by themselves."""
 
     lost: int
     doubtful: int
@@ -57,15 +60,36 @@ def begin(state: RingState, change: Change, seat: Seat | None = None, more: tupl
 
     `more`: who is removed together with the node of a remove. Raises Impossible.
     """
+    _check_may_begin(state)
+    if newcomer(change) in state.gone:
+        raise Impossible("the newcomer left, or was removed, and never comes back under its id")
+    return _moving(state, _placed(state, change, seat, more), change)
+
+
+def rezone(state: RingState, zones: Mapping[NodeId, str], text: str = "") -> RingState:
+    """Return the moving epoch in which members stand in other zones, all at once. Raises Impossible.
+
+    One after the other, the first in a new zone would be an owner of everything, as it is all that this zone has.
+    """
+    _check_may_begin(state)
+    if not all(any(seat.id == node for seat in state.seats) for node in zones):
+        raise Impossible("it has no seat")
+    seats = tuple([seat._replace(zone=zones.get(seat.id, seat.zone)) for seat in state.seats])
+    if seats == state.seats:
+        raise Impossible("nothing would change")
+    return _moving(state, (seats, state.owners), Change(ZONE, next(iter(zones)), words=text))
+
+
+def _check_may_begin(state: RingState) -> None:
     if not state.sealed:
         raise Impossible("nothing was written yet: until then the founder gives the seats")
     if state.before is not None:
         raise Impossible(f"epoch {state.epoch} is still moving ({words(state)}): one change at a time")
-    if newcomer(change) in state.gone:
-        raise Impossible("the newcomer left, or was removed, and never comes back under its id")
-    seats, owners = _placed(state, change, seat, more)
+
+
+def _moving(state: RingState, after: ring.Ring, change: Change) -> RingState:
     before = Before(state.seats, state.owners)
-    return state._replace(epoch=state.epoch + 1, seats=seats, owners=owners, change=change, before=before)
+    return state._replace(epoch=state.epoch + 1, seats=after[0], owners=after[1], change=change, before=before)
 
 
 def _placed(state: RingState, change: Change, seat: Seat | None, more: tuple[NodeId, ...]) -> ring.Ring:
@@ -174,7 +198,7 @@ def remove(state: RingState, nodes: tuple[NodeId, ...], text: str = "") -> RingS
 def at_stake(state: RingState, nodes: tuple[NodeId, ...]) -> Stake:
     """Return what may be lost with `nodes`, if they are removed as dead.
 
-    One node of a ring with W=1 takes what it acknowledged alone with it, too: whoever chose that W has accepted so much.
+    One node of a ring with W=1 takes what it acknowledged alone with it, too: whoever chose that W has accepted that.
     """
     quorums = state.quorums
     lost = doubtful = 0

@@ -61,7 +61,7 @@ class Secret(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What somebody asked of the ring. `kind`: join, leave, remove, replace, weight (`core.change` says what they do).
+    """What somebody asked of the ring. `kind`: join, leave, remove, replace, weight, zone (`core.change` has them).
 
     `node` is whose seat it is about, `by` who takes it (replace). `words` say it with names, for people: of who is gone
     nobody else knows the name.

@@ -28,16 +28,16 @@ def client_address(member: Member) -> str:
 def ring_document(cluster: Cluster) -> Document:
     """DYN.RING."""
     state = cluster.state
-    weights = {seat.id: seat.weight for seat in state.seats}
+    seats = {seat.id: seat for seat in state.seats}
     members = [
         {
             "name": member.name,
             "id": member.id,
             "address": client_address(member),
-            "zone": member.zone,
-            "weight": weights.get(member.id, member.weight),
+            "zone": seats.get(member.id, member).zone,
+            "weight": seats.get(member.id, member).weight,
             "state": membership(cluster, member.id),
-            "owns": member.id in weights,
+            "owns": member.id in seats,
         }
         for member in cluster.members.values()
     ]
@@ -64,6 +64,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
     state = cluster.state
     owning = state if state.before is None else state.before
     primaries = [owning.seats[owner].id for owner in owning.owners]
+    zones = {seat.id: seat.zone for seat in owning.seats}
     nodes = []
     for member in cluster.members.values():
         answer = answers.get(member.id, {})
@@ -74,7 +75,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
             {
                 "name": member.name,
                 "address": client_address(member),
-                "zone": member.zone,
+                "zone": zones.get(member.id, member.zone),
                 "state": cluster.health(member.id, now),
                 "seen_by": sorted(seen_by),
                 "keys": answer.get("keys"),

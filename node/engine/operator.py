@@ -1,6 +1,7 @@
 """What an operator asks of the ring: a change, its plan, or that the one under way is given up (DYN.CLUSTER).
 
-    LEAVE n · REMOVE n… [ACCEPT p] · REMOVE n FORCE · REPLACE old new · WEIGHT n w · ROTATE · ABANDON, with [EPOCH e]
+    LEAVE n · REMOVE n… [ACCEPT p] · REMOVE n FORCE · REPLACE old new · WEIGHT n w · ZONE n z [n z]… · ROTATE · ABANDON,
+                             each with [EPOCH e]
     PLAN <one of these>      what it would do; COMMIT <its id> does just that, and nothing if the ring has changed
 
 Any node takes it and proposes it; what the voters decide is what happens, and the answer says which that is.
@@ -9,6 +10,7 @@ What dead nodes may have held alone is given up with them only if a person says 
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +19,7 @@ from node.core import change
 from node.core.change import Impossible, Stake
 from node.core.cluster import Change, Member, RingState
 from node.core.ids import Instant, NodeId
-from node.core.limits import PARTITIONS_MAX, WEIGHT_MAX
+from node.core.limits import LABEL_BYTES_MAX, PARTITIONS_MAX, WEIGHT_MAX
 from node.engine.changes import Changes, replacing, seat_of
 from node.engine.operation import Asker, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
@@ -32,14 +34,19 @@ Words = tuple[str, ...]
 
 USAGE = (
     "PLAN … | COMMIT id | LEAVE node | REMOVE node… [ACCEPT partitions] | REMOVE node FORCE | REPLACE old new | "
-    "WEIGHT node w | ROTATE | ABANDON, each with [EPOCH e]"
+    "WEIGHT node w | ZONE node zone [node zone]… | ROTATE | ABANDON, each with [EPOCH e]"
 )
 
+
+DECIDING = "another change is being decided here: ask again in a moment"
 
 NOTHING = Stake(0, 0)
 
 WORDS_BYTES_MAX = 200
 """A ring tells the names of who was removed, if they are no longer than that: its words have a bound."""
+
+ZONE_WORD = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LABEL_BYTES_MAX - 1}}}")
+"""As `--zone` of a node's start has it."""
 
 
 class Wanted(NamedTuple):
@@ -118,6 +125,8 @@ class Operator:
                 seat = seat_of(member)._replace(weight=int(rest[1]))
                 words_ = f"weight {member.name} {rest[1]}"
                 return Wanted(change.begin(state, Change(change.WEIGHT, member.id, words=words_), seat))
+            case "ZONE", count if count and count % 2 == 0:
+                return Wanted(self._rezone(rest, state))
         return Failed("ERR", f"DYN.CLUSTER {USAGE}")
 
     def _member(self, name: str) -> Member:
@@ -128,6 +137,14 @@ class Operator:
             names = ", ".join(sorted(member.name for member in members))
             raise Impossible(f"no member is called {name}; there are {names}")
         return found[0]
+
+    def _rezone(self, rest: Words, state: RingState) -> RingState:
+        zones = {self._member(name).id: zone for name, zone in zip(rest[::2], rest[1::2], strict=True)}
+        for zone in zones.values():
+            if not ZONE_WORD.fullmatch(zone):
+                raise Impossible(f"a zone is 1 to {LABEL_BYTES_MAX} letters, digits, dots, dashes and underscores")
+        names = [f"{self.shared.cluster.name(node)} {zone}" for node, zone in zones.items()]
+        return change.rezone(state, zones, _named(change.ZONE, names))
 
     def _check_dead(self, member: Member) -> None:
         if self.shared.cluster.is_up(member.id):
@@ -142,7 +159,7 @@ class Operator:
         for member in members:
             self._check_dead(member)
         nodes = tuple([member.id for member in members])
-        ring = change.remove(state, nodes, _removal([member.name for member in members]))
+        ring = change.remove(state, nodes, _named(change.REMOVE, [member.name for member in members]))
         return Wanted(ring, nodes, stake=change.at_stake(state, nodes), accepted=accepted)
 
     def _remove_by_force(self, member: Member, state: RingState) -> Wanted:
@@ -153,7 +170,7 @@ class Operator:
             raise Impossible("force is for the last of two voters: more of them decide by majority")
         if state.before is not None:
             state = change.abandon(state)
-        moving = change.remove(state, (member.id,), _removal([member.name]))
+        moving = change.remove(state, (member.id,), _named(change.REMOVE, [member.name]))
         return Wanted(change.settle(moving), forced=True)
 
     def _do(self, wanted: Wanted, asker: Asker, now: Instant, out: Outbox) -> None:
@@ -165,7 +182,7 @@ class Operator:
             _tell(asker, self._document(wanted.ring), out)
             return
         if self.changes.busy:
-            asker.answer(_refused("another change is being decided here: ask again in a moment"), out)
+            asker.answer(Failed("BUSY", DECIDING), out)
             return
 
         def done(decided: RingState | None, why: str, then: Instant, effects: Outbox) -> None:
@@ -193,7 +210,9 @@ class Operator:
         def heard(answers: str, then: Instant, effects: Outbox) -> None:
             if answers:
                 asker.answer(_refused(f"{answers}: to have it hand over what it holds, leave it"), effects)
-            elif self.changes.busy or self.shared.cluster.epoch + 1 != ring.epoch:
+            elif self.changes.busy:
+                asker.answer(Failed("BUSY", DECIDING), effects)
+            elif self.shared.cluster.epoch + 1 != ring.epoch:
                 asker.answer(_refused("another change was decided first: plan it anew"), effects)
             else:
                 self.changes.propose(ring, done, then, effects)
@@ -225,10 +244,10 @@ def _is_number(word: str, most: int) -> bool:
     return word.isascii() and word.isdigit() and len(word) <= len(str(most))
 
 
-def _removal(names: list[str]) -> str:
-    """The words of a removal: with all names, as far as there is room for them."""
-    text = f"{change.REMOVE} {' '.join(names)}"
-    return text if len(text.encode()) <= WORDS_BYTES_MAX or len(names) == 1 else f"{change.REMOVE} {len(names)} nodes"
+def _named(kind: str, names: list[str]) -> str:
+    """The words of a change of several nodes: with all names, if there is room for them."""
+    text = f"{kind} {' '.join(names)}"
+    return text if len(text.encode()) <= WORDS_BYTES_MAX or len(names) == 1 else f"{kind} {len(names)} nodes"
 
 
 def _unaccepted(wanted: Wanted) -> str:

@@ -6,17 +6,23 @@ evenly over their partitions: MD5 sees to that, unless a few values are very lar
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from node.core import change
 from node.core import ring as rings
 from node.core.change import Stake, newcomer, takers
-from node.core.cluster import RingState
+from node.core.cluster import Quorums, RingState
 from node.core.ids import NodeId
 from node.core.moves import Preference, balance
+from node.core.vote import majority
 from node.engine.cluster import Cluster
 from node.engine.operation import Shared
 from node.engine.survey import Answers
 
 Document = dict[str, object]
+
+STEPS = ("now", "moving", "settled")
 
 SETTLING_S = 3.0
 """What a change takes that moves nothing: two ballots, and a look at every tree."""
@@ -37,6 +43,7 @@ def plan_document(
     new = rings.preference_lists(wanted.seats, wanted.owners, n)
     keys, size = _per_partition(old, n, answers)
     pairs: dict[tuple[NodeId, NodeId], int] = {}
+    taking: dict[NodeId, int] = {}
     moved = at_risk = 0
     for before, after in zip(old, new, strict=True):
         if set(before[:n]) == set(after[:n]):
@@ -47,9 +54,10 @@ def plan_document(
             others = [node for node in before[:n] if node != taker]
             giver = next((node for node in others if cluster.is_up(node)), others[0])
             pairs[giver, taker] = pairs.get((giver, taker), 0) + 1
+            taking[taker] = taking.get(taker, 0) + 1
     name = cluster.name
     replicas = sum(pairs.values())
-    rate = shared.admission.rows_s
+    pace = _pace(shared, taking, answers)
     return {
         "schema": "dyn.plan/v1",
         "id": ":".join((*words, "EPOCH", str(state.epoch))),
@@ -65,13 +73,42 @@ def plan_document(
         "partitions": moved,
         "keys": _times(keys, replicas),
         "bytes": _times(size, replicas),
-        "seconds": None if keys is None else round(SETTLING_S + keys * _most(pairs) / rate, 1),
+        "seconds": None if keys is None else round(SETTLING_S + keys * pace.partitions / pace.rows_s, 1),
+        "pace": {"node": name(pace.taker), "rows_s": round(pace.rows_s)} if taking else None,
         "at_risk": at_risk,
+        "steps": steps(old, new, state.quorums, cluster.is_up),
+        "votes": _votes(cluster),
         "lost": stake.lost,
         "doubtful": stake.doubtful,
         "before": _balance(cluster, old, n),
         "after": _balance(cluster, new, n),
     }  # fmt: skip
+
+
+def steps(old: Preference, new: Preference, quorums: Quorums, is_up: Callable[[NodeId], bool]) -> list[Document]:
+    """What is at risk now, while it moves, and when it is settled, if no node comes or goes meanwhile: in partitions.
+
+    `short`: an owner does not answer, in either ring while there are two. `one_left`: one that holds the data does;
+    `none_left`: none. `no_quorum`: not enough owners for STRICT requests.
+    """
+    n, need = quorums.n, max(quorums.r, quorums.w)
+    counts = {step: dict.fromkeys(("short", "one_left", "none_left", "no_quorum"), 0) for step in STEPS}
+    for before, after in zip(old, new, strict=True):
+        olds, news = before[:n], after[:n]
+        both = (olds,) if set(olds) == set(news) else (olds, news)
+        for step, hold, groups in (("now", olds, (olds,)), ("moving", olds, both), ("settled", news, (news,))):
+            count, left = counts[step], sum(is_up(node) for node in hold)
+            count["short"] += any(not is_up(node) for nodes in groups for node in nodes)
+            count["one_left"] += left == 1 and len(hold) > 1
+            count["none_left"] += left == 0
+            count["no_quorum"] += any(sum(map(is_up, nodes)) < min(need, len(nodes)) for nodes in groups)
+    return [{"step": step, **counts[step]} for step in STEPS]
+
+
+def _votes(cluster: Cluster) -> Document:
+    """How many voters there are, how many it takes to decide an epoch, and how many answer this node."""
+    voters = cluster.state.voters
+    return {"voters": len(voters), "needed": majority(len(voters)), "up": sum(map(cluster.is_up, voters))}
 
 
 def transfers_document(shared: Shared, answers: Answers) -> Document:
@@ -145,12 +182,23 @@ def _per_partition(old: Preference, n: int, answers: Answers) -> tuple[float | N
     return (keys / held, size / held) if held else (None, None)
 
 
-def _most(pairs: dict[tuple[NodeId, NodeId], int]) -> int:
-    """The partitions of the taker that gets most: all of them take in at once."""
-    each: dict[NodeId, int] = {}
-    for (_, taker), count in pairs.items():
-        each[taker] = each.get(taker, 0) + count
-    return max(each.values(), default=0)
+class _Pace(NamedTuple):
+    """The taker that will be the last: all of them take in at once, each as fast as its clients let it (admission)."""
+
+    partitions: int
+    rows_s: float
+    taker: NodeId
+
+
+def _pace(shared: Shared, taking: dict[NodeId, int], answers: Answers) -> _Pace:
+    """Who needs longest for its partitions, by what its throttle grants now. Who does not say is taken for like us."""
+    own = shared.admission.rows_s
+    paces = []
+    for taker, partitions in taking.items():
+        told = answers.get(taker, {}).get("granted_rows_s")
+        rows_s = float(told) if isinstance(told, int | float) and told > 0 else own
+        paces.append(_Pace(partitions, rows_s, taker))
+    return max(paces, key=lambda pace: pace.partitions / pace.rows_s, default=_Pace(0, own, shared.me))
 
 
 def _times(each: float | None, count: int) -> int | None:

@@ -104,6 +104,7 @@ def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict
     own = {"epoch": cluster.epoch, "sees": sees, "hints": sum(rows for _, rows, _, _ in hints), "held": held}
     own["repair"] = shared.repair(now)
     own["transfers"] = shared.transfers(now)
+    own["granted_rows_s"] = shared.admission.rows_s
     own["rebuilding"] = cluster.rebuilding
     own["behind"] = [cluster.name(node) for node in cluster.unheard] if cluster.behind else None
     return own | {name: figures.get(name) for name in wanted}

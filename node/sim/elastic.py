@@ -26,6 +26,9 @@ AT_ONCE: Final = 0.25
 BOTH: Final = 0.7
 """How often, where one machine dies for good, another one does at the same moment, if the rest can do without both."""
 
+ELSEWHERE: Final = 0.3
+"""How often, where somebody wants another weight for a member, it is other zones for some."""
+
 AGAIN_S: Final = 1.0
 TRIES: Final = 8
 """How soon and how often an operator asks again."""
@@ -40,6 +43,7 @@ class Elastic:
         self.world = world
         self.rng = world.stream("changes")
         self.losses = world.stream("losses")
+        self.zoning = world.stream("zoning")
         self.dead: dict[Host, str] = {}
         self._asked = 0
 
@@ -62,7 +66,12 @@ class Elastic:
             self._boot(spares[0], "")
         elif kind in ("leave", "weight") and len(members) > 1:
             host = self.rng.choice(members)
-            words = ("LEAVE", host.name) if kind == "leave" else ("WEIGHT", host.name, str(self.rng.randint(1, 3)))
+            words: tuple[str, ...] = (
+                ("LEAVE", host.name) if kind == "leave" else ("WEIGHT", host.name, str(self.rng.randint(1, 3)))
+            )
+            if kind == "weight" and self.zoning.random() < ELSEWHERE:
+                moved = self.zoning.sample(members, self.zoning.randint(1, len(members)))
+                words = ("ZONE", *(word for each in moved for word in (each.name, f"z{self.zoning.randint(0, 2)}")))
             self._ask(words, TRIES)
         elif kind == "abandon" and self.rng.random() < 0.3:
             self._ask(("ABANDON",), 1)

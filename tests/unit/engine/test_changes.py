@@ -10,66 +10,20 @@ from node.core import change
 from node.core.cluster import Change, Vote
 from node.core.limits_change import ABANDON_AFTER_S, CHANGE_AGAIN_S, CHANGE_LOOK_S, GONE_LINGER_S
 from node.core.vote import NEVER
-from node.engine.events import Measured, Persisted
-from node.engine.operator import _removal
-from node.engine.plans import membership
-from node.engine.voting import STATE_VOTE
-from node.storage.port import Saved, SaveState
-from node.wire.change_messages import Accept, Prepare, Voted
+from node.wire.change_messages import Voted
 from node.wire.messages import (
-    Answer,
     Gossip,
 )
-from node.wire.requests import Document, Failed, Inspect
-from tests.helpers.engine import Engine, member, node_id, sealed_ring
+from node.wire.requests import Document, Failed
+from tests.helpers.engine import Engine, member, node_id
 from tests.helpers.moving import JOINED, MOVES, MOVING, SETTLED, hold, moving_engine, settled_engine, tell
+from tests.helpers.operating import agree, operator, proposals, tell_seated, told, views
 
 LOOK_S = CHANGE_LOOK_S * 1.5
 
 
-def agree(engine: Engine, *names: str) -> None:
-    """Let voters promise and accept whatever is asked of them, and our own disk store our vote."""
-    for _ in range(4):
-        votes = [ticket for ticket, write in engine.out.persists if is_vote(write)]
-        engine.out.persists = [each for each in engine.out.persists if not is_vote(each[1])]
-        for ticket in votes:
-            engine.step(Persisted([(ticket, Saved())]))
-        for name in names:
-            for message in engine.out.sends.pop(node_id(name), []):
-                if isinstance(message, Prepare):
-                    engine.receive(name, Voted(message.rid, message.ballot, None, None, ""))
-                elif isinstance(message, Accept):
-                    engine.receive(name, Voted(message.rid, message.ballot, message.ballot, message.ring, ""))
-
-
-def is_vote(write: object) -> bool:
-    return isinstance(write, SaveState) and write.name == STATE_VOTE
-
-
-def operator(engine: Engine, *words: str) -> int:
-    return engine.ask(Inspect("cluster", arguments=tuple(word.encode() for word in words)))
-
-
-def told(engine: Engine, *words: str) -> object:
-    """What an operator is told at once."""
-    ticket = operator(engine, *words)
-    return engine.replies[ticket]
-
-
-def views(engine: Engine, **seen: dict[str, str]) -> None:
-    """Answer the question who sees whom."""
-    ticket = engine.out.measures[-1]
-    engine.step(Measured(ticket, {}))
-    for name, sees in seen.items():
-        engine.receive(name, Answer(ticket, json.dumps({"sees": sees}).encode()))
-
-
 def joining(name: str) -> Change:
     return Change(change.JOIN, node_id(name), words=f"join {name}")
-
-
-def proposals(engine: Engine, name: str) -> list[Prepare]:
-    return [message for message in engine.sent(name) if isinstance(message, Prepare)]
 
 
 def test_a_member_without_a_seat_asks_the_voters_for_one() -> None:
@@ -260,73 +214,6 @@ def test_whom_nobody_hears_is_taken_for_dead(words: tuple[str, ...]) -> None:
     assert change.dead(engine.node.cluster.state) == (node_id("n3"),)
 
 
-def test_several_dead_are_removed_at_once_if_nobody_hears_any_of_them() -> None:
-    engine = of_five_two_are_dead()
-    at_stake = doubtful(engine, "n3", "n4")
-    for seen, refusal in ({"n4": "up"}, "n4 answers n2"), ({"n3": "up", "n4": "up"}, "n3 answers n2"):
-        ticket = operator(engine, "REMOVE", "n3", "n4", "ACCEPT", at_stake)
-        views(engine, n2=seen, n5={})
-        refused = engine.replies[ticket]
-        assert isinstance(refused, Failed)
-        assert refused.text == f"{refusal}: to have it hand over what it holds, leave it"
-    ticket = operator(engine, "remove", "n3", "n4", "accept", at_stake)
-    views(engine, n2={"n3": "down", "n4": "down"}, n5={})
-    agree(engine, "n2", "n5")
-    answer = engine.replies[ticket]
-    assert isinstance(answer, Document)
-    assert json.loads(answer.json)["change"] == "remove n3 n4"
-    assert change.dead(engine.node.cluster.state) == (node_id("n3"), node_id("n4"))
-    states = {name: membership(engine.node.cluster, node_id(name)) for name in ("n2", "n3", "n4")}
-    assert states == {"n2": "up", "n3": "leaving", "n4": "leaving"}
-
-
-def test_what_may_be_lost_is_accepted_by_its_number_or_nothing_is_done() -> None:
-    engine = of_five_two_are_dead()
-    at_stake = doubtful(engine, "n3", "n4")
-    plan_ticket = operator(engine, "PLAN", "REMOVE", "n3", "n4", "n3")
-    views(engine, n2={}, n5={})
-    answer = engine.replies[plan_ticket]
-    assert isinstance(answer, Document)
-    plan = json.loads(answer.json)
-    assert (plan["lost"], plan["doubtful"]) == (0, int(at_stake))
-    for more in (), ("ACCEPT", "1"):
-        refused = told(engine, "REMOVE", "n3", "n4", *more)
-        assert isinstance(refused, Failed)
-        assert refused.code == "REFUSED"
-        assert refused.text.endswith(f": say that this is accepted, with ACCEPT {at_stake}")
-    refused = told(engine, "REMOVE", "n3", "ACCEPT", "7")
-    assert isinstance(refused, Failed)
-    assert refused.text == "nothing is at stake, and not 7 partitions: plan it anew"
-    for word in "²", "9" * 5000, "-1":
-        refused = told(engine, "REMOVE", "n3", "ACCEPT", word)
-        assert isinstance(refused, Failed)
-        assert "no member is called" in refused.text
-    assert not proposals(engine, "n2")
-
-
-def test_the_words_of_a_removal_have_a_bound() -> None:
-    """They are in the ring, which peers take only with words of so many bytes."""
-    assert _removal(["n3", "n4"]) == "remove n3 n4"
-    assert _removal([f"node-{number}" for number in range(60)]) == "remove 60 nodes"
-    assert _removal(["x" * 250]) == f"remove {'x' * 250}", "as ever"
-
-
-def of_five_two_are_dead() -> Engine:
-    """n1 of a ring of five; n3 and n4 are dead."""
-    engine = Engine(nodes=5)
-    engine.settle_in(sealed_ring(["n1", "n2", "n3", "n4", "n5"]))
-    for name in "n3", "n4":
-        engine.down(name)
-    engine.clear()
-    return engine
-
-
-def doubtful(engine: Engine, *names: str) -> str:
-    stake = change.at_stake(engine.node.cluster.state, tuple(node_id(name) for name in names))
-    assert stake.doubtful > 0
-    return str(stake.doubtful)
-
-
 def test_if_another_change_is_decided_while_it_asks_nothing_is_proposed() -> None:
     engine = with_a_spare()
     engine.down("n3")
@@ -346,18 +233,18 @@ def with_a_spare() -> Engine:
     return engine
 
 
-def tell_seated(engine: Engine) -> None:
-    """All four have seats."""
-    tell(engine, JOINED)
-    engine.clear()
-
-
 REFUSALS = [
     (("LEAVE", "n9"), "REFUSED", "no member is called n9; there are n1, n2, n3, n4"),
     (("REMOVE", "n3"), "REFUSED", "n3 answers: to have it hand over what it holds, leave it"),
     (("REPLACE", "n3", "n4"), "REFUSED", "n3 answers"),
     (("REMOVE", "n3", "FORCE"), "REFUSED", "n3 answers"),
     (("WEIGHT", "n3", "0"), "REFUSED", "the weight must be 1 to 1000"),
+    (("WEIGHT", "n3", "²"), "ERR", "DYN.CLUSTER PLAN"),
+    (("ZONE", "n3", "a b"), "REFUSED", "a zone is 1 to 63 letters, digits, dots, dashes and underscores"),
+    (("ZONE", "n3", ""), "REFUSED", "a zone is 1 to 63 letters"),
+    (("ZONE", "n3", "a" * 64), "REFUSED", "a zone is 1 to 63 letters"),
+    (("ZONE", "n9", "a"), "REFUSED", "no member is called n9"),
+    (("ZONE", "n3", "a", "n4"), "ERR", "DYN.CLUSTER PLAN"),
     (("ABANDON",), "REFUSED", "nothing is moving"),
     (("LEAVE", "n3", "EPOCH", "3"), "REFUSED", "that was meant for epoch 3, and the ring is in 9: plan it anew"),
     (("LEAVE",), "ERR", "DYN.CLUSTER PLAN"),
