@@ -22,9 +22,9 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Command, Options
 
 MODULES = (
-    "start", "demo", "demo_nodes", "shell", "values", "merge", "keys", "export", "import_keys", "cluster", "change",
-    "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "cert", "stats", "fault",
-    "bench", "bundle", "help",
+    "start", "demo", "demo_nodes", "shell", "values", "merge", "keys", "key", "export", "import_keys", "cluster",
+    "change", "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "cert", "stats",
+    "fault", "bench", "bundle", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
@@ -47,6 +47,11 @@ def after(document: Mapping[str, Any]) -> Owned:
 
 def in_file(path: Path) -> Owned:
     """The ring in a file; raises CliError for one that is not there, or is none."""
+    return now(document_in(path), str(path))
+
+
+def document_in(path: Path) -> dict[str, Any]:
+    """The DYN.RING document in a file, as dyn ring export writes it; raises CliError as `in_file` does."""
     try:
         document = json.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -55,10 +60,19 @@ def in_file(path: Path) -> Owned:
         document = None
     if not _is_ring(document):
         raise usage(f"{path} holds no ring", MAKE_ONE)
-    return now(document, str(path))
+    return document
 
 
-def _is_ring(document: object) -> bool:
+def complete_in(path: Path) -> dict[str, Any]:
+    """The ring in a file, if it says where each key lives. Raises CliError."""
+    ring = document_in(path)
+    preference, partitions, n = ring["preference"], ring.get("partitions"), ring["n"]
+    if partitions != len(preference) or ring.get("hash") != "md5" or not all(preference) or n < 1:
+        raise usage(f"{path} holds no whole ring: it does not say where each key lives", MAKE_ONE)
+    return ring
+
+
+def _is_ring(document: object) -> TypeGuard[dict[str, Any]]:
     """Whether it is a document as DYN.RING gives it, as far as it is looked at here."""
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         return False

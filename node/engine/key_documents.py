@@ -22,7 +22,7 @@ from node.wire.text import as_text, as_time
 Document = dict[str, object]
 
 DOWN_KINDS = ("peer_down", "peer_silent")
-UP_KINDS = ("peer_up", "peer_heard")
+ABOUT_PEERS = ("peer_down", "peer_silent", "peer_up", "peer_heard")
 
 
 class Replicas:
@@ -77,7 +77,7 @@ class Replicas:
         """For how long a node has not answered this one, as far as its events still tell."""
         name = self.cluster.name(node)
         for event in reversed(self.cluster.events):
-            if event.get("node") == name and event["kind"] in (*DOWN_KINDS, *UP_KINDS):
+            if event.get("node") == name and event["kind"] in ABOUT_PEERS:
                 at = event["at"]
                 down = event["kind"] in DOWN_KINDS and not self.cluster.is_up(node)
                 return round(self.now - at, 1) if down and isinstance(at, int | float) else None
@@ -206,7 +206,8 @@ def _pass(replicas: Replicas) -> str:
 
 
 def _survives(replicas: Replicas) -> list[str]:
-    """Which losses the versions outlive, counted over the nodes that told that they hold them."""
+    """Which losses the versions outlive, counted over the nodes that told that they hold them; which not, unless every
+    version is on as many nodes as there are owners."""
     cluster, namer, merged = replicas.cluster, replicas.namer, replicas.merged
     holders = {version.dot: replicas.holders(version.dot) for version in merged.versions}
     if not holders:
@@ -215,6 +216,8 @@ def _survives(replicas: Replicas) -> list[str]:
     found = []
     if fewest > 1:
         found.append(f"the loss of any {'node' if fewest == 2 else f'{fewest - 1} nodes'}")
+    if fewest >= len(replicas.owners):
+        return found
     together: dict[tuple[str, ...], list[str]] = {}
     for dot, nodes in holders.items():
         if len(nodes) == fewest:
@@ -232,6 +235,7 @@ def history_document(shared: Shared, key: bytes, holdings: Holdings, now: Instan
     """DYN.HISTORY: all versions that some node holds, also those that others have replaced, and what each follows."""
     replicas = Replicas(shared, key, holdings, now)
     current = {version.dot for version in replicas.merged.versions}
+    siblings = [version.dot for version in replicas.merged.live]
     versions: dict[Dot, Version] = {}
     for row in replicas.rows.values():
         versions |= {version.dot: version for version in row.versions}
@@ -248,6 +252,7 @@ def history_document(shared: Shared, key: bytes, holdings: Holdings, now: Instan
                 "dot": replicas.namer.dot(version.dot),
                 "kind": "version",
                 "current": version.dot in current,
+                "sibling": siblings.index(version.dot) if version.dot in siblings else None,
                 "past": replicas.namer.clock(version.past),
                 "value": None if version.value is None else value,
                 "enc": encoding,

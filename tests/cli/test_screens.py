@@ -17,6 +17,7 @@ from tests.helpers.documents import (
     change,
     explain,
     hints,
+    history,
     joining,
     key_repair,
     pass_document,
@@ -43,6 +44,7 @@ def node() -> Iterator[FakeNode]:
         "DYN.RING": joining(4, 256, EVIL),
         "DYN.STATUS": status(EVIL),
         "DYN.EXPLAIN": explain(EVIL),
+        "DYN.HISTORY": history(EVIL, node=EVIL),
     }
     documents |= {"DYN.HINTS": hints(EVIL), "DYN.VIEWS": views(EVIL)}
     documents["DYN.RING"]["members"][0] |= {"address": EVIL, "zone": EVIL}
@@ -71,6 +73,9 @@ COMMANDS = [
     ("export",),
     ("key", "explain", EVIL),
     ("key", "repair", EVIL),
+    ("key", "locate", EVIL, "b"),
+    ("key", "history", EVIL),
+    ("key", "compare", EVIL, "A", "n4:1"),
     ("cluster", "status"),
     ("cluster", "hints"),
     ("cluster", "views"),
@@ -134,6 +139,7 @@ def test_json_is_one_document_with_a_schema(node: FakeNode, argv: tuple[str, ...
 
 @pytest.mark.parametrize("argv", [("keys",), ("key", "explain", "k"), ("cluster", "status"), ("cluster", "hints"),
     ("cluster", "views"), ("cluster", "repair"), ("key", "repair", "k"), ("ring", "show"),
+    ("key", "locate", "k"), ("key", "history", "k"), ("key", "compare", "k", "A", "B"),
     ("ring", "owner", "k"), ("ring", "diff", "now", "next"), ("cluster", "plan", "leave", "n3"),
     ("cluster", "transfers")], ids=" ".join)  # fmt: skip
 def test_rows_have_as_many_cells_as_the_header(node: FakeNode, argv: tuple[str, ...]) -> None:
@@ -159,8 +165,10 @@ def test_other_screens_fit_80_columns() -> None:
     long = [version(b"x" * 500, {f"node-{i}": i + 1 for i in range(4)}, writer="w" * 64) for _ in range(2)]
     with fake_node(DYN_STATUS=status("node-with-a-rather-long-name" * 2), DYN_EXPLAIN=explain("y" * 300),
                    DYN_REPAIR=lambda *words: key_repair("y" * 300) if words else pass_document("z" * 30),
+                   DYN_HISTORY=history("y" * 300, node="node-with-a-rather-long-name"), DYN_RING=ring(70, 16),
                    DYN_GET=reading(*long)) as node:  # fmt: skip
-        for argv in (("cluster", "status"), ("key", "explain", "k"), ("get", "k"), ("cluster", "repair"),
+        for argv in (("key", "history", "k"), ("key", "compare", "k", "A", "B"), ("key", "locate", "k" * 200),
+                     ("cluster", "status"), ("key", "explain", "k"), ("get", "k"), ("cluster", "repair"),
                      ("key", "repair", "k")):  # fmt: skip
             result = dyn(*argv, "--color", "never", node=node, terminal=True)
             assert max(map(len, result.out.splitlines())) <= 80, result.out

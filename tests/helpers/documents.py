@@ -67,6 +67,25 @@ def explain(text: str = "k") -> dict[str, Any]:
             "verdict": "stale", "why": f"1 of 2 lacks it {text}"}  # fmt: skip
 
 
+def history(text: str = "k", *, node: str = "n3") -> dict[str, Any]:
+    """A DYN.HISTORY document: two siblings upon a past that is gone, one more upon a third that was replaced."""
+    at = {"written_at": "2026-11-23T12:03:11.402Z", "age_s": 160.2, "writer": text, "enc": "utf8", "cut": False}
+    held = {"deleted": False, "held_by": [node, "n4"], "bytes": 7, "kind": "version"}
+    events = [
+        {"id": 0, "parents": [], "clock": {node: 1}, "dot": None, "kind": "gone"},
+        {"id": 1, "parents": [0], "clock": {node: 1, "n4": 1}, "dot": "n4:1", "past": {node: 1}, "current": False,
+         "sibling": None, "value": text, **at, **held},
+        {"id": 2, "parents": [0], "clock": {node: 2}, "dot": f"{node}:2", "past": {node: 1}, "current": True,
+         "sibling": 0, "value": text, **at, **held},
+        {"id": 3, "parents": [1], "clock": {node: 1, "n4": 2}, "dot": "n4:2", "past": {node: 1, "n4": 1},
+         "current": True, "sibling": 1, "value": "beer", **at, **held},
+    ]  # fmt: skip
+    told = {"role": "owner", "state": "up", "down_s": None, "note": "", "told": True}
+    away = {"node": "n5", "role": "owner", "state": "down", "down_s": 192.0, "note": text, "told": False}
+    return {"schema": "dyn.history/v1", "key": text, "enc": "utf8", "partition": 2, "epoch": 7, "events": events,
+            "left_out": 0, "replicas": [{"node": node, **told}, {"node": "n4", **told}, away]}  # fmt: skip
+
+
 def pass_document(name: str = "n1", **more: Any) -> dict[str, Any]:
     """A DYN.REPAIR document of a pass that found something and left somebody out."""
     facts = {"node": name, "running": False, "compared": 85, "total": 170, "differing": 3, "repaired": 2, "failed": 1}

@@ -89,7 +89,7 @@ def test_when_all_is_well_nothing_is_to_be_done(five: Owners) -> None:
         five.all[at].store.apply([Merge(b"k", ROW, EPOCH)])
     document = told(five, "explain")
     assert (document["verdict"], document["repairs"]) == ("ok", [])
-    assert document["survives"][0] == "the loss of any 2 nodes"
+    assert document["survives"] == ["the loss of any 2 nodes"]
     (version,) = by_node(document)[f"n{preference(five)[0] + 1}"]["versions"]
     assert version["age_s"] == pytest.approx(five.now, abs=1)
 
@@ -147,6 +147,7 @@ def test_history_tells_the_versions_that_stale_replicas_still_hold(five: Owners)
     document = told(five, "history")
     first, last = document["events"]
     assert (first["dot"], first["value"], first["current"], first["held_by"]) == ("n1:1", "old", False, [f"n{two + 1}"])
+    assert last["sibling"] == 0
     assert (last["dot"], last["parents"], last["current"], last["held_by"]) == ("n2:1", [0], True, [f"n{one + 1}"])
     assert (len(last["value"]), last["cut"], last["bytes"]) == (HISTORY_VALUE_BYTES, True, 3 * HISTORY_VALUE_BYTES)
     assert (last["writer"], last["past"], last["clock"]) == ("ada", {"n1": 1}, {"n1": 1, "n2": 1})
