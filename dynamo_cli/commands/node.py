@@ -212,9 +212,18 @@ def banner(settings: NodeSettings, ready: Ready) -> str:
         f"  {f'dyn {flag}put hello world':<46}write a key",
         f"  {f'dyn node start {cluster}{more}':<46}{one_more}",
         f"  {f'dyn {flag}cluster status':<46}who is there, and how it is",
+        f"  {show(page_address(settings, ready)):<46}the ring in a browser",
         f"  {f'redis-cli -p {settings.port}{redis_tls}':<45} any Redis client works too",
     ]
     return "\n".join(lines) + "\n\n"
+
+
+def page_address(settings: NodeSettings, ready: Ready) -> str:
+    """Where a browser finds the node's page."""
+    from node.runtime.auth import is_loopback
+
+    tls = settings.tls_ca is not None and not is_loopback(settings.listen)
+    return f"{'https' if tls else 'http'}://{ready.http}/"
 
 
 DEFAULT_PORT = 7700

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from node import __version__
 from node.core.limits import PARTITIONS
+from node.runtime.site import Site
 from node.runtime.sockets import join_address
 from node.storage.backup import Source
 from node.wire.replies import ErrorReply, Value
@@ -127,6 +128,13 @@ class About:
         from node.runtime.metrics import render
 
         return render(self._server.measures, self.surroundings)
+
+    def site(self) -> Site:
+        """What the HTTP port answers."""
+        server = self._server
+        return Site(
+            server.driver.submit, self.metrics, password=lambda: server.clients.password, listen=server.settings.listen
+        )
 
     def uptime_s(self) -> float:
         """Seconds since the start."""

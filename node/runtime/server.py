@@ -178,7 +178,7 @@ class Server:
         )
         self.clients.faults = self.switches.obey if self.switches else None
         https = self.tls.http_port(self._no_tls, self.settings.listen) if self.tls else None
-        self.http = HttpListener(self.driver.submit, self.about.metrics, tls=https)
+        self.http = HttpListener(self.about.site().answer, tls=https)
 
     def _no_tls(self, address: str, why: str) -> None:
         self._fact("client-no-tls", {"address": address, "why": why})

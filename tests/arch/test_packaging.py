@@ -62,7 +62,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: zipfile.ZipFile) -
     sources = {str(path.relative_to(ROOT)) for top in ("node", "dynamo_cli") for path in (ROOT / top).rglob("*.py")}
     extra = {name for name in names - sources if not name.startswith("dynamo_cli/completions/")}
     assert sources - names == NOT_SHIPPED
-    assert extra == {"node/py.typed", "dynamo_cli/py.typed", "node/ARCHITECTURE.md"}
+    page = {f"node/runtime/page/{path.name}" for path in (ROOT / "node" / "runtime" / "page").iterdir()}
+    assert extra == {"node/py.typed", "dynamo_cli/py.typed", "node/ARCHITECTURE.md"} | page
 
 
 def test_the_wheel_says_who_it_is(wheel: zipfile.ZipFile) -> None:

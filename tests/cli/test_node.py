@@ -8,7 +8,7 @@ import pytest
 
 from dynamo_cli.call import Call
 from dynamo_cli.catalog import find
-from dynamo_cli.commands.node import announce
+from dynamo_cli.commands.node import announce, page_address
 from dynamo_cli.options import Options
 from node.runtime.config import OPTIONS, NodeSettings
 from node.runtime.server import Ready
@@ -72,6 +72,13 @@ def test_on_a_terminal_there_is_a_banner_that_fits_it() -> None:
     assert any("! 1 of N=3 nodes: N/R/W act as 1/1/1 until more join" in line for line in lines)
     assert any("! durability normal" in line for line in lines)
     assert any("dyn -n 127.0.0.1:7701 put hello world" in line for line in lines)
+    assert any(line.startswith(f"  http://{READY.http}/ ") for line in lines)
+
+
+def test_the_page_of_a_node_with_tls_is_plain_on_loopback_alone() -> None:
+    tls = NodeSettings(tls_ca=Path("/certs/ca.pem"))
+    assert page_address(tls, READY) == f"http://{READY.http}/"
+    assert page_address(tls._replace(listen="10.0.0.1"), READY) == f"https://{READY.http}/"
 
 
 def test_the_banner_of_a_node_with_tls_says_how_to_get_in() -> None:

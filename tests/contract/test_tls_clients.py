@@ -14,6 +14,7 @@ from node.runtime.auth import Password
 from node.runtime.certificates import NO_PLAIN, Tls
 from node.runtime.clients import ClientListener
 from node.runtime.http import HttpListener
+from node.runtime.site import Site
 from node.tls import client_context, why_of
 from tests.helpers.authority import Authority, Pair
 from tests.helpers.fake_store import Client, FakeStore, Port, pack, serving
@@ -263,10 +264,9 @@ def test_http_speaks_tls_where_it_could_be_read_on_the_way(run: Run, good: Tls, 
 
     async def main() -> None:
         nonlocal port
-        http = HttpListener(lambda request, deliver: None, lambda: ("text/plain", b"figures"), tls=tls)
-        await http.start("127.0.0.1", 0)
-        assert http._server is not None
-        port = http._server.sockets[0].getsockname()[1]
+        site = Site(lambda request, deliver: None, lambda: ("text/plain", b"figures"))
+        http = HttpListener(site.answer, tls=tls)
+        port = await http.start("127.0.0.1", 0)
         try:
             assert (await ask(client_context(authority.ca))).endswith(b"\r\n\r\nfigures")
             assert await ask(None) == b""

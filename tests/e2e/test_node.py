@@ -163,7 +163,13 @@ def test_metrics_count_requests(made: Any) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("POST", "/health", 405), ("GET", "/metrics?name[]=x", 200), ("GET", "nothing", 400)],
+    [
+        ("GET", "/", 200),
+        ("GET", "/x", 404),
+        ("POST", "/health", 405),
+        ("GET", "/metrics?name[]=x", 200),
+        ("GET", "nothing", 400),
+    ],
 )
 def test_other_http_requests(made: Any, method: str, path: str, status: int) -> None:
     node = made().start().ready()

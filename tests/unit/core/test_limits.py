@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from node.core import limits, limits_change, limits_discovery, limits_size
+from node.core import limits, limits_change, limits_discovery, limits_http, limits_size
 from node.core.row import Dot, Row
 from node.wire.rows import encode_row
 from tests.helpers.causal import version
 
 
 def test_every_bound_is_a_positive_number() -> None:
-    chapters = {**vars(limits), **vars(limits_change), **vars(limits_discovery), **vars(limits_size)}
+    chapters = {
+        **vars(limits),
+        **vars(limits_change),
+        **vars(limits_discovery),
+        **vars(limits_http),
+        **vars(limits_size),
+    }
     bounds = {name: value for name, value in chapters.items() if name.isupper()}
     assert len(bounds) > 40
     assert all(isinstance(value, int | float) and value > 0 for value in bounds.values())
