@@ -77,9 +77,10 @@ class Call:
         """Print a document in the format in force."""
         self.env.shown(document, view)
         if self.for_people and self.env.expanded:
-            self.env.write(expanded_text(*view.rows(document)))
+            self.env.page(expanded_text(*view.rows(document)))
         elif self.for_people:
-            self.draw(view.screen(document, self.format == "wide"))
+            wide = self.format == "wide"
+            self.env.page(self.env.drawn(view.screen(document, wide), color=self.options.color, wide=wide))
         elif self.format == "json":
             self.env.write(json_text(document))
         elif self.format == "jsonl":
@@ -121,11 +122,30 @@ class Call:
             self.env.write(f"{self.env.program}: {show(error.line())}\n", error=True)
 
     def confirm(self, question: str) -> None:
-        """Go on only with the user's consent: `-y`, or an answer. Never hangs without a terminal."""
+        """Go on only with the user's consent: `-y`, or an answer. Never hangs without a terminal.
+
+        In a protected context neither is enough: it takes the context's name, by `--confirm` or typed.
+        """
+        if self.env.protected:
+            self.guard(question)
+            return
         if self.options.yes:
             return
         if not self.env.can_ask:
             raise CliError(ExitStatus.REFUSED, f"not confirmed: {question}", "Pass --yes to confirm")
         self.env.write(f"{question} [y/N] ", error=True)
         if self.env.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CliError(ExitStatus.REFUSED, "not confirmed", "Nothing was changed")
+
+    def guard(self, question: str) -> None:
+        """In a protected context, go on only for who gives its name. Raises REFUSED."""
+        name = self.env.context_name
+        if not self.env.protected or name is None or self.options.confirmed == name:
+            return
+        if self.options.confirmed is not None:
+            raise CliError(ExitStatus.REFUSED, f"--confirm names {self.options.confirmed}, and this is {name}")
+        if not self.env.can_ask:
+            raise CliError(ExitStatus.REFUSED, f"context {name} is protected: {question}", f"Pass --confirm {name}")
+        self.env.write(f"{question}\nContext {name} is protected. Type its name to go on: ", error=True)
+        if self.env.stdin.readline().strip() != name:
             raise CliError(ExitStatus.REFUSED, "not confirmed", "Nothing was changed")

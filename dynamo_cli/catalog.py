@@ -9,8 +9,8 @@ import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from dynamo_cli.app import GLOBALS, GROUPS, PREFIX, tree
-from dynamo_cli.options import REGISTRY
+from dynamo_cli.app import GROUPS, entries, tree
+from dynamo_cli.line import GLOBALS, PREFIX
 
 
 class ParameterSpec(NamedTuple):
@@ -64,6 +64,8 @@ class CommandSpec(NamedTuple):
 
 
 COMPLETES = {
+    "context": "contexts",
+    "confirmed": "contexts",
     "nodes": "nodes",
     "output": "table wide plain json jsonl csv value",
     "color": "auto always never",
@@ -87,10 +89,11 @@ def find(path: tuple[str, ...]) -> CommandSpec | None:
 
 
 def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa: ANN401  # typer's own class
-    entered = REGISTRY.get(path)
-    names = dict.fromkeys(p[len(path)] for p in REGISTRY if p[: len(path)] == path and len(p) > len(path))
+    table = entries()
+    entered = table.get(path)
+    names = dict.fromkeys(p[len(path)] for p in table if p[: len(path)] == path and len(p) > len(path))
     made = [name for name in getattr(command, "commands", {}) if name in names]
-    children = [name for name in names if (*path, name) in REGISTRY and name in made]  # also such as hold others
+    children = [name for name in names if (*path, name) in table and name in made]  # also such as hold others
     children += [name for name in made if name not in children]
     description = (entered.function.__doc__ if entered else None) or GROUPS.get(" ".join(path), "")
     lines = [line.strip() for line in description.strip().splitlines()]
@@ -112,7 +115,8 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
         yield from _walk(command.commands[name], (*path, name))
 
 
-PANEL_OF_GROUPS = {"node": "Node", "key": "Data", "fault": "Faults", "debug": "Help"}
+PANEL_OF_GROUPS = {"context": "Configure", "config": "Configure", "node": "Node", "key": "Data", "fault": "Faults"}
+PANEL_OF_GROUPS |= {"debug": "Help"}
 
 
 def _parameter(parameter: Any, completes: dict[str, str]) -> ParameterSpec:  # noqa: ANN401  # typer's own class

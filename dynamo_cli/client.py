@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import hiredis
@@ -178,6 +179,7 @@ class Client:
         password: Callable[[], str | None] = lambda: None,
         writer: str = "dyn",
         tls: Files | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         assert addresses, "a client without addresses"
         self.addresses = tuple(addresses)
@@ -185,6 +187,7 @@ class Client:
         self._password = password
         self._writer = writer
         self._tls = tls
+        self._tell = tell or (lambda text: None)
         self._context: SSLContext | None = None
         self._connection: Connection | None = None
 
@@ -205,8 +208,9 @@ class Client:
         while True:
             connection = self._connect(deadline, failures)
             try:
-                connection.send(words)
-                return connection.receive(self._share(deadline, len(failures)))
+                with self._told(connection, words):
+                    connection.send(words)
+                    return connection.receive(self._share(deadline, len(failures)))
             except (OSError, hiredis.HiredisError) as error:
                 self.close()
                 failures[connection.address] = _reason(error)
@@ -216,8 +220,9 @@ class Client:
         deadline = time.monotonic() + self.timeout_s + GRACE_S
         connection = self._connect(deadline, {})
         try:
-            connection.send(words)
-            return connection.receive(deadline)
+            with self._told(connection, words):
+                connection.send(words)
+                return connection.receive(deadline)
         except (OSError, hiredis.HiredisError) as error:
             self.close()
             why = f"no answer from {connection.address} in {self.timeout_s:g} s"
@@ -237,14 +242,31 @@ class Client:
         while True:
             connection = self._connect(deadline, failures)
             try:
-                connection.send(*requests)
-                return [self._outcome(connection) for _ in requests]
+                with self._told(connection, (requests[0][0], f"and {len(requests) - 1} more")):
+                    connection.send(*requests)
+                    return [self._outcome(connection) for _ in requests]
             except (OSError, hiredis.HiredisError) as error:
                 self.close()
                 failures[connection.address] = _reason(error)
                 if writes:
                     why = f"{connection.address}: {_reason(error)}"
                     raise CliError(ExitStatus.UNKNOWN, f"outcome unknown: {why}; {UNCERTAIN}") from None
+
+    @contextmanager
+    def _told(self, connection: Connection, words: Sequence[Word]) -> Iterator[None]:
+        """Tell what is asked of whom, and how long it took."""
+        begun, ending = time.monotonic(), "answered"
+        try:
+            yield
+        except (OSError, hiredis.HiredisError) as error:
+            ending = f"failed ({_reason(error)})"
+            raise
+        except CliError as error:
+            ending = f"refused ({error.code})"
+            raise
+        finally:
+            took_ms = (time.monotonic() - begun) * 1000
+            self._tell(f"{connection.address}: {_words(words)}: {ending} in {took_ms:.1f} ms")
 
     def _outcome(self, connection: Connection) -> Reply | CliError:
         """The next reply of a batch; each has its own time, as the node counts it from when it comes to the command."""
@@ -299,6 +321,11 @@ class Client:
 def hint_for(reasons: Iterable[str]) -> str:
     """What to type about nodes that cannot be spoken to for these reasons, if that is more than starting one."""
     return next((hint for reason in reasons for begin, hint in HINTS.items() if reason.startswith(begin)), "")
+
+
+def _words(words: Sequence[Word]) -> str:
+    """The first words of a request, as they may be shown: no values, which may be long, or nobody's business."""
+    return " ".join(w.decode("utf-8", "backslashreplace") if isinstance(w, bytes) else str(w) for w in words[:2])
 
 
 def _left(deadline: float) -> float:

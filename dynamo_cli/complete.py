@@ -1,4 +1,4 @@
-"""The words that a shell asks for at a Tab: `dyn __complete keys PREFIX [-n NODE]…`, `dyn __complete nodes`, `… names`.
+"""The words that a shell asks for at a Tab: `dyn __complete keys|nodes|names|contexts PREFIX [-n NODE]… [-c CONTEXT]`.
 
 A person waits for it with a finger on the key, so it imports next to nothing, asks one node, and gives up early. It
 says nothing on failure: a completion that prints errors ruins the line being typed.
@@ -13,6 +13,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+from dynamo_cli import contexts
+from dynamo_cli.errors import CliError
+from dynamo_cli.layers import Layers
+
 WAIT_S = 0.8
 """All the time a Tab may take."""
 CALLS_MAX = 10
@@ -24,27 +28,36 @@ REPLY_BYTES_MAX = 4 * 1024 * 1024
 
 def complete(words: Sequence[str]) -> int:
     """Print the words that complete what was typed, one a line."""
-    kind, prefix, nodes = _parse(words)
+    kind, prefix, nodes, context = _parse(words)
     try:
-        found = sorted(set(_keys(nodes, os.fsencode(prefix)) if kind == "keys" else _members(nodes, kind)))
-    except (OSError, ValueError):
+        if kind == "contexts":
+            found = {name.encode() for name in (*contexts.names(os.environ), contexts.NONE)}
+        else:
+            layers = Layers(os.environ, context)
+            asked = nodes or (layers.text("nodes") or "127.0.0.1:7700").replace(",", " ").split()
+            link = _Link(asked, _password(layers))
+            found = set(_keys(link, os.fsencode(prefix)) if kind == "keys" else _members(link, kind))
+    except (CliError, OSError, ValueError):
         return 0
-    lines = [word.decode() for word in found[:WORDS_MAX] if _typable(word)]
+    lines = [word.decode() for word in sorted(found)[:WORDS_MAX] if _typable(word)]
     sys.stdout.write("".join(f"{line}\n" for line in lines if kind == "keys" or line.startswith(prefix)))
     return 0
 
 
-def _parse(words: Sequence[str]) -> tuple[str, str, list[str]]:
-    plain, nodes = [], []
+def _parse(words: Sequence[str]) -> tuple[str, str, list[str], str | None]:
+    """What is asked for, how it begins, and the nodes and the context that the line names."""
+    plain: list[str] = []
+    nodes: list[str] = []
+    context = None
     rest = iter(words)
     for word in rest:
         if word in ("-n", "--node"):
-            nodes.append(next(rest, ""))
+            nodes += next(rest, "").replace(",", " ").split()
+        elif word in ("-c", "--context"):
+            context = next(rest, "") or None
         else:
             plain.append(word)
-    if not any(nodes):
-        nodes = os.environ.get("DYN_NODES", "").replace(",", " ").split() or ["127.0.0.1:7700"]
-    return plain[0] if plain else "", plain[1] if len(plain) > 1 else "", [node for node in nodes if node]
+    return plain[0] if plain else "", plain[1] if len(plain) > 1 else "", nodes, context
 
 
 def _typable(word: bytes) -> bool:
@@ -57,11 +70,10 @@ def _typable(word: bytes) -> bool:
 class _Link:
     """One connection, for a few questions in the time of one Tab."""
 
-    def __init__(self, nodes: Sequence[str]) -> None:
+    def __init__(self, nodes: Sequence[str], password: bytes) -> None:
         self._deadline = time.monotonic() + WAIT_S
         self._socket = self._connect(nodes)
         self._replies: BinaryIO = self._socket.makefile("rb")
-        password = _password()
         if password:
             self.ask(b"AUTH", password)
 
@@ -98,16 +110,18 @@ class _Link:
         return None
 
 
-def _password() -> bytes:
-    name = os.environ.get("DYN_PASSWORD_FILE")
-    if not name:
-        return os.fsencode(os.environ.get("DYN_PASSWORD", ""))
-    with open(name, "rb") as file:
+def _password(layers: Layers) -> bytes:
+    """As `environment.password_of`."""
+    found = layers.find("password-file")
+    here = layers.environ.get("DYN_PASSWORD", "") if layers.named is None else ""
+    if found is None or (here and found.origin != "DYN_PASSWORD_FILE"):
+        return os.fsencode(here)
+    with open(os.path.expanduser(str(found.value)), "rb") as file:
         return file.read(4096).rstrip(b"\r\n")
 
 
-def _keys(nodes: Sequence[str], prefix: bytes) -> Iterator[bytes]:
-    link, cursor, found = _Link(nodes), b"0", 0
+def _keys(link: _Link, prefix: bytes) -> Iterator[bytes]:
+    cursor, found = b"0", 0
     for _ in range(CALLS_MAX):
         reply = link.ask(b"DYN.KEYS", b"PREFIX", prefix, b"CURSOR", cursor, b"LIMIT", b"%d" % WORDS_MAX)
         if not isinstance(reply, list) or len(reply) != 2 or not isinstance(reply[1], list):
@@ -119,11 +133,11 @@ def _keys(nodes: Sequence[str], prefix: bytes) -> Iterator[bytes]:
             return
 
 
-def _members(nodes: Sequence[str], kind: str) -> Iterator[bytes]:
+def _members(link: _Link, kind: str) -> Iterator[bytes]:
     """Addresses of the members, or their names."""
     import json
 
-    reply = _Link(nodes).ask(b"DYN.RING")
+    reply = link.ask(b"DYN.RING")
     if isinstance(reply, bytes):
         yield from (
             member["name" if kind == "names" else "address"].encode() for member in json.loads(reply)["members"]

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 WALK = """\
 # Walks the words before the cursor: sets command (its words), place (which argument comes next), previous (a flag
-# that waits for its value) and nodes (what -n says).
+# that waits for its value) and nodes (what -n and -c say).
 _dyn_walk() {
     local word
     command="" place=1 previous="" nodes=()
     for word in "$@"; do
         if [[ -n $previous ]]; then
-            [[ $previous == -n || $previous == --node ]] && nodes+=(-n "$word")
+            case $previous in
+                -n|--node|-c|--context) nodes+=("$previous" "$word") ;;
+            esac
             previous=""
         elif _dyn_takes_value "$command:$word"; then
             previous=$word
@@ -74,7 +76,7 @@ _dyn() {
     fi
     case $kind in
         none) ;;
-        keys|nodes|names)
+        keys|nodes|names|contexts)
             local word
             while IFS= read -r word; do
                 COMPREPLY+=("$(printf %q "$word")")
@@ -129,7 +131,7 @@ _dyn() {
     fi
     case $kind in
         none) ;;
-        keys|nodes|names)
+        keys|nodes|names|contexts)
             found=("${(@f)$(dyn __complete $kind "${(Q)PREFIX}" "${nodes[@]}" 2>/dev/null)}")
             found=(${found:#})
             (( $#found )) && compadd -a found ;;
@@ -196,7 +198,7 @@ function __dyn_dynamic
     set -l nodes
     set -l previous ""
     for word in (commandline -opc)
-        contains -- "$previous" -n --node; and set -a nodes -n $word
+        contains -- "$previous" -n --node -c --context; and set -a nodes $previous $word
         set previous $word
     end
     dyn __complete $argv[1] (commandline -ct) $nodes 2>/dev/null

@@ -186,7 +186,7 @@ def _fish_option(parameter: ParameterSpec, condition: str) -> str:
 
 
 def _fish_words(kind: str) -> str:
-    if kind in ("keys", "nodes", "names"):
+    if kind in ("keys", "nodes", "names", "contexts"):
         return f"'(__dyn_dynamic {kind})'"
     if kind == "values":
         return "'(__dyn_files)'"

@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from dynamo_cli.client import PORT, Client, Files, parse_address
+from dynamo_cli import contexts, settings
+from dynamo_cli.client import Client, Files, parse_address
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.options import Options
+from dynamo_cli.layers import Layers, Nothing
+from dynamo_cli.options import Manner, Options
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -26,11 +28,10 @@ if TYPE_CHECKING:
     from dynamo_cli.call import Document, View
     from dynamo_cli.store import Memory
 
-DEFAULT_NODE = f"127.0.0.1:{PORT}"
 WRITER_BYTES_MAX = 64
 """As long as a writer's label may be (`node.core.limits`)."""
 
-TLS_VARIABLES = ("DYN_TLS_CA", "DYN_TLS_CERT", "DYN_TLS_KEY")
+TLS_SETTINGS = ("tls-ca", "tls-cert", "tls-key")
 
 PIPE_COLUMNS = 2000
 """Width of a table that no terminal bounds: as wide as its content."""
@@ -43,11 +44,12 @@ class ReaderGone(Exception):
 class Environment:
     """Streams, `environ` and factories of one run of `dyn`. `memory` is set by the shell: the contexts it has read.
 
-    `tls` are the files that the line under way names, or the line that began the shell.
+    `tls` are the files that the line under way names, or the line that began the shell; `manner` is likewise its.
     """
 
     memory: Memory | None = None
     tls = Files(None, None, None)
+    manner = Manner()
     program = "dyn"
     expanded = False
     """Whether tables are drawn one column a line, as `\\x` of the shell wishes."""
@@ -64,6 +66,30 @@ class Environment:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.environ = os.environ if environ is None else environ
+        self._layers: Layers | None = None
+
+    # Settings -----------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> Layers:
+        """What environment and files say, read once for each command line. Raises CliError."""
+        if self._layers is None or self._layers.named != self.manner.context:
+            self._layers = Layers(self.environ, self.manner.context)
+        return self._layers
+
+    def read_again(self, *, files: bool = True) -> None:
+        """Forget what the files said: the next line reads them anew; `files` False: they count for nothing."""
+        self._layers = None if files else Nothing(self.environ)
+
+    @property
+    def context_name(self) -> str | None:
+        """The saved context in force."""
+        return self.layers.name
+
+    @property
+    def protected(self) -> bool:
+        """Whether the context in force is protected."""
+        return "protected" in self.layers.context and bool(settings.value(self.layers, "protected"))
 
     # Streams ------------------------------------------------------------------------------------------
 
@@ -80,10 +106,19 @@ class Environment:
     @property
     def can_ask(self) -> bool:
         """Whether a question would reach a person."""
-        return self.stdin.isatty() and self.stderr.isatty()
+        if not (self.manner.asks and self.stdin.isatty() and self.stderr.isatty()):
+            return False
+        return not settings.value(self.layers, "no-input")
 
     def write(self, text: str, *, error: bool = False) -> None:
-        """Write text; what the stream's encoding lacks as an escape. Raises ReaderGone."""
+        """Write text, or the one field of it that the line asks for; what the encoding lacks as an escape.
+
+        Raises ReaderGone.
+        """
+        if self.manner.field is not None and not error:
+            from dynamo_cli.fields import pick
+
+            text = pick(text, self.manner.field)
         stream = self.stderr if error else self.stdout
         encoding = getattr(stream, "encoding", None) or "utf-8"
         try:
@@ -134,9 +169,40 @@ class Environment:
 
     def draw(self, screen: RenderableType, *, color: str = "auto", wide: bool = False, error: bool = False) -> None:
         """Draw a rich renderable, without the spaces that rich leaves at the ends of lines. `wide`: cut nothing."""
+        self.write(self.drawn(screen, color=color, wide=wide, error=error), error=error)
+
+    def page(self, text: str) -> None:
+        """Write text for a person to read: through the pager if it is taller than the terminal."""
+        words: list[str] = []
+        if self.manner.pages and self.stdout_is_terminal and self.stdin.isatty() and self._is_tall(text):
+            from dynamo_cli.paging import page, pager_of
+
+            words = pager_of(settings.value(self.layers, "pager"), self.environ)
+            if words and page(text, words, self.environ):
+                return
+        self.write(text)
+
+    def _is_tall(self, text: str) -> bool:
+        try:
+            return text.count("\n") >= os.get_terminal_size(self.stdout.fileno()).lines > 0
+        except (OSError, ValueError):
+            return False
+
+    @property
+    def draws_ascii(self) -> bool:
+        """Whether screens may have ASCII alone: --ascii, the setting, a C locale, or a stream that takes no more."""
+        environ = self.environ
+        locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
+        encoding = (getattr(self.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+        if self.manner.ascii or locale in ("C", "POSIX") or encoding != "utf8":
+            return True
+        return bool(settings.value(self.layers, "ascii"))
+
+    def drawn(self, screen: RenderableType, *, color: str = "auto", wide: bool = False, error: bool = False) -> str:
+        """A rich renderable as the text to write."""
         from io import StringIO
 
-        from dynamo_cli.render.theme import THEME
+        from dynamo_cli.render.theme import ASCII, THEME
 
         sink = StringIO()
         columns = PIPE_COLUMNS if wide else self.columns(error=error)
@@ -144,13 +210,13 @@ class Environment:
         console.push_theme(THEME)
         console.print(screen)
         lines = sink.getvalue().split("\n")
-        self.write("\n".join(line.rstrip(" ") for line in lines), error=error)
+        text = "\n".join(line.rstrip(" ") for line in lines)
+        return text.translate(ASCII) if self.draws_ascii else text
 
     def console(self, sink: TextIO, *, colored: bool, columns: int) -> Console:
         """A rich console that decides nothing by itself and trusts no text."""
         from rich.console import Console
 
-        unicode = (getattr(self.stdout, "encoding", None) or "").lower().replace("-", "") in ("utf8", "")
         return Console(
             file=sink,
             width=columns,
@@ -160,7 +226,7 @@ class Environment:
             markup=False,
             highlight=False,
             emoji=False,
-            safe_box=not unicode,
+            safe_box=self.draws_ascii,
             legacy_windows=False,
         )
 
@@ -171,20 +237,14 @@ class Environment:
 
     def directory(self, kind: str) -> Path:
         """Our directory of a kind: `config`, `data` or `state`, by the XDG rules. It may not exist yet."""
-        override = self.environ.get(f"DYN_{kind.upper()}_DIR")
-        if override:
-            return Path(override)
-        home = Path(self.environ.get("HOME") or Path.home())
-        default = {"config": home / ".config", "data": home / ".local/share", "state": home / ".local/state"}[kind]
-        base = self.environ.get(f"XDG_{kind.upper()}_HOME", "")
-        return (Path(base) if os.path.isabs(base) else default) / "dyn"
+        return Path(contexts.directory(self.environ, kind))
 
     # Clients ------------------------------------------------------------------------------------------
 
     def nodes(self, options: Options) -> tuple[str, ...]:
-        """The nodes to ask, in order: `-n`, else DYN_NODES, else this machine's default."""
-        listed = ",".join(options.nodes) or self.environ.get("DYN_NODES", "") or DEFAULT_NODE
-        return tuple(listed.replace(",", " ").split()) or (DEFAULT_NODE,)
+        """The nodes to ask, in order: `-n`, else those of the settings, else this machine's default."""
+        listed = options.nodes or settings.value(self.layers, "nodes") or ()
+        return tuple(",".join(listed).replace(",", " ").split()) or (settings.DEFAULT_NODE,)
 
     def client(self, options: Options) -> Client:
         """A client of the nodes that the options name."""
@@ -192,10 +252,21 @@ class Environment:
 
     def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
         """A client of these nodes, with our password and our name."""
-        addresses = [parse_address(text) for text in nodes]
+        layers = self.layers  # of this line: a client that connects later must not take another context's password
         return Client(
-            addresses, timeout_s=timeout_s, password=self.password, writer=self.writer(), tls=self.tls_files()
+            [parse_address(text) for text in nodes],
+            timeout_s=timeout_s,
+            password=lambda: password_of(layers),
+            writer=self.writer(),
+            tls=self.tls_files(),
+            tell=self.tell if self.manner.verbose else None,
         )
+
+    def tell(self, text: str) -> None:
+        """Say on standard error what `-v` asks for."""
+        from dynamo_cli.render.plain import show
+
+        self.write(f"{show(text)}\n", error=True)
 
     def tls_of(self, options: Options) -> Files:
         """The files of the line, or where it names none those that were in force before it."""
@@ -203,10 +274,10 @@ class Environment:
         return named if any(named) else self.tls
 
     def tls_files(self) -> Files | None:
-        """The files to speak TLS with: of the line, else DYN_TLS_CA and so on; None without a CA. Raises CliError."""
+        """The files to speak TLS with: of the line, else of the settings; None without a CA. Raises CliError."""
         named = self.tls
         ca, cert, key = (
-            path or self.environ.get(variable) or None for variable, path in zip(TLS_VARIABLES, named, strict=True)
+            path or settings.value(self.layers, name) or None for name, path in zip(TLS_SETTINGS, named, strict=True)
         )
         if ca is None and any(named):
             raise usage("--tls-cert and --tls-key are of use only with --tls-ca", "Name the CA: --tls-ca FILE")
@@ -232,21 +303,12 @@ class Environment:
         client.close()
 
     def password(self) -> str | None:
-        """The client password: from the file that DYN_PASSWORD_FILE names, or DYN_PASSWORD itself."""
-        name = self.environ.get("DYN_PASSWORD_FILE")
-        if not name:
-            return self.environ.get("DYN_PASSWORD") or None
-        try:
-            return Path(name).expanduser().read_text("utf-8").rstrip("\r\n") or None
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise CliError(
-                ExitStatus.REFUSED, f"cannot read the password file {name}: {why}", "Set DYN_PASSWORD_FILE"
-            ) from None
+        """The client password that the settings name. Raises CliError."""
+        return password_of(self.layers)
 
     def writer(self) -> str:
-        """The label that our writes carry: DYN_WRITER, or user@host."""
-        label = self.environ.get("DYN_WRITER")
+        """The label that our writes carry: that of the settings, or user@host."""
+        label = settings.value(self.layers, "writer")
         if not label:
             label = f"{self.environ.get('USER') or _account()}@{socket.gethostname()}"
         return "".join(c for c in label if "!" <= c <= "~")[:WRITER_BYTES_MAX] or "dyn"
@@ -254,6 +316,24 @@ class Environment:
     def now_s(self) -> float:
         """Seconds on a clock that never goes back: for showing how long something took."""
         return time.perf_counter()
+
+
+def password_of(layers: Layers) -> str | None:
+    """The client password: from the file that the settings name, or DYN_PASSWORD itself. Raises CliError.
+
+    DYN_PASSWORD goes with the environment: it is not for a context that the line names, nor beside a context's file.
+    """
+    found = layers.find("password-file")
+    here = layers.environ.get("DYN_PASSWORD") if layers.named is None else None
+    if found is None or (here and found.origin != "DYN_PASSWORD_FILE"):
+        return here or None
+    name = str(found.value)
+    try:
+        return Path(name).expanduser().read_text("utf-8").rstrip("\r\n") or None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        hint = f"Set {found.origin}" if found.origin.startswith("DYN_") else settings.set_again("password-file", found)
+        raise CliError(ExitStatus.REFUSED, f"cannot read the password file {name}: {why}", hint) from None
 
 
 def _account() -> str:

@@ -32,6 +32,23 @@ class Options(NamedTuple):
     tls_ca: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
+    confirmed: str | None = None
+
+
+class Manner(NamedTuple):
+    """How one command line is run: what is not of its command but of the way it reads, asks and shows.
+
+    `context` is the context that the line names, `field` the path of the one field to print. In a shell, what the
+    line that began it says goes for each of its lines.
+    """
+
+    context: str | None = None
+    field: str | None = None
+    ascii: bool = False
+    asks: bool = True
+    pages: bool = True
+    debug: bool = False
+    verbose: bool = False
 
 
 class Command(NamedTuple):
@@ -39,7 +56,8 @@ class Command(NamedTuple):
 
     `examples` are (command line, what it does); `exits` the exit codes beside 0, 1 and 2 that it is known for;
     `completes` says what an argument or option value is: `keys`, `files`, or the words to choose from, by parameter.
-    `danger` is one of DANGERS: "" for what only reads.
+    `danger` is one of DANGERS: "" for what only reads. `guarded`: in a protected context it runs only for who gives the
+    context's name (what asks by itself need not be).
     """
 
     path: tuple[str, ...]
@@ -50,6 +68,7 @@ class Command(NamedTuple):
     see: tuple[str, ...]
     completes: dict[str, str]
     danger: str = ""
+    guarded: bool = False
 
 
 DANGERS = ("", "mild", "moderate", "severe")
@@ -60,7 +79,7 @@ first, and a shell never suggests such a line from its history."""
 REGISTRY: dict[tuple[str, ...], Command] = {}
 """Every command by its words, in the order of the help page."""
 
-PANELS = ("Start here", "Data", "Cluster", "Ring", "Node", "Faults", "Help")
+PANELS = ("Start here", "Data", "Cluster", "Ring", "Node", "Faults", "Configure", "Help")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -74,6 +93,7 @@ def command(
     see: Iterable[str] = (),
     completes: dict[str, str] | None = None,
     danger: str = "",
+    guarded: bool = False,
 ) -> Callable[[Function], Function]:
     """Enter a function into the command table under the words of `path`. Its first parameter is the `Call`."""
     words = tuple(path.split())
@@ -83,7 +103,7 @@ def command(
     def enter(function: Function) -> Function:
         assert words not in REGISTRY, f"command {path!r} is entered twice"
         REGISTRY[words] = Command(
-            words, function, panel, tuple(examples), tuple(map(int, exits)), tuple(see), completes or {}, danger
+            words, function, panel, tuple(examples), tuple(map(int, exits)), tuple(see), completes or {}, danger, guarded
         )
         return function
 

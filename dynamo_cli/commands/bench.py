@@ -86,6 +86,7 @@ class Scene(NamedTuple):
     "bench",
     panel="Cluster",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn bench", "gets and puts, half and half, for ten seconds"),
         ("dyn bench --rate 2000 --assert 'p99<20,errors=0'", "open loop, and a verdict"),

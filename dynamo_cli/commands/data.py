@@ -193,6 +193,7 @@ def restore(
             raise CliError(ExitStatus.FAILURE, message, "Take the others all the same: --skip-damaged")
         if data is not None:
             return _put_back(call, found, Path(data))
+        call.guard(f"merge {show(file)} into the cluster")
         return _merge(call, found, undelete=undelete)
 
 

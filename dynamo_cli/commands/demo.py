@@ -112,6 +112,7 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
 
     outer = call.env
     environ = {name: value for name, value in outer.environ.items() if name not in OURS}
+    environ["DYN_NODES"] = ",".join(cluster.addresses)  # this cluster, whatever context is in force
     env = Environment(stdin=outer.stdin, stdout=outer.stdout, stderr=outer.stderr, environ=environ)
     if not is_for_people(outer):
         call.note(f"{len(cluster)} nodes ready in {took_s:.1f} s")

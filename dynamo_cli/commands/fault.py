@@ -72,6 +72,7 @@ def _everybody(call: Call, kind: str) -> ExitStatus:
     "fault cut",
     panel="Faults",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn fault cut n1 n2", "neither hears the other any more"),
         ("dyn fault cut n1,n2 n3,n4,n5", "two halves of a cluster"),
@@ -90,6 +91,7 @@ def cut(call: Call, a: A, b: B) -> ExitStatus:
     "fault cut1",
     panel="Faults",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn fault cut1 n1 n2", "n2 no longer hears n1, and n1 still hears n2"),
         ("dyn fault cut1 n1 n2,n3", "the same towards two nodes"),
@@ -125,6 +127,7 @@ def heal(call: Call) -> ExitStatus:
     "fault delay",
     panel="Faults",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn fault delay n1 n2 200", "each message between them 200 ms late, in order"),
         ("dyn fault delay n1 n2,n3 50", "n1 is far away"),
@@ -150,6 +153,7 @@ def delay(
     "fault drop",
     panel="Faults",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn fault drop n1 n2 30", "of the messages each way, 30 % are lost"),
         ("dyn fault drop n1,n2 n3 5", "between two nodes and a third"),
@@ -175,6 +179,7 @@ def drop(
     "fault pause",
     panel="Faults",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn fault pause n3 2000", "n3 neither reads nor answers for two seconds"),
         ("dyn fault pause n3 10000", "long enough to be called down"),
@@ -197,6 +202,7 @@ def pause(
     "fault skew",
     panel="Faults",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn fault skew n2 3600", "n2's wall clock is an hour ahead"),
         ("dyn fault skew n2 86400 --behind", "a day behind"),
@@ -222,6 +228,7 @@ def skew(
     "fault disk",
     panel="Faults",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn fault disk n2 full", "n2 stores nothing, and reads go on, until …"),
         ("dyn fault disk n2 ok", "… there is space again"),

@@ -46,6 +46,12 @@ them with dyn merge.""",
 In plain and csv, backslashes and control bytes are escaped (\\\\, \\n, \\x1b). In
 JSON formats errors are objects too.""",
     "environment": """\
+A flag counts before its variable, that before [client] in ./dyn.toml, the saved
+context in force (dyn context), config.toml (dyn config), and the default. With
+DYN_NODES set no context is in force; with -c NAME nodes, password and TLS come
+from that context alone.
+
+  DYN_CONTEXT        saved context in force, as -c; none for none
   DYN_NODES          nodes to ask, in order: HOST:PORT, separated by commas;
                      default 127.0.0.1:7700
   DYN_OUTPUT         output format, as -o
@@ -55,6 +61,10 @@ JSON formats errors are objects too.""",
   DYN_PASSWORD_FILE  file that holds the client password
   DYN_TLS_CA         speak TLS, as --tls-ca; likewise DYN_TLS_CERT, DYN_TLS_KEY
   DYN_WRITER         label on our writes; default user@host
+  DYN_NO_INPUT       1: ask nothing, as --no-input
+  DYN_ASCII          1: draw with ASCII alone, as --ascii
+  DYN_PAGER          program for what is taller than the screen; off for none;
+                     else PAGER, else less
   DYN_CONFIG_DIR     instead of $XDG_CONFIG_HOME/dyn; likewise DYN_DATA_DIR and
                      DYN_STATE_DIR""",
     "exit-codes": "\n".join(f"  {int(status):3d}  {meaning}" for status, meaning in MEANINGS.items()),
@@ -75,7 +85,7 @@ def show_help(
     ] = None,
 ) -> ExitStatus:
     """Explain a command or a topic."""
-    call.env.write(help_page(tuple(words or ())))
+    call.env.page(help_page(tuple(words or ())))
     return ExitStatus.OK
 
 
@@ -124,6 +134,7 @@ def completion(
 
 def help_page(path: tuple[str, ...]) -> str:
     """The page of a command, a group or a topic; raises a usage error when there is none."""
+    from dynamo_cli.app import DEFAULTS
     from dynamo_cli.catalog import find
 
     if not path:
@@ -138,6 +149,8 @@ def help_page(path: tuple[str, ...]) -> str:
     blocks.append("\n".join(wrap(spec.description, COLUMNS)))
     children = [(child.name, child.summary) for name in spec.subcommands if (child := find((*path, name)))]
     blocks += _block("Commands", children)
+    if path in DEFAULTS:
+        blocks.append(f"Without a command it is dyn {' '.join(DEFAULTS[path])}.")
     blocks += _block("Examples", list(spec.examples), columns=max([0, *(len(line) + 2 for line, _ in spec.examples)]))
     blocks += _block("Options", [(", ".join(p.flags) + f" {p.metavar}".rstrip(), p.help) for p in spec.own_options])
     blocks += _block("Anywhere", [(", ".join(p.flags) + f" {p.metavar}".rstrip(), p.help) for p in spec.global_options])

@@ -61,6 +61,7 @@ class Step(NamedTuple):
     "import",
     panel="Data",
     danger="mild",
+    guarded=True,
     examples=[
         ("dyn import all.jsonl", "keys that exist with other values are left alone, and named (exit 4)"),
         ("dyn import all.jsonl --existing replace", "the file's values in the place of what is there"),

@@ -6,29 +6,30 @@ from dynamo_cli import store
 from dynamo_cli.call import Call, Document
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.options import REGISTRY, command
+from dynamo_cli.options import command
 from dynamo_cli.render.plain import json_text, show
 
 WAIT_S = 1.0
 """A first page does not wait for a node that does not answer."""
 
 NEXT_WITHOUT_NODE = (
-    ("demo", "dyn demo", "a five-node cluster on this machine, and a shell"),
-    ("node start", "dyn node start", "one node, here, now"),
-    ("cluster status", "dyn -n HOST:PORT", "look at a node elsewhere"),
-    ("help environment", "dyn help environment", "how dyn knows where its nodes are"),
-    ("completion", "dyn completion bash", "Tab for commands, options and keys"),
-    ("help", "dyn help", "all commands"),
+    ("dyn demo", "a five-node cluster on this machine, and a shell"),
+    ("dyn node start", "one node, here, now"),
+    ("dyn -n HOST:PORT", "look at a node elsewhere"),
+    ("dyn context add NAME …", "save where nodes are, under a name"),
+    ("dyn help environment", "how dyn knows where its nodes are"),
+    ("dyn completion bash", "Tab for commands, options and keys"),
+    ("dyn help", "all commands"),
 )
 NEXT_WITH_NODE = (
-    ("shell", "dyn shell", "try things out, with Tab"),
-    ("put", "dyn put hello world", "write a key"),
-    ("get", "dyn get hello", "read it"),
-    ("cluster status", "dyn cluster status", "nodes, health, views"),
-    ("ring show", "dyn ring show", "who owns what"),
-    ("help", "dyn help", "all commands"),
+    ("dyn shell", "try things out, with Tab"),
+    ("dyn put hello world", "write a key"),
+    ("dyn get hello", "read it"),
+    ("dyn cluster status", "nodes, health, views"),
+    ("dyn ring show", "who owns what"),
+    ("dyn help", "all commands"),
 )
-"""What to type next: the command it needs, the line, what it does."""
+"""What to type next: the line, what it does."""
 
 
 @command("", panel="Start here", exits=[])
@@ -41,21 +42,18 @@ def start(call: Call) -> ExitStatus:
         status = store.document(call.client, "STATUS")
     except CliError as error:
         why = error.message
-    steps = [(line, what) for needs, line, what in NEXT_WITH_NODE if _exists(needs)]
-    if status is None:
-        steps = [(line, what) for needs, line, what in NEXT_WITHOUT_NODE if _exists(needs)]
+    steps = [(line, what) for line, what in (NEXT_WITHOUT_NODE if status is None else NEXT_WITH_NODE)]
     if call.format in ("json", "jsonl"):
         next_lines = [line for line, _ in steps[:5]]
-        call.env.write(json_text({"schema": "dyn.start/v1", "status": status, "why": why or None, "next": next_lines}))
+        document = {"schema": "dyn.start/v1", "context": call.env.context_name, "status": status}
+        call.env.write(json_text({**document, "why": why or None, "next": next_lines}))
         return ExitStatus.OK
-    lines = [where(call, status) if status is not None else f"{why}.", ""]
+    name = call.env.context_name
+    head = where(call, status) if status is not None else f"{why}."
+    lines = [f"context {show(name)}: {head}" if name else head, ""]
     lines += [f"  {line:<24}{what}" for line, what in steps[:5]]
     call.env.write("\n".join(lines) + "\n")
     return ExitStatus.OK
-
-
-def _exists(needs: str) -> bool:
-    return tuple(needs.split()[:2]) in REGISTRY or needs.startswith("help ")
 
 
 def where(call: Call, status: Document) -> str:

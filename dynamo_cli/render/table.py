@@ -1,4 +1,4 @@
-"""The table of all screens of rings and their changes: without lines, made for 80 columns."""
+"""The table of all screens: without lines, made for 80 columns, and on fewer it says what it leaves out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SPANS_SHOWN = 12
 
 def table_of(*columns: tuple[str, bool]) -> Table:
     """An empty table with these headings; True: figures, which stand on the right. What does not fit is cut."""
-    from rich.table import Table
+    from dynamo_cli.render.fitting import GAP, Fitting  # rich, which a command that draws nothing does not load
 
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = Fitting(box=None, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="heading")
     for name, right in columns:
         table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     return table

@@ -17,3 +17,6 @@ THEME = Theme(
         "heading": "bright_black",
     }
 )
+
+ASCII = str.maketrans("…·∥∪→─│┬└┐┘├✓✗×−–", "~-|u>-|+++++" + "+xx--")
+"""What our screens draw beyond ASCII, and what stands for it where only ASCII can be shown: as wide as it was."""

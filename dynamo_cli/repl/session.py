@@ -43,19 +43,21 @@ class ShellEnvironment(Environment):
         super().__init__(stdin=outer.stdin, stdout=outer.stdout, stderr=outer.stderr, environ=outer.environ)
         self.memory = self.contexts = Memory()
         self.tls = outer.tls
+        self.manner = outer.manner._replace(pages=False, field=None)
+        self._context = outer.manner.context
         self._outer = options
         self._through: tuple[str, ...] = ()
         self._screen = self.stdout
         self._file: TextIO | None = None
         self._fresh = True
         self.last: list[tuple[Document, View]] = []
-        self._clients: dict[tuple[tuple[str, ...], float, Files], Client] = {}
+        self._clients: dict[tuple[tuple[str, ...], float, Files, str | None], Client] = {}
 
     def nodes(self, options: Options) -> tuple[str, ...]:
-        """The nodes of the command, else the one that `\\node` chose, else those the shell was started with."""
-        if not options.nodes and self._through:
-            return self._through
-        return super().nodes(options if options.nodes else self._outer)
+        """The nodes of the command, of the context that it names, of `\\node`, or those the shell was started with."""
+        if options.nodes or self.manner.context != self._context:
+            return super().nodes(options)
+        return self._through or super().nodes(self._outer)
 
     def asked(self) -> tuple[str, ...]:
         """The nodes that a command asks which names none."""
@@ -67,7 +69,7 @@ class ShellEnvironment(Environment):
 
     def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
         """The open client of these nodes, or a new one."""
-        wanted = (tuple(nodes), timeout_s, self.tls)
+        wanted = (tuple(nodes), timeout_s, self.tls, self.layers.name)
         if wanted not in self._clients:
             self._clients[wanted] = super().client_of(nodes, timeout_s)
         return self._clients[wanted]

@@ -263,6 +263,8 @@ def _from_file(config: str | Path | None, environ: Mapping[str, str], cwd: Path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"the configuration file {path} is not TOML: {error}") from None
     spellings = {_spelled(option.field): option.field for option in OPTIONS}
+    if not named:
+        lines.pop("client", None)  # of dyn's other commands
     for key in lines:
         if key not in spellings:
             raise SettingError(f"{path} sets {key}, which is no setting", f"Known are: {', '.join(spellings)}")

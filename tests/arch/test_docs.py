@@ -15,6 +15,8 @@ import pytest
 import sqlite_utils
 
 from dynamo_cli.catalog import find
+from dynamo_cli.layers import OF_CONTEXT, variable
+from dynamo_cli.settings import SETTINGS
 from node.runtime.config import OPTIONS
 from tests.helpers.readme import commands_block, generate
 
@@ -50,6 +52,7 @@ def test_every_variable_is_documented_and_exists() -> None:
             if isinstance(item, ast.Constant) and isinstance(item.value, str) and VARIABLE.fullmatch(item.value):
                 used.setdefault(item.value, path)
     used |= {f"DYN_{option.field.upper()}": "node/runtime/config.py" for option in OPTIONS} | {"DYN_KEY": "the same"}
+    used |= {variable(setting.name): "dynamo_cli/settings.py" for setting in SETTINGS if setting.name not in OF_CONTEXT}
     rows = "\n".join(line for line in README.split("## Environment")[1].splitlines() if line.startswith("|"))
     told = set(VARIABLE.findall(rows))
     assert {name: path for name, path in used.items() if name not in told} == {}

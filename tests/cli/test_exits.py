@@ -74,7 +74,7 @@ def test_an_error_reply_has_its_code(reply: Reply, status: int) -> None:
         ("get", "k", "--timeout", "61"),
         ("get", "k", "--color", "maybe"),
         ("get", "k", "-n", "host:port"),
-        ("ring",),
+        ("key",),
         ("ring", "shw"),
         ("help", "nonsense"),
         ("completion", "csh"),
