@@ -47,6 +47,13 @@ def natural(word: str | int) -> int:
     return int(word)
 
 
+def some(word: str) -> str:
+    """A word that is not empty."""
+    if not word:
+        raise ValueError("it is empty")
+    return word
+
+
 def seconds(word: str | float, *, most: float = TIMEOUT_S_MAX) -> float:
     """A duration: `2`, `0.5`, `2s` or `500ms`."""
     digits = str(word)

@@ -115,8 +115,12 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
         yield from _walk(command.commands[name], (*path, name))
 
 
-PANEL_OF_GROUPS = {"context": "Configure", "config": "Configure", "node": "Node", "key": "Data", "fault": "Faults"}
-PANEL_OF_GROUPS |= {"debug": "Help"}
+PANEL_OF_GROUPS = dict.fromkeys(("context", "config", "alias"), "Configure") | {
+    "node": "Node",
+    "key": "Data",
+    "fault": "Faults",
+    "debug": "Help",
+}
 
 
 def _parameter(parameter: Any, completes: dict[str, str]) -> ParameterSpec:  # noqa: ANN401  # typer's own class

@@ -171,23 +171,29 @@ def toml_value(value: object) -> str:
     return f'"{text}"'
 
 
-def changed(text: str, key: str, value: object | None) -> str:
-    """A flat TOML text with one key set to a value, or without it (None). All other lines stay as they are.
+def changed(text: str, key: str, value: object | None, section: str = "") -> str:
+    """A TOML text with one key of a section ("": the top) set to a value, or without it (None).
 
-    The caller checks the outcome by reading it: a file that this cannot edit is then left alone.
+    All other lines stay as they are. The caller checks the outcome by reading it: a file that this cannot edit, for it
+    knows no value over several lines, is then left alone.
     """
-    lines, found, made = text.splitlines(), False, []
-    top = True
-    for line in lines:
-        top = top and not line.lstrip().startswith("[")
-        name = line.partition("=")[0].strip().strip('"')
-        if top and "=" in line and name == key:
+    made: list[str] = []
+    here, found, end = "", False, 0 if not section else None
+    line_of = f"{key} = {toml_value(value)}"
+    for line in text.splitlines():
+        if line.lstrip().startswith("["):
+            here = line.strip().strip("[] ")
+        elif here == section and "=" in line and line.partition("=")[0].strip().strip('"') == key:
             if value is not None and not found:
-                made.append(f"{key} = {toml_value(value)}")
+                made.append(line_of)
             found = True
-        else:
-            made.append(line)
+            continue
+        made.append(line)
+        if here == section and line.strip():
+            end = len(made)
     if value is not None and not found:
-        at = next((i for i, line in enumerate(made) if line.lstrip().startswith("[")), len(made))
-        made.insert(at, f"{key} = {toml_value(value)}")
+        if end is None:
+            made += [f"[{section}]", line_of]
+        else:
+            made.insert(end, line_of)
     return "".join(f"{line}\n" for line in made)

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from dynamo_cli.call import Call
 
 
-def set_in_file(path: str, key: str, value: object | None) -> None:
-    """Set one key of a flat TOML file, or take it out (None); all other lines stay. Raises CliError."""
+def set_in_file(path: str, key: str, value: object | None, section: str = "") -> None:
+    """Set one key of a TOML file, at its top or in a section, or take it out (None); all other lines stay.
+
+    Raises CliError.
+    """
     text = read_text(path)
     before = parsed(text.encode(), path)
-    after = changed(text, key, value)
-    wanted = {name: old for name, old in before.items() if name != key} | ({} if value is None else {key: value})
+    after = changed(text, key, value, section)
+    table = before.get(section, {}) if section else before
+    old = table if isinstance(table, dict) else {}
+    new = {name: was for name, was in old.items() if name != key} | ({} if value is None else {key: value})
+    wanted = {**before, section: new} if section else new
     try:
         same = parsed(after.encode(), path) == wanted
     except CliError:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from dynamo_cli.arguments import choice, seconds, text
+from dynamo_cli.arguments import choice, seconds, some, text
 from dynamo_cli.call import Call
 from dynamo_cli.environment import Environment
-from dynamo_cli.errors import CliError
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.options import COLORS, FORMATS, REGISTRY, TIMEOUT_S, Manner, Options
 from dynamo_cli.settings import value as setting
 
@@ -39,7 +41,7 @@ GLOBALS: dict[str, tuple[Any, object]] = {
     "field": (
         Annotated[
             str | None,
-            typer.Option("--field", metavar="PATH", parser=text, help="Print one field of the JSON, as nodes.0.name."),
+            typer.Option("--field", metavar="PATH", parser=some, help="Print one field of the JSON, as nodes.0.name."),
         ],
         None,
     ),
@@ -91,6 +93,44 @@ GLOBALS: dict[str, tuple[Any, object]] = {
 """The global options: annotation and default by parameter name. Every command takes them, and so does every group."""
 
 PREFIX = "global_"
+
+
+TAKES_VALUE = {
+    flag
+    for annotation, default in GLOBALS.values()
+    if default is not False
+    for flag in (annotation.__metadata__[0].default, *annotation.__metadata__[0].param_decls)  # as typer reads them
+}
+"""The flags among them whose value is the next word."""
+
+
+def first_word(argv: Sequence[str]) -> int:
+    """Where the first word stands that is no global option; behind the end if there is none."""
+    at = 0
+    while at < len(argv) and argv[at].startswith("-") and argv[at] != "-":
+        at += 2 if argv[at] in TAKES_VALUE else 1
+    return at
+
+
+def expanded(argv: Sequence[str], env: Environment, known: Callable[[str], bool]) -> list[str]:
+    """The command line with the user's alias replaced by what it stands for. What is `known` is no alias."""
+    at = first_word(argv)
+    if at >= len(argv) or known(argv[at]):
+        return list(argv)
+    aliases = env.layers.config.get("alias")
+    meaning = aliases.get(argv[at]) if isinstance(aliases, dict) else None
+    if not isinstance(meaning, str):
+        return list(argv)
+    return [*argv[:at], *alias_words(meaning), *argv[at + 1 :]]
+
+
+def alias_words(meaning: str) -> list[str]:
+    """The words of an alias. Raises a usage error."""
+    try:
+        words = shlex.split(meaning)
+    except ValueError as error:
+        raise usage(f"an alias is {meaning!r}: {error}", "Set it anew: dyn alias set NAME COMMAND") from None
+    return words[1:] if words[:1] == ["dyn"] else words
 
 
 class Run:
@@ -160,5 +200,5 @@ class Run:
         )
 
 
-MENDING = (("config",), ("context",), ("help",), ("version",), ("completion",), ("man",), ("schema",), ("cheat",))
+MENDING = [("config",), ("context",), ("alias",), ("help",), ("version",), ("completion",)]
 """Commands that speak to no node, and are wanted when settings are wrong."""

@@ -38,6 +38,18 @@ POLL_S = 0.25
     see=["cluster hints", "cluster views", "ring show"],
     completes={"wait": "healthy"},
 )
+@command(
+    "status",
+    panel="Cluster",
+    examples=[
+        ("dyn status", "the same as dyn cluster status"),
+        ("dyn status --check", "exit 8 unless healthy, for scripts"),
+        ("dyn status --field health", "one word"),
+    ],
+    exits=[5, 7, 8],
+    see=["cluster status"],
+    completes={"wait": "healthy"},
+)
 def status(
     call: Call,
     check: Annotated[bool, typer.Option("--check", help="Exit 8 unless the cluster is healthy.")] = False,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TextIO, TypeVar
 
-from dynamo_cli.app import run
+from dynamo_cli.app import run, with_alias
 from dynamo_cli.call import Document, View
 from dynamo_cli.client import Client, Files
 from dynamo_cli.environment import Environment, ReaderGone
@@ -197,6 +197,8 @@ class Session:
             return ExitStatus.OK
         if words[0] == "?":
             words[0] = "help"
+        self.env.read_again()
+        words = with_alias(words, self.env)  # here: what it stands for may be what a read-only shell refuses
         argv = arguments(words, read_only=self.read_only)
         self.env.expanded = self.settings["expanded"]
         self.env.begin_line()

@@ -277,7 +277,7 @@ def test_set_and_unset_leave_all_else_as_it_was(home: Home) -> None:
     path = home.config / "config.toml"
     path.write_text('# mine\noutput = "json"  # for scripts\n\n[alias]\nst = "status"\n')
     assert home.dyn("config", "set", "timeout", "5").status == 0
-    assert path.read_text() == '# mine\noutput = "json"  # for scripts\n\ntimeout = 5.0\n[alias]\nst = "status"\n'
+    assert path.read_text() == '# mine\noutput = "json"  # for scripts\ntimeout = 5.0\n\n[alias]\nst = "status"\n'
     assert home.dyn("config", "unset", "timeout").status == 0
     assert home.dyn("config", "set", "output", "csv").status == 0
     assert path.read_text() == '# mine\noutput = "csv"\n\n[alias]\nst = "status"\n'
@@ -360,3 +360,38 @@ def test_a_shell_line_may_name_a_context(home: Home) -> None:
         assert second.introductions[0] == (b"AUTH", b"second")
         shell.hang_up()
     assert out.getvalue() == b"milk\n" * 3
+
+
+# Aliases ----------------------------------------------------------------------------------------------
+
+
+def test_an_alias_stands_for_a_command(home: Home) -> None:
+    with fake_node(DYN_RING=ring(3, 16), DYN_GET=ONE) as node:
+        home.dyn("config", "set", "nodes", node.address)
+        assert home.dyn("alias", "set", "own", "ring owner --json").status == 0
+        assert home.dyn("alias", "set", "here", "--", f"-n {node.address}").status == 0
+        assert json.loads(home.dyn("own", "a", "b").out)["keys"][1]["key"] == "b"
+        assert json.loads(home.dyn("-q", "-o", "plain", "own", "a").out)["keys"][0]["key"] == "a"
+        assert home.dyn("here", "get", "k").out == "milk\n"
+        assert [a["name"] for a in json.loads(home.dyn("alias", "--json").out)["aliases"]] == ["here", "own"]
+        assert home.dyn("config", "get", "nodes").out == f"{node.address}\n", "the file is otherwise as it was"
+        assert home.dyn("alias", "rm", "own").status == 0
+        assert home.dyn("own", "a").status == 2
+    assert home.dyn("alias", "rm", "own").status == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning", "status"),
+    [("get", "put", 9), ("x", "gett k", 2), ("x", "'", 2), ("x", "", 2), ("-x", "get", 2), ("a b", "get", 2)],
+)
+def test_what_can_be_no_alias(home: Home, name: str, meaning: str, status: int) -> None:
+    assert home.dyn("alias", "set", "--", name, meaning).status == status
+
+
+def test_an_alias_opens_no_read_only_shell(home: Home) -> None:
+    with fake_node(DYN_GET=ONE) as node:
+        home.dyn("alias", "set", "sneak", "put k")
+        home.dyn("alias", "set", "look", "get k")
+        done = home.dyn("shell", "--read-only", "-e", "look", "-e", "sneak v", "-n", node.address)
+    assert (done.status, done.out) == (9, "milk\n")
+    assert all(words[0] == b"DYN.GET" for words in node.asked)

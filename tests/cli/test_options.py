@@ -7,17 +7,26 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pexpect
 import pytest
 
-from dynamo_cli.app import run
+from dynamo_cli.app import EXPRESS, load, run
+from dynamo_cli.catalog import catalog
 from dynamo_cli.client import Address, parse_address
 from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError
+from dynamo_cli.line import TAKES_VALUE, first_word
+from dynamo_cli.options import REGISTRY
+from dynamo_cli.paging import pager_of
 from dynamo_cli.store import MEMORY_KEYS_MAX, Memory, Reading
 from tests.helpers.cli import dyn, environment
-from tests.helpers.documents import ring, status
+from tests.helpers.documents import plan, ring, status
 from tests.helpers.fake_node import RECEIPT, fake_node, reading, version
+from tests.helpers.terminal import Screen
+
+ROOT = Path(__file__).parents[2]
 
 ONE = reading(version(b"milk", {"n1": 1}))
 
@@ -187,3 +196,191 @@ def test_the_memory_is_bounded() -> None:
     assert memory.recall(b"0") is None
     memory.forget(b"100")
     assert memory.recall(b"100") is None
+
+
+# One field --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        ("epoch", "7\n"),
+        ("members.0.name", "n1\n"),
+        ("members.-1.name", "n3\n"),
+        ("members.*.name", "n1\nn2\nn3\n"),
+        ("moving", "null\n"),
+        ("preference.0", '["n1","n2","n3"]\n'),
+    ],
+)
+def test_a_field_is_printed_as_jq_would(path: str, out: str) -> None:
+    with fake_node(DYN_RING=ring(3, 16)) as node:
+        assert dyn("ring", "show", "--field", path, node=node).out == out
+        assert dyn("--field", path, "ring", "-o", "table", node=node).out == out, "--field means JSON"
+
+
+@pytest.mark.parametrize("path", ["nothing", "members.9.name", "members.x", "epoch.x", "members.0.", "epoch.", "."])
+def test_a_field_that_is_not_there_is_not_found(path: str) -> None:
+    with fake_node(DYN_RING=ring(3, 16)) as node:
+        result = dyn("ring", "show", "--field", path, node=node)
+    assert (result.status, result.out) == (3, "")
+    assert set(json.loads(result.err)["error"]) == {"code", "exit", "message", "hint"}
+
+
+def test_a_field_of_what_is_no_json_is_a_usage_error() -> None:
+    assert dyn("ring", "show", "--field", "").status == 2, "a script's variable was empty"
+    with fake_node(DYN_RING=ring(3, 16)) as node:
+        assert dyn("ring", "export", "--format", "svg", "--field", "epoch", node=node).status == 2
+
+
+def test_a_field_of_each_line() -> None:
+    with fake_node(DYN_KEYS=[b"0", [b"a", b"b"]]) as node:
+        assert dyn("keys", "-o", "jsonl", "--field", "key", node=node).out == "a\nb\n"
+        assert dyn("keys", "--field", "keys.*.key", node=node).out == "a\nb\n"
+
+
+# Manners ----------------------------------------------------------------------------------------------
+
+
+def test_ascii_is_drawn_where_nothing_else_can_be() -> None:
+    long = reading(version(b"x" * 500, {"n1": 1}), version(b"y" * 500, {"n2": 1}))
+    for argv, environ, encoding in (
+        (("--ascii",), {}, "utf-8"),
+        ((), {"DYN_ASCII": "1"}, "utf-8"),
+        ((), {"LC_ALL": "C"}, "utf-8"),
+        ((), {"LANG": "POSIX"}, "utf-8"),
+        ((), {}, "latin-1"),
+    ):
+        with fake_node(DYN_GET=long, DYN_STATUS=status("n" * 90)) as node:
+            for command in (("get", "k"), ("cluster", "status")):
+                out = dyn(*command, *argv, node=node, terminal=True, environ=environ, encoding=encoding).out
+                assert out.isascii(), (argv, environ)
+                plain = dyn(*command, node=node, terminal=True, environ={"LC_ALL": "C.UTF-8"}).out
+                assert not plain.isascii()
+                assert [len(line) for line in out.splitlines()] == [len(line) for line in plain.splitlines()]
+
+
+def test_nothing_is_asked_where_nobody_wants_to_be() -> None:
+    with fake_node(DYN_CLUSTER=plan("n3")) as node:
+        for argv, environ in ((("--no-input",), {}), ((), {"DYN_NO_INPUT": "1"})):
+            refused = dyn("cluster", "leave", "n3", *argv, node=node, terminal=True, stdin=b"y\n", environ=environ)
+            assert (refused.status, "--yes" in refused.err) == (9, True)
+        assert dyn("cluster", "leave", "n3", node=node, terminal=True, stdin=b"n\n").status == 9
+
+
+def test_verbose_tells_what_is_asked_of_whom_but_no_value() -> None:
+    with fake_node(DYN_GET=ONE, DYN_PUT=RECEIPT) as node:
+        told = dyn("put", "k", "secret", "-v", node=node)
+        assert dyn("get", "k", node=node).err == ""
+    assert told.status == 0
+    first, second = told.err.splitlines()
+    assert first.startswith(f"{node.address}: DYN.GET k: answered in ")
+    assert second.startswith(f"{node.address}: DYN.PUT k: answered in ")
+    assert "secret" not in told.err
+
+
+def test_a_bug_is_one_line_and_a_file(tmp_path: Path) -> None:
+    with fake_node(DYN_RING={"schema": "dyn.ring/v1"}) as node:
+        environ = {"DYN_STATE_DIR": str(tmp_path)}
+        result = dyn("ring", "show", node=node, environ=environ)
+        report = (tmp_path / "crash.txt").read_text()
+        shown = dyn("ring", "show", "--debug", node=node, environ=environ)
+        as_json = dyn("ring", "show", "--json", "--field", "x.y", node=node, environ={"DYN_STATE_DIR": "/dev/null/x"})
+    assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "a bug in dyn: KeyError" in result.err
+    assert str(tmp_path) in result.err
+    assert "Traceback" in report
+    assert "Traceback" in shown.err
+    assert as_json.status == 3
+
+
+def test_debug_shows_where_an_error_came_from() -> None:
+    assert "Traceback" not in dyn("get", "k").err
+    assert "Traceback" in dyn("get", "k", "--debug").err
+    assert "Traceback" in dyn("gett", "--debug").err
+
+
+def test_the_streams_are_judged_apart() -> None:
+    made, _, _ = environment(terminal=True)
+    made.stderr = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    assert made.has_color("auto")
+    assert not made.has_color("auto", error=True)
+
+
+# The pager --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "environ", "words"),
+    [
+        (None, {}, ["less"]),
+        (None, {"PAGER": "cat"}, []),
+        (None, {"PAGER": "less -S"}, ["less", "-S"]),
+        ("off", {"PAGER": "less"}, []),
+        ("less -N", {"PAGER": "cat"}, ["less", "-N"]),
+        ("no-such-pager", {}, []),
+        ("'", {}, []),
+    ],
+)
+def test_which_pager(tmp_path: Path, chosen: str | None, environ: dict[str, str], words: list[str]) -> None:
+    less = tmp_path / "less"
+    less.write_text("")
+    less.chmod(0o755)
+    assert pager_of(chosen, {"PATH": str(tmp_path), **environ}) == words
+
+
+def test_the_pager_comes_only_for_what_is_taller_than_the_terminal(tmp_path: Path) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text('#!/bin/sh\necho "paged with LESS=$LESS"\ncat\n')
+    pager.chmod(0o755)
+    environ = {**os.environ, "DYN_PAGER": str(pager), "HOME": str(tmp_path), "DYN_NODES": "127.0.0.1:1"}
+    environ.pop("LESS", None)
+    for argv, paged in (
+        (["help"], True),
+        (["version"], False),
+        (["help", "--no-pager"], False),
+        (["help", "ctx"], False),
+    ):
+        with Screen([sys.executable, "-m", "dynamo_cli", *argv], ROOT, environ) as screen:
+            screen.process.expect(pexpect.EOF, timeout=20)
+            assert ("paged with LESS=FIRX" in screen.process.before) == paged, argv
+    done = subprocess.run(
+        [sys.executable, "-m", "dynamo_cli", "help"], cwd=ROOT, env=environ, capture_output=True, check=True
+    )
+    assert b"paged" not in done.stdout
+
+
+# Groups and their screens -----------------------------------------------------------------------------
+
+
+def test_a_group_alone_shows_its_one_obvious_screen() -> None:
+    with fake_node(DYN_RING=ring(3, 16), DYN_STATUS=status(health="degraded")) as node:
+        assert dyn("ring", node=node) == dyn("ring", "show", node=node)
+        assert dyn("cluster", "--json", node=node) == dyn("cluster", "status", "--json", node=node)
+        assert dyn("cluster", "--check", node=node).status == 8
+        assert dyn("ring", "owner", "k", node=node).status == 0
+        assert dyn("cluster", "--check", "hints", node=node).status == 2, "it would count for nothing"
+    for name in ("key", "node", "node data"):
+        assert dyn(*name.split()).status == 2
+
+
+def test_the_first_word_stands_behind_the_global_options() -> None:
+    """As typer itself reads them."""
+    root = next(spec for spec in catalog() if not spec.path)
+    assert {flag for p in root.global_options for flag in p.flags if p.takes_value} == TAKES_VALUE
+    assert first_word(["-q", "-o", "plain", "--node=:1", "-n", ":1", "get", "k"]) == 6
+    assert first_word(["context", "-"]) == 0
+    assert first_word(["-q", "-n"]) >= 2
+
+
+def test_the_express_way_loads_what_the_whole_tree_has() -> None:
+    """A first word that is imported alone has all its commands in that one module."""
+    load()
+    for word, module in EXPRESS.items():
+        found = {e.function.__module__ for p, e in REGISTRY.items() if p[:1] == ((word,) if word else ())}
+        assert found == {f"dynamo_cli.commands.{module}"}, word
+    code = "from dynamo_cli.__main__ import main; import sys; sys.argv = ['dyn', 'get', 'k', '-n', ':1']; main()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}print(*sys.modules)"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name for name in done.stdout.split() if name.startswith("dynamo_cli.commands.")}
+    assert loaded == {"dynamo_cli.commands.values"}
