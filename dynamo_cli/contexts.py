@@ -121,8 +121,8 @@ def remove(environ: Mapping[str, str], name: str) -> None:
         raise _unwritable(context_path(environ, name), error) from None
 
 
-def write_private(path: str, text: str) -> None:
-    """Write a file that its owner alone may read, whole or not at all. Raises CliError.
+def write_private(path: str, text: str, *, mode: int = 0o600) -> None:
+    """Write a file that its owner alone may read (by default), whole or not at all. Raises CliError.
 
     A link is followed, so that a configuration kept elsewhere stays there.
     """
@@ -130,7 +130,7 @@ def write_private(path: str, text: str) -> None:
     made = f"{path}.{os.getpid()}.new"
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "wb") as file:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())

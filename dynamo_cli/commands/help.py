@@ -1,4 +1,4 @@
-"""`dyn help`, `dyn version`, `dyn completion`: what `dyn` says about itself, made from the catalog."""
+"""`dyn help`, `dyn version`: what `dyn` says about itself, made from the catalog."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo_cli.arguments import choice, text
+from dynamo_cli.arguments import text
 from dynamo_cli.call import Call
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import MEANINGS, ExitStatus
@@ -105,28 +105,6 @@ def dyn_version() -> str:
     from node import __version__
 
     return __version__
-
-
-@command(
-    "completion",
-    panel="Help",
-    examples=[
-        ("source <(dyn completion bash)", "for this bash; zsh alike"),
-        ("dyn completion fish | source", "for this fish"),
-    ],
-    completes={"shell": "bash zsh fish"},
-)
-def completion(
-    call: Call,
-    shell: Annotated[
-        str, typer.Argument(metavar="bash|zsh|fish", parser=choice("bash", "zsh", "fish"), help="Which shell.")
-    ],
-) -> ExitStatus:
-    """Print the completion script of a shell. No file of yours is touched."""
-    from dynamo_cli.completions import script
-
-    call.env.write(script(shell))
-    return ExitStatus.OK
 
 
 # Pages ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from dynamo_cli import contexts
 from dynamo_cli.catalog import catalog
 from dynamo_cli.completions import SHELLS, script
+from tests.helpers.cli import dyn
 from tests.helpers.fake_node import HANG, Err, FakeNode, Reply, fake_node
 from tests.helpers.tools import need
 
@@ -41,10 +44,13 @@ def node() -> Iterator[FakeNode]:
 
 
 @pytest.fixture
-def environ(node: FakeNode) -> dict[str, str]:
-    """An environment in which `dyn` is this checkout's, and speaks to `node`."""
+def environ(node: FakeNode, tmp_path: Path) -> dict[str, str]:
+    """An environment in which `dyn` is this checkout's, and speaks to `node`; a context names that, too."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "DYN_NODES": node.address, "TERM": "dumb", "PS1": "> "}
+    config = {"DYN_CONFIG_DIR": str(tmp_path / "dyn")}
+    contexts.save(config, "here", {"nodes": [node.address]})
+    contexts.save(config, "away", {"nodes": ["127.0.0.1:1"]})
+    return {**os.environ, **config, "PATH": path, "DYN_NODES": node.address, "TERM": "dumb", "PS1": "> "}
 
 
 CASES = [
@@ -59,6 +65,12 @@ CASES = [
     ("put k v --ctx ", {"last", "none"}),
     ("get --ctx cart:", {"cart:1042"}),
     ("get -n ", {"127.0.0.1:7701", "127.0.0.1:7702"}),
+    ("-c ", {"away", "here", "none"}),
+    ("get --context he", {"here"}),
+    ("context use ", {"away", "here", "none"}),
+    ("config set timeout 5 --in a", {"away"}),
+    ("get -c away user:", set()),
+    ("get -c here user:1", {"user:12"}),
     ("put k @READ", {"@README.md"}),
     ("key explain ca", {"cart:1042"}),
     ("completion z", {"zsh"}),
@@ -106,6 +118,7 @@ TYPED = [
     ("get user:1\t", "dyn get user:12 "),
     ("put k v --ctx no\t", "dyn put k v --ctx none "),
     ("put k @READ\t", "dyn put k @README.md "),
+    ("-c he\t", "dyn -c here "),
     ("get two\t", "dyn get two\\ words "),
 ]
 """Keys pressed, and what stands on the line then."""
@@ -220,3 +233,41 @@ def test_the_catalogue_sees_what_typer_sees() -> None:
     assert ("-o", "--output") in [p.flags for p in put.global_options]
     assert next(spec for spec in catalog() if not spec.path).runs
     assert not next(spec for spec in catalog() if spec.path == ("ring",)).runs
+
+
+# Installing -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_installing_writes_one_file_and_no_rc_file(tmp_path: Path, shell: str) -> None:
+    for rc in (".bashrc", ".zshrc", ".profile"):
+        (tmp_path / rc).write_text("mine\n")
+    environ = {"HOME": str(tmp_path), "SHELL": f"/bin/{shell}"}
+    planned = json.loads(dyn("completion", "--install", "--dry-run", "--json", environ=environ).out)
+    assert (planned["was"], planned["written"]) == ("absent", False)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
+    assert dyn("completion", "--install", environ=environ).status == 0
+    path = Path(planned["file"])
+    assert path.read_text() == script(shell)
+    assert json.loads(dyn("completion", shell, "--install", "--json", environ=environ).out)["was"] == "current"
+    path.write_text(script(shell) + "\n")
+    assert json.loads(dyn("completion", shell, "--install", "--json", environ=environ).out)["was"] == "older"
+    path.write_text("by somebody else\n")
+    assert dyn("completion", shell, "--install", environ=environ).status == 9
+    assert path.read_text() == "by somebody else\n"
+    assert {(tmp_path / rc).read_text() for rc in (".bashrc", ".zshrc", ".profile")} == {"mine\n"}
+
+
+def test_a_shell_that_is_not_known_is_asked_for() -> None:
+    assert dyn("completion", environ={"SHELL": "/bin/csh"}).status == 2
+    assert dyn("completion", "bash", "--dry-run").status == 2
+
+
+def test_fish_finds_what_was_installed(environ: dict[str, str], tmp_path: Path) -> None:
+    fish = need("fish", package="fish")
+    home = {**environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
+    assert dyn("completion", "fish", "--install", environ=home).status == 0
+    done = subprocess.run(
+        [fish, "-c", 'complete -C "dyn ring ow"'], env=home, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("owner")
