@@ -2,44 +2,93 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dynamo_cli import store
+from dynamo_cli import store, watching
 from dynamo_cli.arguments import choice
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.commands.values import Keys
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
+from dynamo_cli.panel import Panel
+from dynamo_cli.rates import lately
 from dynamo_cli.render.plain import encode, json_text
-from dynamo_cli.render.rows import owner_rows, ring_rows
+from dynamo_cli.render.ring_rows import RING_ROWS
+from dynamo_cli.render.rows import owner_rows
+from dynamo_cli.watching import Interval, Watch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+BY = ("node", "partition", "zone")
+LOAD_WAIT_S = 1.0
+"""A node that does not tell its load within this time has an unknown one: the ring is shown all the same."""
+
+
 @command(
     "ring show",
     panel="Ring",
-    examples=[("dyn ring show", "who owns what"), ("dyn ring show -o plain", "one line a partition")],
+    examples=[
+        ("dyn ring show", "who owns what, and how many requests each node gets"),
+        ("dyn ring show --by partition", "the owners of each partition, by letters"),
+        ("dyn ring show --by zone", "whether the copies of a key lie in different zones"),
+        ("dyn ring show -o plain", "one line a partition"),
+    ],
     exits=[5, 7],
-    see=["ring owner", "cluster status"],
+    see=["ring owner", "ring simulate", "cluster status"],
+    completes={"by": " ".join(BY)},
 )
-def show(call: Call) -> ExitStatus:
+def show(
+    call: Call,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="|".join(BY), parser=choice(*BY), help="Rows; default node, plain partition."),
+    ] = None,
+    watch: Watch = False,
+    interval: Interval = None,
+) -> ExitStatus:
     """Draw the ring: the primary of every partition, the nodes' shares, and whether the placement keeps its rules."""
-    document = store.document(call.client, "RING")
-    call.emit(document, View(_ring_screen, ring_rows))
-    call.remark("Next:  dyn ring owner KEY      dyn cluster status")
+    wanted = by or ("node" if call.for_people else "partition")
+    view = View(partial(_ring_screen, by=wanted), RING_ROWS[wanted])
+    every_s = watching.every(watch, interval)
+    panel = Panel(call, wait_s=LOAD_WAIT_S)
+    try:
+        if every_s is not None:
+            watching.watch(call, lambda wide: _loaded(panel), view, every_s)
+        else:
+            call.emit(_loaded(panel), view)
+            call.remark("Next:  dyn ring owner KEY      dyn ring show --by partition      dyn cluster status")
+    finally:
+        panel.close()
     return ExitStatus.OK
 
 
-def _ring_screen(document: Document, wide: bool) -> RenderableType:
-    from dynamo_cli.render.ring import ring_screen
+def _loaded(panel: Panel) -> Document:
+    """The ring, with how many requests each member served of late, as it tells itself; null where it does not."""
+    panel.refresh(0.0)
+    loads = []
+    for told in panel.look("STATS"):
+        facts = lately(told.document) if told.document else None
+        why = told.error.message if told.error else None if facts else "it does not count them"
+        load = facts or {"over_s": None, "per_s": None}
+        loads.append({"node": told.node, **load, "unknown_because": why})
+    return {**panel.ring, "load": loads}
 
-    return ring_screen(document, wide=wide)
+
+def _ring_screen(document: Document, wide: bool, by: str) -> RenderableType:
+    if by == "node":
+        from dynamo_cli.render.ring import ring_screen
+
+        return ring_screen(document, wide=wide)
+    from dynamo_cli.render.ring_by import partition_screen, zone_screen
+
+    return (partition_screen if by == "partition" else zone_screen)(document, wide=wide)
 
 
 @command(

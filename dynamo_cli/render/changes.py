@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-IDENTITY = ("NODE", "FOR", "KEPT BY", "VIEW OF", "REQUESTS")
+IDENTITY = ("NODE", "FOR", "KEPT BY", "VIEW OF", "REQUESTS", "ZONE OF")
 """Headings whose cells say which row it is."""
 
 ALWAYS_OTHER = ("UP", "OLDEST", "LAST PROGRESS", "")
@@ -21,8 +21,7 @@ ALWAYS_OTHER = ("UP", "OLDEST", "LAST PROGRESS", "")
 
 MARK, GONE = "reverse", "strike"
 
-Row = dict[str, Text]
-"""The cells of a row by their headings."""
+Row = tuple[Text, ...]
 
 
 class Changes:
@@ -31,7 +30,7 @@ class Changes:
     def __init__(self) -> None:
         self._states: list[str] = []
         self._figures: list[str] = []
-        self._before: dict[int, dict[tuple[str, ...], Row]] = {}
+        self._before: dict[int, tuple[list[str], dict[tuple[str, ...], Row]]] = {}
 
     @property
     def words(self) -> list[str]:
@@ -50,29 +49,32 @@ class Changes:
         return Group(*parts)
 
     def _marked(self, table: Table, number: int) -> Table:
-        now = dict(_rows(table))
+        names, now = _names(table), dict(_rows(table))
         before = self._before.get(number)
-        self._before[number] = now
+        self._before[number] = names, now
+        rows = before[1] if before is not None and before[0] == names else None
         fresh = _like(table)
         for identity, row in now.items():
-            old = None if before is None else before.get(identity, {})
-            fresh.add_row(*self._cells(" ".join(identity), row, old))
-        for identity, row in (before or {}).items():
+            fresh.add_row(*self._cells(names, identity, row, rows))
+        for identity, row in (rows or {}).items():
             if identity not in now:
                 self._states.append(f"{' '.join(identity)} is gone")
-                fresh.add_row(*(Text(row[name].plain if name in row else "", style=GONE) for name in _names(table)))
+                fresh.add_row(*(Text(cell.plain, style=GONE) for cell in row))
         return fresh
 
-    def _cells(self, who: str, row: Row, old: Row | None) -> Iterator[Text]:
-        if old == {}:
-            self._states.append(f"{who} is new")
-        for name, cell in row.items():
-            if old is None or name in ALWAYS_OTHER or (name in old and old[name].plain == cell.plain):
+    def _cells(
+        self, names: list[str], identity: tuple[str, ...], row: Row, rows: dict[tuple[str, ...], Row] | None
+    ) -> Iterator[Text]:
+        old = None if rows is None else rows.get(identity)
+        if rows is not None and old is None:
+            self._states.append(f"{' '.join(identity)} is new")
+        for at, (name, cell) in enumerate(zip(names, row, strict=True)):
+            if rows is None or name in ALWAYS_OTHER or (old is not None and old[at].plain == cell.plain):
                 yield cell
                 continue
-            if name in old:
+            if old is not None:
                 words = self._figures if cell.plain.strip()[:1].isdigit() else self._states
-                words.append(f"{who} {name} {old[name].plain.strip()} -> {cell.plain.strip()}")
+                words.append(f"{' '.join(identity)} {name} {old[at].plain.strip()} -> {cell.plain.strip()}")
             marked = cell.copy()
             marked.stylize(MARK)
             yield marked
@@ -86,10 +88,8 @@ def _rows(table: Table) -> Iterator[tuple[tuple[str, ...], Row]]:
     """The rows of a table by their identity. Of several with one identity each gets a number."""
     names, seen = _names(table), dict[tuple[str, ...], int]()
     for cells in zip(*(column.cells for column in table.columns), strict=True):
-        row = {
-            name: cell if isinstance(cell, Text) else Text(str(cell)) for name, cell in zip(names, cells, strict=True)
-        }
-        identity = tuple(row[name].plain.strip() for name in names if name in IDENTITY)
+        row = tuple(cell if isinstance(cell, Text) else Text(str(cell)) for cell in cells)
+        identity = tuple(cell.plain.strip() for name, cell in zip(names, row, strict=True) if name in IDENTITY)
         seen[identity] = seen.get(identity, 0) + 1
         yield identity if seen[identity] == 1 else (*identity, str(seen[identity])), row
 

@@ -12,7 +12,7 @@ from itertools import combinations
 from math import cos, pi, sin
 from typing import Any, NamedTuple
 
-from dynamo_cli.render.plain import show
+from dynamo_cli.render.plain import shortened, show
 from dynamo_cli.render.rows import by_name
 
 Document = Mapping[str, Any]
@@ -33,6 +33,9 @@ LINES_MAX = 256
 
 LEGEND_X, LEGEND_Y, LEGEND_ROW = 600, 120, 26
 LEGEND_ROWS = 17
+
+SMALL_COLUMNS, SMALL_ROWS, SMALL_ROW, SMALL_COLUMN = 4, 20, 21, 86
+"""… and of more nodes than that: names alone, in columns."""
 
 
 class Share(NamedTuple):
@@ -110,16 +113,19 @@ def _band(document: Document, place: int, outer: float, colors: Mapping[str, str
             last = partition - 1
             span = f"partition {begin}" if last == begin else f"partitions {begin} to {last}"
             title = f"<title>{_safe(span)}: {_safe(owner[begin])}</title>"
-            path = _arc(begin / partitions, partition / partitions, outer, outer - BAND)
-            lines.append(f'<path d="{path}" fill="{colors.get(owner[begin], "#ddd")}">{title}</path>')
+            color = colors.get(owner[begin], "#ddd")
+            if partition - begin < partitions:
+                path = _arc(begin / partitions, partition / partitions, outer, outer - BAND)
+                lines.append(f'<path d="{path}" fill="{color}">{title}</path>')
+            else:  # an arc that ends where it begins is none
+                circle = f'cx="{CENTRE_X:g}" cy="{CENTRE_Y:g}" r="{outer - BAND / 2:g}"'
+                lines.append(f'<circle {circle} fill="none" stroke="{color}" stroke-width="{BAND:g}">{title}</circle>')
         begin = partition
     return [*lines, "</g>"]
 
 
 def _arc(begin: float, end: float, outer: float, inner: float) -> str:
-    """A piece of a ring as a path. A whole ring is made of two halves: an arc that ends where it begins is none."""
-    if end - begin > 0.999:
-        return _arc(0, 0.5, outer, inner) + " " + _arc(0.5, 0.9989, outer, inner)
+    """A piece of a ring as a path."""
     (x1, y1), (x2, y2) = _at(begin, outer), _at(end, outer)
     (x3, y3), (x4, y4) = _at(end, inner), _at(begin, inner)
     large = int(end - begin > 0.5)
@@ -135,24 +141,45 @@ def _at(turn: float, radius: float) -> tuple[float, float]:
 
 
 def _legend(shares: Sequence[Share], colors: Mapping[str, str], partitions: int) -> list[str]:
+    """Who has which colour, and how much of the ring."""
+    return (_few if len(shares) <= LEGEND_ROWS else _many)(shares, colors, partitions)
+
+
+def _many(shares: Sequence[Share], colors: Mapping[str, str], partitions: int) -> list[str]:
+    spans = [
+        f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        for counts in ([share.primaries for share in shares], [share.replicas for share in shares])
+    ]
+    told = f"{len(shares)} nodes: {spans[0]} primaries, {spans[1]} replicas each"
+    lines = [_words(LEGEND_X, LEGEND_Y - 46, told, size=13, fill="#666", anchor="start")]
+    for at, share in enumerate(shares[: SMALL_COLUMNS * SMALL_ROWS]):
+        x, y = LEGEND_X + at // SMALL_ROWS * SMALL_COLUMN, LEGEND_Y - 18 + at % SMALL_ROWS * SMALL_ROW
+        lines += [
+            f'<rect x="{x}" y="{y - 11}" width="13" height="13" rx="2" fill="{colors[share.name]}"/>',
+            _words(x + 19, y, shortened(share.name, 8), size=13, anchor="start"),
+        ]
+    if left := len(shares) - SMALL_COLUMNS * SMALL_ROWS:
+        y = LEGEND_Y + (SMALL_ROWS - 1) * SMALL_ROW + 8
+        lines += [_words(LEGEND_X, y, f"and {left} more", size=13, fill="#666", anchor="start")] if left > 0 else []
+    return lines
+
+
+def _few(shares: Sequence[Share], colors: Mapping[str, str], partitions: int) -> list[str]:
     zones = len({share.zone for share in shares}) > 1
     lines = [
         _words(LEGEND_X + 190, LEGEND_Y - 24, "primary", size=13, fill="#666", anchor="end"),
         _words(LEGEND_X + 280, LEGEND_Y - 24, "replicas", size=13, fill="#666", anchor="end"),
     ]
-    for row, share in enumerate(shares[:LEGEND_ROWS]):
+    for row, share in enumerate(shares):
         y = LEGEND_Y + row * LEGEND_ROW
         name = share.name + (f" · {share.zone}" if zones and share.zone else "")
         part = f"{share.primaries / partitions:.1%}"
         lines += [
             f'<rect x="{LEGEND_X}" y="{y - 13}" width="16" height="16" rx="2" fill="{colors[share.name]}"/>',
-            _words(LEGEND_X + 26, y, name if len(name) <= 14 else name[:13] + "…", size=16, anchor="start"),
+            _words(LEGEND_X + 26, y, shortened(name, 14), size=16, anchor="start"),
             _words(LEGEND_X + 190, y, part, size=16, anchor="end"),
             _words(LEGEND_X + 280, y, str(share.replicas), size=16, anchor="end"),
         ]
-    if len(shares) > LEGEND_ROWS:
-        y = LEGEND_Y + LEGEND_ROWS * LEGEND_ROW
-        lines.append(_words(LEGEND_X, y, f"and {len(shares) - LEGEND_ROWS} more", size=14, fill="#666", anchor="start"))
     return lines
 
 

@@ -5,52 +5,61 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from string import ascii_lowercase, ascii_uppercase, digits
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dynamo_cli.render.plain import decode, exact, show
-from dynamo_cli.render.rows import by_name, newcomers
-from dynamo_cli.render.table import change_text
+from dynamo_cli.render.plain import decode, exact, shortened, show
+from dynamo_cli.render.ring_rows import owners_of
+from dynamo_cli.render.rows import by_name
+from dynamo_cli.render.table import NAME_COLUMNS, ROWS_SHOWN, change_text, table_of
 
 Document = Mapping[str, Any]
 
-LETTERS = ascii_lowercase + ascii_uppercase + digits
+LETTERS = ascii_lowercase + ascii_uppercase + digits + "+/"
+"""Of up to 64 members each has one."""
 COLORS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 STRIP_ROW = 64
 """Partitions in one row of the strip: with blanks between 16 and the row's number, 73 columns."""
 STRIP_MAX = 1024
 """Partitions the strip shows unless `wide`."""
-BAR_COLUMNS = 20
-BAR_COLUMNS_MOVING = 10
-"""… and while the ring moves, when the table has more to say."""
+BAR_COLUMNS = 10
+
+ZONE_COLUMNS = 8
+
+UNEVEN = 0.15
+"""A node is out of balance when its requests differ from the mean by more: the paper's own threshold (section 6.2)."""
+
+REQUESTS_MIN = 1000
+"""Requests of all nodes together from which on it is said who has too many: of few, the differences are chance."""
 
 LOAD_EFFICIENCY = 0.9
 """Mean by worst replica load that placement promises while there are 8 partitions a node."""
 
 
 def ring_screen(document: Document, *, wide: bool = False) -> RenderableType:
-    """A DYN.RING document."""
+    """A DYN.RING document, with the loads of its members if they are known."""
+    lines = head(document)
+    if document.get("moving"):
+        told = "below them: the letter of another primary, ^ for the same: dyn cluster transfers"
+        lines.append(Text(told, style="quiet"))
+    lines += [Text(), *strip(document, wide=wide), Text(), *shares(document, wide=wide), Text()]
+    return Group(*lines, *checks(document), *load_checks(document))
+
+
+def head(document: Document) -> list[RenderableType]:
+    """Which ring this is, and what is under way."""
     partitions, n = document["partitions"], document["n"]
     facts = f"   {partitions} partitions   N={n} R={document['r']} W={document['w']}   {show(document['hash'])}"
-    head = Text.assemble(("ring ", "quiet"), (f"epoch {document['epoch']}", "label"), (facts, "quiet"))
-    lines: list[RenderableType] = [head]
-    if document.get("moving"):
-        lines += _moving(document["moving"])
-    lines += [Text(), *strip(document, wide=wide), Text(), shares(document), Text()]
-    return Group(*lines, *checks(document))
-
-
-def _moving(moving: Document) -> list[Text]:
-    """Which change is under way, how far it is, and what the marks of the strip mean."""
-    partitions = len(moving.get("partitions") or ())
+    first = Text.assemble(("ring ", "quiet"), (f"epoch {document['epoch']}", "label"), (facts, "quiet"))
+    moving = document.get("moving")
+    if not moving:
+        return [first]
     told = f"moving: {show(moving['change'] or '')}, {moving['progress']:.0%} done"
-    return [
-        Text(f"{told}, {partitions:,} partitions get other owners", style="warn"),
-        Text("below them: the letter of another primary, ^ for the same: dyn cluster transfers", style="quiet"),
-    ]
+    partitions = len(moving.get("partitions") or ())
+    return [first, Text(f"{told}, {partitions:,} partitions get other owners", style="warn")]
 
 
 def letters(document: Document) -> dict[str, str]:
@@ -100,47 +109,114 @@ def _marks(document: Document, letter: Mapping[str, str]) -> list[str]:
     return marks
 
 
-def shares(document: Document) -> Table:
-    """A row a member: what it is primary for, and how many replicas it keeps; while the ring moves, what it will be."""
-    letter, color = letters(document), color_of(document)
-    primaries: Counter[str] = Counter(document["owners"])
-    then = Counter((document.get("moving") or document)["owners"])
-    replicas = Counter(name for nodes in _owners(document) for name in nodes)
-    most, columns = max(replicas.values(), default=1), BAR_COLUMNS_MOVING if document.get("moving") else BAR_COLUMNS
+def shares(document: Document, *, wide: bool = False) -> list[RenderableType]:
+    """A row a member: what it is primary for, how many replicas it keeps, and the requests that it gets of late.
+
+    Of more than ROWS_SHOWN those that are not up, and those that have most or least to do; the others are counted.
+    """
+    told = held(document)
+    shown = told if wide or len(told) <= ROWS_SHOWN else _remarkable(told)
     zones = len({member["zone"] for member in document["members"]}) > 1
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
-    for name in ("", "NODE", "ADDRESS", *(["ZONE"] if zones else []), "PRIMARY", "REPLICAS", "LOAD"):
-        right = name in ("PRIMARY", "REPLICAS")
-        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    loads = [each.per_s for each in told if each.per_s is not None]
+    total, most = sum(loads), max(loads, default=0) or 1
+    table = table_of(
+        ("", False), ("NODE", False), *([("ADDRESS", False)] if wide else []), *([("ZONE", False)] if zones else []),
+        ("PRIMARY", True), ("", True), ("REPLICAS", True), ("REQ/S", True), ("", True), ("", False),
+    )  # fmt: skip
+    color, off = color_of(document), uneven(document)
+    for each in shown:
+        bar = Text("#" * round(BAR_COLUMNS * (each.per_s or 0) / most), style=color[each.name])
+        note = each.note + (f" ! {off[each.name]:.1f}x mean" if each.name in off else "")
+        table.add_row(
+            Text(each.letter, style=color[each.name]),
+            Text(shortened(show(each.name), NAME_COLUMNS), style="label"),
+            *([show(each.address)] if wide else []),
+            *([shortened(show(each.zone or "-"), ZONE_COLUMNS)] if zones else []),
+            change_text(each.primaries, each.primaries_then),
+            f"{each.primaries_then / max(1, document['partitions']):.1%}",
+            str(each.replicas),
+            "?" if each.per_s is None else f"{each.per_s:,.0f}" if each.per_s >= 10 else f"{each.per_s:.1f}",
+            "" if each.per_s is None or not total else f"{each.per_s / total:.1%}",
+            bar.append(f" {note}".rstrip(), style="warn"),
+        )
+    hidden = [each for each in told if each not in shown]
+    if not hidden:
+        return [table]
+    low, high = (bound(each.replicas for each in hidden) for bound in (min, max))
+    span = f"{low}" if low == high else f"{low} to {high}"
+    return [table, Text(f"… {len(hidden)} more with {span} replicas each: -o wide", style="quiet")]
+
+
+class Held(NamedTuple):
+    """What one member has of the ring, and is primary for once what is under way is done; its requests, if known."""
+
+    letter: str
+    name: str
+    address: str
+    zone: str
+    primaries: int
+    primaries_then: int
+    replicas: int
+    per_s: float | None
+    note: str
+
+
+def held(document: Document) -> list[Held]:
+    """Every member with its part, in the order of names."""
+    letter = letters(document)
+    primaries = Counter[str](document["owners"])
+    then = Counter[str]((document.get("moving") or document)["owners"])
+    replicas = Counter(name for nodes in owners_of(document) for name in nodes)
+    loads = {load["node"]: load["per_s"] for load in document.get("load") or ()}
+    found = []
     for member in by_name(document["members"]):
         name = member["name"]
-        held = replicas[name]
         leaves = name in replicas and not member.get("owns", True)
-        state = "leaving" if leaves else "" if member["state"] == "up" else show(member["state"])
-        bar = Text("#" * round(columns * held / most), style=color[name])
-        table.add_row(
-            Text(letter.get(name, "?"), style=color[name]),
-            Text(show(name), style="label"),
-            show(member["address"]),
-            *([show(member["zone"] or "-")] if zones else []),
-            f"{change_text(primaries[name], then[name])} {then[name] / max(1, document['partitions']):6.1%}",
-            str(held),
-            bar.append(f"  {state or ('' if held else 'owns nothing')}".rstrip(), style="warn"),
-        )
-    return table
+        note = "leaving" if leaves else "" if member["state"] == "up" else show(member["state"])
+        if not note and not replicas[name]:
+            note = "owns nothing"
+        part = (primaries[name], then[name], replicas[name], loads.get(name))
+        found.append(Held(letter.get(name, "?"), name, member["address"], member["zone"], *part, note))
+    return found
 
 
-def _owners(document: Document) -> list[list[str]]:
-    """The owners of each partition; while the ring moves, those before."""
-    new, n = newcomers(document), document["n"]
-    return [[name for name in nodes[:n] if name not in new] for nodes in document["preference"]]
+def _remarkable(told: list[Held]) -> list[Held]:
+    """Who is not as it should be, then by turns who has most and who has least to do; in the order of names."""
+    rest = sorted((each for each in told if not each.note), key=lambda each: (each.per_s or 0, each.replicas))
+    turns = [each for pair in zip(reversed(rest), rest, strict=True) for each in pair]
+    chosen = dict.fromkeys([*(each for each in told if each.note), *turns])
+    kept = list(chosen)[:ROWS_SHOWN]
+    return [each for each in told if each in kept]
+
+
+def uneven(document: Document) -> dict[str, float]:
+    """Nodes whose requests differ from the mean by more than UNEVEN, with how many times the mean they have."""
+    told = [load for load in document.get("load") or () if load["per_s"] is not None]
+    requests = sum(load["per_s"] * load["over_s"] for load in told)
+    if len(told) < 2 or requests < REQUESTS_MIN:
+        return {}
+    mean = sum(load["per_s"] for load in told) / len(told)
+    return {load["node"]: load["per_s"] / mean for load in told if abs(load["per_s"] / mean - 1) > UNEVEN}
+
+
+def load_checks(document: Document) -> list[Text]:
+    """Whether clients spread their requests over the nodes, and what that was counted over."""
+    told = [load for load in document.get("load") or () if load["per_s"] is not None]
+    if len(told) < 2:
+        return []
+    span = f"client requests, last {min(load['over_s'] for load in told):.0f} s"
+    if sum(load["per_s"] * load["over_s"] for load in told) < REQUESTS_MIN:
+        return [_check(f"{span}: too few to tell who has too many", True)]
+    off = uneven(document)
+    told_off = f"{len(off)} of {len(told)} nodes are more than {UNEVEN:.0%} off the mean"
+    return [_check(f"{span}: {told_off}", not off)]
 
 
 def checks(document: Document) -> list[Text]:
     """The rules of placement, counted over all partitions."""
     n, partitions = document["n"], document["partitions"]
     zone = {member["name"]: member["zone"] for member in document["members"]}
-    owners = _owners(document)
+    owners = owners_of(document)
     seated = {name for nodes in owners for name in nodes}
     possible = min(n, len(seated))
     distinct = sum(len(set(nodes)) == possible for nodes in owners)

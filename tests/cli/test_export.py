@@ -24,7 +24,7 @@ def bands(text: str) -> list[list[str]]:
     drawn = []
     for group in ElementTree.fromstring(text).iter(f"{TAG}g"):  # our own
         owners: list[str] = []
-        for path in group.iter(f"{TAG}path"):
+        for path in group:
             title = path.find(f"{TAG}title")
             assert title is not None
             found = SPAN.fullmatch(title.text or "")
@@ -44,6 +44,13 @@ def test_the_picture_shows_every_owner_of_every_partition(nodes: int, partitions
     for place, owners in enumerate(drawn):
         told = [preference[place] for preference in document["preference"] if place < len(preference)]
         assert owners == told
+
+
+@pytest.mark.parametrize(("nodes", "named", "left"), [(17, 17, 0), (18, 18, 0), (64, 64, 0), (120, 80, 40)])
+def test_the_legend_names_as_many_as_it_has_room_for(nodes: int, named: int, left: int) -> None:
+    texts = [element.text or "" for element in ElementTree.fromstring(svg(ring(nodes, 256))).iter(f"{TAG}text")]
+    assert [text for text in texts if re.fullmatch(r"n\d+", text)] == [f"n{i}" for i in range(1, named + 1)]
+    assert [text for text in texts if text.endswith(" more")] == ([f"and {left} more"] if left else [])
 
 
 def test_no_two_nodes_have_one_colour() -> None:

@@ -73,6 +73,7 @@ def test_a_terminal_gets_the_screen_in_place_with_what_changed(looks: Callable[[
         (("cluster", "hints"), {"DYN.HINTS": hints()}),
         (("cluster", "views"), {"DYN.VIEWS": views()}),
         (("node", "stats"), {"DYN.STATS": stats()}),
+        (("ring", "show"), {"DYN.STATS": stats()}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
