@@ -26,7 +26,7 @@ from dynamo_cli.render.plain import show_lines
 MODULES = (
     "start", "demo", "demo_nodes", "shell", "values", "merge", "keys", "key", "export", "import_keys", "cluster",
     "change", "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "cert", "stats",
-    "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "help",
+    "stat", "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 

@@ -79,7 +79,7 @@ first, and a shell never suggests such a line from its history."""
 REGISTRY: dict[tuple[str, ...], Command] = {}
 """Every command by its words, in the order of the help page."""
 
-PANELS = ("Start here", "Data", "Cluster", "Ring", "Node", "Faults", "Configure", "Help")
+PANELS = ("Start here", "Data", "Cluster", "Ring", "Node", "Observe", "Faults", "Configure", "Help")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

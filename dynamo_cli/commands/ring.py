@@ -58,27 +58,32 @@ def show(
     view = View(partial(_ring_screen, by=wanted), RING_ROWS[wanted])
     every_s = watching.every(watch, interval)
     panel = Panel(call, wait_s=LOAD_WAIT_S)
+    loads = wanted != "partition" or call.format in ("json", "jsonl")
     try:
         if every_s is not None:
-            watching.watch(call, lambda wide: _loaded(panel), view, every_s)
+            watching.watch(call, lambda wide: _ring(panel, loads=loads), view, every_s)
         else:
-            call.emit(_loaded(panel), view)
+            call.emit(_ring(panel, loads=loads), view)
             call.remark("Next:  dyn ring owner KEY      dyn ring show --by partition      dyn cluster status")
     finally:
         panel.close()
     return ExitStatus.OK
 
 
-def _loaded(panel: Panel) -> Document:
-    """The ring, with how many requests each member served of late, as it tells itself; null where it does not."""
+def _ring(panel: Panel, *, loads: bool) -> Document:
+    """The ring; with `loads` how many requests each member served of late, as it tells; null where it does not."""
     panel.refresh(0.0)
-    loads = []
+    return {**panel.ring, "load": _loads(panel)} if loads else panel.ring
+
+
+def _loads(panel: Panel) -> list[Document]:
+    found: list[Document] = []
     for told in panel.look("STATS"):
         facts = lately(told.document) if told.document else None
         why = told.error.message if told.error else None if facts else "it does not count them"
         load = facts or {"over_s": None, "per_s": None}
-        loads.append({"node": told.node, **load, "unknown_because": why})
-    return {**panel.ring, "load": loads}
+        found.append({"node": told.node, **load, "unknown_because": why})
+    return found
 
 
 def _ring_screen(document: Document, wide: bool, by: str) -> RenderableType:

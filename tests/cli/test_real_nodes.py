@@ -50,9 +50,21 @@ def test_the_events_of_all_nodes(nodes: dict[str, str]) -> None:
     assert {event["by"] for event in told["events"] if event["kind"] == "peer_up"} == {"n1", "n2", "n3"}
 
 
+def test_requests_a_second_of_all_nodes(nodes: dict[str, str]) -> None:
+    told = json.loads(dyn("stat", "--interval", "0.2", "--count", "1", "--json", environ=nodes).out)
+    assert (told["members"], told["answered"], told["total"]["failures_s"]) == (3, 3, 0.0)
+    ring = json.loads(dyn("ring", "show", "--json", environ=nodes).out)
+    assert all(load["per_s"] is not None for load in ring["load"])
+    short = dyn("cluster", "status", "--timeout", "0.8", environ=nodes)  # an option that older nodes do not know
+    assert short.status == 0
+
+
 def test_the_figures_of_a_node_by_its_name(nodes: dict[str, str]) -> None:
     told = json.loads(dyn("node", "stats", "n2", "--json", environ=nodes).out)
     assert told["node"] == "n2"
+    assert told["ops"]["put"] == sum(samples for _, _, samples in told["histogram"]["put"])
+    assert set(told["recent"]["ops"]) == {"get", "put", "del"}
+    assert (told["repairs"].keys(), told["hints"], told["errors"]) == ({"read", "compared"}, 0, {})
     screen = dyn("node", "stats", "n2", "--color", "never", environ=nodes, terminal=True).out
     assert screen.startswith("node n2\n")
     assert "hints: 20,000 rows/s" in screen

@@ -126,3 +126,33 @@ def test_windows_turn_with_time() -> None:
     assert counted.figures()["p99_ms"] is None
     assert counted.count("get") == 1
     assert set(counted.latency) == set(OPERATIONS)
+
+
+def test_histograms_are_told_so_that_differences_and_sums_are_exact() -> None:
+    """Percentiles can be neither subtracted nor added; counts of buckets can, and outlive the windows."""
+    histogram = Histogram()
+    for micros in (10.5, 10.7, 5000.5):
+        histogram.add(micros / 1e6)
+        histogram.turn()
+    assert histogram.buckets() == [(10, 11, 2), (4864, 5120, 1)]
+    assert sum(count for _, _, count in histogram.buckets()) == 3
+
+
+def test_the_load_of_now_is_over_the_windows_that_it_is_told_for() -> None:
+    clock = Clock()
+    made = measures(clock)
+    assert made.recent() == {"over_s": 0.0, "ops": {"get": 0, "put": 0, "del": 0}}
+    for _ in range(30):
+        made.done(Get(b"k"), Found(EMPTY, b""), 0.001)
+    clock.now = 4.0
+    assert made.recent() == {"over_s": 4.0, "ops": {"get": 30, "put": 0, "del": 0}}
+    clock.now = 10.0
+    made.tick()
+    made.done(Get(b"k"), Found(EMPTY, b""), 0.001)
+    clock.now = 15.0
+    assert made.figures()["recent"] == {"over_s": 15.0, "ops": {"get": 31, "put": 0, "del": 0}}
+    clock.now = 20.0
+    made.tick()
+    assert made.recent() == {"over_s": 10.0, "ops": {"get": 1, "put": 0, "del": 0}}, (
+        "the window before the last is forgotten"
+    )
