@@ -24,9 +24,10 @@ from dynamo_cli.options import REGISTRY, Command, Options
 from dynamo_cli.render.plain import show_lines
 
 MODULES = (
-    "start", "demo", "demo_nodes", "shell", "values", "merge", "keys", "key", "export", "import_keys", "cluster",
-    "change", "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data", "cert", "stats",
-    "stat", "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "help",
+    "start", "demo", "demo_nodes", "shell", "explain", "values", "merge", "keys", "key", "export", "import_keys",
+    "cluster", "change", "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data",
+    "cert", "stats", "stat", "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle",
+    "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 

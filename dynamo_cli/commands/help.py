@@ -31,7 +31,9 @@ writers who did not see each other lose nothing.
   --ctx none     a blind write: it replaces nothing and becomes a sibling
 
 Without --ctx, a write whose read shows siblings is not done (exit 4): settle
-them with dyn merge.""",
+them with dyn merge.
+
+See also  dyn explain context, dyn explain siblings, dyn explain blind-write""",
     "formats": """\
   table     for people; the default on a terminal
   wide      as table, with all columns and nothing cut
@@ -121,7 +123,11 @@ def help_page(path: tuple[str, ...]) -> str:
         return TOPICS[" ".join(path)] + "\n"
     spec = find(path)
     if spec is None:
-        raise usage(f"no help on {' '.join(path)!r}", "See what there is: dyn help")
+        from dynamo_cli.concepts.pages import meant
+
+        term = meant(" ".join(path))
+        hint = f"That is a concept: dyn explain {term}" if term else "See what there is: dyn help"
+        raise usage(f"no help on {' '.join(path)!r}", hint)
     arguments = [argument.metavar + "…" * argument.repeats for argument in spec.arguments]
     blocks = [" ".join([spec.name, *arguments, "[OPTION]…" if spec.runs else "COMMAND"])]
     blocks.append("\n".join(wrap(spec.description, COLUMNS)))
@@ -146,7 +152,9 @@ def _contents() -> str:
     specs = [spec for spec in catalog() if spec.runs and spec.path]
     for panel in PANELS:
         blocks += _block(panel, [(spec.name, spec.summary) for spec in specs if spec.panel == panel])
-    blocks.append(f"One in detail: dyn help COMMAND. Topics: {', '.join(TOPICS)}.")
+    blocks.append(
+        f"One in detail: dyn help COMMAND. Topics: {', '.join(TOPICS)}.\nConcepts, such as quorum: dyn explain."
+    )
     return "\n\n".join(blocks) + "\n"
 
 

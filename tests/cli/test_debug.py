@@ -54,7 +54,7 @@ def test_the_doctor_finds_what_is_wrong_and_nothing_else(cluster: Cluster) -> No
     assert set(wrong) == {"cluster.clocks", "data.siblings", "node.faults"}
     assert "the clock of n2 is 30 s ahead" in wrong["cluster.clocks"]["text"]
     assert f'"{KEY}" has 2' in wrong["data.siblings"]["text"]
-    assert wrong["data.siblings"]["fix"] == f"dyn merge {KEY} --edit"
+    assert wrong["data.siblings"]["fix"] == f"dyn merge {KEY}"
     fine = {check["id"]: check["text"] for check in checks if check["level"] == "ok"}
     assert "GiB free at the least" in fine["node.disk"]
     assert "protocol" in fine["cluster.versions"]

@@ -100,6 +100,8 @@ COMMANDS = [
     ("node", "data", "backup", EVIL),
     ("doctor",),
     ("doctor", "--explain", "data.hints"),
+    ("explain", "quorum"),
+    ("explain",),
     ("debug", "bundle", "/dev/null", "-y"),
     (),
     ("version",),
