@@ -25,9 +25,9 @@ from dynamo_cli.render.plain import show_lines
 
 MODULES = (
     "start", "demo", "demo_nodes", "shell", "explain", "values", "merge", "keys", "key", "export", "import_keys",
-    "cluster", "change", "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "data",
-    "cert", "stats", "stat", "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle",
-    "help",
+    "cluster", "change", "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node", "process",
+    "data", "cert", "stats", "stat", "fault", "bench", "context_look", "context", "config", "alias", "completion",
+    "bundle", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
@@ -60,7 +60,7 @@ GROUPS = {
     "demo": "A cluster of real processes on this machine.",
     "cluster": "Members, health and views of the cluster.",
     "ring": "Who owns what.",
-    "node": "Run a node.",
+    "node": "Run a node, and look after it.",
     "node data": "The store of a node: back it up, look into a backup, put one back.",
     "fault": "Break nodes and links on purpose (nodes started with --allow-faults), and heal them.",
     "debug": "What others need to help with a cluster.",

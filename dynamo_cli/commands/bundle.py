@@ -194,12 +194,14 @@ def _document(client: Client, folder: str, kind: str, words: tuple[Word, ...]) -
 
 
 def _settings_of(client: Client, folder: str) -> list[Entry]:
-    reply = client.read("CONFIG", "GET", "*")
+    from dynamo_cli.doctor.hear import reply_or_none
+
+    reply = reply_or_none(client, "CONFIG", "GET", "*")
     words = (
         [word.decode(errors="replace") for word in reply if isinstance(word, bytes)] if isinstance(reply, list) else []
     )
     settings = dict(zip(words[::2], words[1::2], strict=False))
-    info = client.read("INFO")
+    info = reply_or_none(client, "INFO")
     lines = info if isinstance(info, bytes) else b""
     return [
         as_json(f"nodes/{folder}/settings.json", settings, f"settings of {folder} (it tells no secret)"),

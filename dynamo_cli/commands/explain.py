@@ -8,6 +8,7 @@ import typer
 
 from dynamo_cli import store
 from dynamo_cli.arguments import text
+from dynamo_cli.asking import survey
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.concepts.facts import Facts, facts_of
 from dynamo_cli.concepts.pages import PAGES, close_to, meant
@@ -75,7 +76,7 @@ def _facts(call: Call) -> tuple[Facts | None, str]:
     """The numbers of the cluster, or why there are none."""
     call.options = call.options._replace(timeout_s=min(call.options.timeout_s, WAIT_S))
     try:
-        ring, status = store.document(call.client, "RING"), store.document(call.client, "STATUS")
+        ring, status = store.document(call.client, "RING"), survey(call.client, "STATUS")
     except CliError as error:
         return None, error.message
     facts = facts_of(ring, status)

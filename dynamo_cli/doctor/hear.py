@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dynamo_cli import store
-from dynamo_cli.asking import addresses_of, ask
+from dynamo_cli.asking import addresses_of, ask, survey
 from dynamo_cli.doctor.cluster import Conflict, Heard, Node
 from dynamo_cli.errors import CliError
 from dynamo_cli.render.plain import quoted, shell_word
@@ -32,7 +32,7 @@ def hear(call: Call, *, keys: bool = True) -> Heard:
     """Ask. `keys`: look also for the key with most siblings, which is the only thing here that names a key."""
     client = call.client
     try:
-        status, ring = store.document(client, "STATUS"), store.document(client, "RING")
+        status, ring = survey(client, "STATUS"), store.document(client, "RING")
     except CliError as error:
         return Heard(None, None, None, None, None, {}, {}, why=error.message)
     nodes, silent = _nodes(call, addresses_of(ring))
@@ -53,7 +53,7 @@ def _nodes(call: Call, addresses: dict[str, str]) -> tuple[dict[str, Node], dict
             asked.read("PING")
             took_ms = took()
         began_s = time.time()
-        its_s = _time_of(_reply(asked, "TIME"))
+        its_s = _time_of(reply_or_none(asked, "TIME"))
         ours_s = (began_s + time.time()) / 2
         ahead_s = None if its_s is None else its_s - ours_s
         more[name] = info_of(asked), took_ms, ahead_s, _setting(asked, "durability"), _faults(asked)
@@ -66,15 +66,15 @@ def _nodes(call: Call, addresses: dict[str, str]) -> tuple[dict[str, Node], dict
     return nodes, {each.node: each.error.message for each in told if each.error is not None}
 
 
-def info_of(client: Client) -> dict[str, str]:
-    """The lines of INFO by name; {} of who does not tell."""
-    reply = _reply(client, "INFO", "server", "dyn")
+def info_of(client: Client, *sections: str) -> dict[str, str]:
+    """The lines of INFO by name (by default those that say what a node is); {} of who does not tell."""
+    reply = reply_or_none(client, "INFO", *(sections or ("server", "dyn")))
     lines = reply.decode(errors="replace").splitlines() if isinstance(reply, bytes) else []
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
-def _reply(client: Client, *words: str) -> Reply:
-    """A reply, or None from a node that knows no such command. A node that went silent raises."""
+def reply_or_none(client: Client, *words: str) -> Reply:
+    """A reply, or None from a node that knows no such command. Raises CliError for one that is silent."""
     try:
         return client.read(*words)
     except CliError as error:
@@ -94,7 +94,7 @@ def _time_of(reply: Reply) -> float | None:
 
 
 def _setting(client: Client, name: str) -> str:
-    reply = _reply(client, "CONFIG", "GET", name)
+    reply = reply_or_none(client, "CONFIG", "GET", name)
     value = reply[1] if isinstance(reply, list) and len(reply) > 1 else b""
     return value.decode(errors="replace") if isinstance(value, bytes) else ""
 
@@ -110,7 +110,7 @@ def _faults(client: Client) -> int:
 
 def _perhaps(client: Client, name: str) -> Document | None:
     try:
-        return store.document(client, name)
+        return survey(client, name)
     except CliError:
         return None
 

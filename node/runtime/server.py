@@ -47,6 +47,7 @@ from node.runtime.sockets import join_address
 from node.runtime.store import Store
 from node.runtime.switches import Switches
 from node.runtime.transport import PeerTransport
+from node.runtime.watchdog import keep_telling
 from node.storage.port import HintTotals
 from node.wire.handshake import Hello
 from node.wire.versions import NEWEST, OLDEST
@@ -238,6 +239,7 @@ class Server:
             sys.setswitchinterval(TURN_S)
             tell(self._readiness())
             notify(os.environ, "READY=1", f"STATUS=node {self.config.name} of cluster {self.config.cluster}")
+            keep_telling(os.environ, self.loop)
 
     def _hello(self) -> Hello:
         view = self.node.view()

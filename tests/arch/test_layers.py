@@ -77,6 +77,7 @@ OURS: dict[str, list[str]] = {
         "node.storage.probe",
         "dynamo_cli",
     ],
+    "dynamo_cli.running": ["node.runtime.ports", "dynamo_cli"],
     "dynamo_cli.render": ["node.core.limits", "dynamo_cli.render"],
 }
 

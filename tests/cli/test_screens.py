@@ -97,6 +97,8 @@ COMMANDS = [
     ("ring", "show", "--by", "zone"),
     ("node", "stats"),
     ("stat", "--count", "1", "--interval", "0.1"),
+    ("node", "info"),
+    ("node", "unit"),
     ("node", "data", "backup", EVIL),
     ("doctor",),
     ("doctor", "--explain", "data.hints"),

@@ -18,6 +18,7 @@ from node.runtime.log import Log
 from node.runtime.measures import Measures
 from node.runtime.notify import notify
 from node.runtime.server import Server
+from node.runtime.watchdog import interval_s
 from node.wire.requests import Get
 
 
@@ -77,3 +78,19 @@ def test_the_manager_hears_every_line(tmp_path: Path, abstract: bool) -> None:
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:1"}, {"NOTIFY_SOCKET": "/no"}])
 def test_without_a_manager_nothing_happens(environ: dict[str, str]) -> None:
     notify(environ, "READY=1")
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 15.0),
+        ({"WATCHDOG_USEC": "1"}, 0.05),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, None),
+    ],
+)
+def test_the_watchdog_is_told_twice_as_often_as_it_asks(environ: dict[str, str], seconds: float | None) -> None:
+    assert interval_s(environ, 7) == seconds
