@@ -18,6 +18,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from dynamo_cli.catalog import CommandSpec, ParameterSpec, catalog, find
+from dynamo_cli.commands.help import TOPICS
 from dynamo_cli.render.plain import show
 from dynamo_cli.repl.fuzzy import FUZZY_MIN, best
 from dynamo_cli.repl.parse import ELSEWHERE, REDIS, located, split_pipe
@@ -158,7 +159,10 @@ def _values_of(kind: str, meaning: str, word: str, sources: Sources) -> Iterator
         yield from (Suggestion(before + name, "node") for name in sources.names())
     elif kind == "files":
         yield from (Suggestion(name, "file") for name in sources.files(word))
-    else:
+    elif kind == "topics":
+        yield from _commands((), word)
+        yield from (Suggestion(topic, "topic") for topic in TOPICS)
+    elif kind != "values":  # a value is nobody's to guess
         yield from (Suggestion(choice, meaning) for choice in kind.split())
 
 

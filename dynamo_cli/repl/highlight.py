@@ -1,60 +1,81 @@
-"""Colours of the line being typed: the command, its options, quoted text; red while no command begins like this."""
+"""Colours of the line being typed: the command, its options, quoted text, what the system's shell gets.
+
+Red is what no command begins like. Yellow is a command that may change something.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text.utils import split_lines
 from prompt_toolkit.lexers import Lexer
 
-from dynamo_cli.catalog import catalog
-from dynamo_cli.repl.parse import LEAVE, REDIS, path_of
+from dynamo_cli.catalog import catalog, find
+from dynamo_cli.repl.parse import LEAVE, REDIS, TOKENS, commands_in, located, split_pipe
 
-_TOKENS = re.compile(r"\s+|'[^']*'?|\"(?:\\.|[^\"\\])*\"?|[^\s'\"]+")
+UNKNOWN, COMMAND, CHANGES, OPTION, QUOTED, PIPE = (
+    "ansired",
+    "bold",
+    "bold ansiyellow",
+    "ansicyan",
+    "ansigreen",
+    "ansimagenta",
+)
+OURS = (*LEAVE, "dyn", "clear", "?")
+"""Words that are no commands, and mean something."""
 
 
 class ShellLexer(Lexer):
-    """Styles for prompt_toolkit, line by line. `verbs`: the names of the shell's own, as they are now."""
+    """Styles for prompt_toolkit. `verbs`: the names of the shell's own, as they are now."""
 
     def __init__(self, verbs: Callable[[], Collection[str]] = tuple) -> None:
         self._verbs = verbs
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return what styles a line by its number."""
-        lines, verbs = document.lines, self._verbs()
-        return lambda number: styled(lines[number], verbs) if number == 0 else [("", lines[number])]
+        verbs = self._verbs()
+        pieces = [piece for command in commands_in(document.text) for piece in styled(command, verbs)]
+        lines = list(split_lines(pieces))
+        return lambda number: list(lines[number]) if number < len(lines) else []
 
 
 def styled(line: str, verbs: Collection[str] = ()) -> StyleAndTextTuples:
     """The line in pieces of one style each; together they are the line."""
-    words = line.split()
-    path = path_of([REDIS.get(words[0], words[0]), *words[1:]]) if words else ()
-    begins = not words or bool(path) or words[0] in (*LEAVE, "dyn", "clear", "?") or _begins(words[0], verbs)
+    text, command = split_pipe(line)
     pieces: StyleAndTextTuples = []
-    seen = 0
-    for match in _TOKENS.finditer(line):
+    words: list[str] = []
+    for match in TOKENS.finditer(text):
         token = match.group()
         if token.isspace():
             pieces.append(("", token))
             continue
-        seen += 1
-        if seen == 1 and not begins:
-            style = "ansired"
-        elif seen <= max(1, len(path)):
-            style = "bold"
-        elif token.startswith("-"):
-            style = "ansicyan"
-        elif token[0] in "'\"":
-            style = "ansigreen"
-        else:
-            style = ""
-        pieces.append((style, token))
-    return pieces
+        words.append(token)
+        pieces.append((_style(words, verbs), token))
+    return [*pieces, (PIPE, line[len(text) :])] if command is not None else pieces
+
+
+def _style(words: Sequence[str], verbs: Collection[str]) -> str:
+    """The style of the last of the words."""
+    words = [REDIS.get(words[0], words[0]), *words[1:]]
+    word = words[-1]
+    path, end = located(words)
+    spec = find(path)
+    if end == len(words) and path:
+        return CHANGES if spec is not None and spec.danger else COMMAND
+    if word.startswith("-") and len(words) > 1:
+        return OPTION
+    if word[0] in "'\"":
+        return QUOTED
+    if len(words) == 1:
+        return COMMAND if word in OURS or _begins(word, verbs) else UNKNOWN
+    if path and spec is not None and not spec.runs and end == len(words) - 1:
+        return COMMAND if any(name.startswith(word) for name in spec.subcommands) else UNKNOWN
+    return ""
 
 
 def _begins(word: str, verbs: Collection[str]) -> bool:
     if word.startswith("\\"):
         return any(name.startswith(word[1:]) for name in verbs)
-    return any(spec.path and spec.path[0].startswith(word) for spec in catalog())
+    return word.startswith("-") or any(spec.path and spec.path[0].startswith(word) for spec in catalog())

@@ -8,20 +8,25 @@ from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
+from prompt_toolkit.auto_suggest import ConditionalAutoSuggest
 from prompt_toolkit.completion import ThreadedCompleter
+from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
+from prompt_toolkit.styles import Style
 
 from dynamo_cli.render.plain import show
 from dynamo_cli.repl.complete import ShellCompleter, Sources, files_like
 from dynamo_cli.repl.finder import KeyFinder
 from dynamo_cli.repl.highlight import ShellLexer
+from dynamo_cli.repl.hints import hint
 from dynamo_cli.repl.history import CarefulSuggest, open_history
-from dynamo_cli.repl.keys import PatientTab
-from dynamo_cli.repl.parse import is_open
+from dynamo_cli.repl.keys import ShellKeys
+from dynamo_cli.repl.parse import commands_in, is_open
 from dynamo_cli.repl.session import Session
+from dynamo_cli.repl.shortcuts import Keyboard
 from dynamo_cli.repl.toolbar import prompt, toolbar
 from dynamo_cli.repl.watch import Watcher
 
@@ -31,6 +36,12 @@ WATCH_S = 1.5
 """Deadline of the toolbar's question."""
 WELCOME_S = 0.3
 """How long the first prompt waits for the cluster: a node that is silent does not keep anybody from typing."""
+
+MODES = ("vi", "multiline", "expanded", "timing")
+"""Settings that the toolbar names when they are on."""
+STYLE = Style.from_dict(
+    {"quiet": "ansigray", "fit": "bold underline", "bottom-toolbar": "noreverse", "state": "reverse"}
+)
 
 
 class Terminal:
@@ -42,7 +53,9 @@ class Terminal:
         self.session = session
         self.env = session.env
         self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._redraw)
-        watcher = self.watcher
+        watcher, settings = self.watcher, session.settings
+        self.keyboard = Keyboard()
+        session.provide(self.keyboard)
         self.finder = KeyFinder(self.env.fresh_client, self.env.contexts.keys)
         sources = Sources(
             self._keys,
@@ -56,18 +69,22 @@ class Terminal:
             self._prompt,
             completer=ThreadedCompleter(ShellCompleter(sources)),
             complete_while_typing=True,
-            auto_suggest=CarefulSuggest(),
+            auto_suggest=ConditionalAutoSuggest(CarefulSuggest(), Condition(lambda: settings["suggest"])),
             history=open_history(history),
             lexer=ShellLexer(lambda: [name for verb in session.verbs for name in (verb.name, *verb.also)]),
             bottom_toolbar=self._toolbar,
-            multiline=Condition(lambda: is_open(get_app().current_buffer.text)),
+            multiline=Condition(lambda: settings["multiline"] or is_open(get_app().current_buffer.text)),
             prompt_continuation="... ",
             enable_open_in_editor=True,
             enable_suspend=True,
+            style=STYLE,
             input=keyboard,
             output=screen,
         )
-        self.prompts.key_bindings = PatientTab(self.prompts.default_buffer).bindings
+        buffer = self.prompts.default_buffer
+        # Not by the session's own switch, which would turn off the completion while typing.
+        buffer.enable_history_search = Condition(lambda: True)
+        self.prompts.key_bindings = ShellKeys(buffer, self._turn).bindings
 
     def run(self) -> None:
         """Read and run lines until `exit` or Ctrl-D. Ctrl-C drops the line or the command, never the shell."""
@@ -77,7 +94,9 @@ class Terminal:
         try:
             while not self.session.left:
                 try:
-                    text = self.prompts.prompt()
+                    self._set_mode()
+                    line, self.keyboard.next_line = self.keyboard.next_line, ""
+                    text = self.prompts.prompt(default=line)
                 except KeyboardInterrupt:
                     continue
                 except EOFError:
@@ -92,7 +111,7 @@ class Terminal:
 
     def _agreed(self, text: str) -> Iterable[str]:
         """The lines to run: one, or several that were pasted and confirmed."""
-        lines = _commands(text)
+        lines = [command.strip() for command in commands_in(text) if command.strip()]
         if len(lines) <= 1:
             return [text]
         self.env.write(f"{len(lines)} commands were pasted. Run them one by one? [y/N] ", error=True)
@@ -102,14 +121,30 @@ class Terminal:
         if self.prompts.app.is_running:
             self.prompts.app.invalidate()
 
-    def _prompt(self) -> StyleAndTextTuples:
-        return prompt(self.watcher.state, self.env.contexts)
+    def _turn(self, name: str) -> None:
+        """Turn a setting to its other side, by a key."""
+        self.session.settings[name] = not self.session.settings[name]
+        self._set_mode()
 
-    def _toolbar(self) -> str:
+    def _set_mode(self) -> None:
+        self.prompts.editing_mode = EditingMode.VI if self.session.settings["vi"] else EditingMode.EMACS
+
+    def _prompt(self) -> StyleAndTextTuples:
+        return prompt(self.watcher.state, self.env.contexts, self.session.marks)
+
+    def _toolbar(self) -> StyleAndTextTuples:
         size = get_app().output.get_size()
-        if size.rows < TOOLBAR_ROWS_MIN:
-            return ""
-        return toolbar(self.watcher.state, self.env.contexts, self.env.now_s(), size.columns)
+        if size.rows < TOOLBAR_ROWS_MIN or not self.session.settings["toolbar"]:
+            return []
+        typed = commands_in(get_app().current_buffer.document.text_before_cursor)
+        about = hint(typed[-1] if typed else "", self.session.verbs, size.columns)
+        state = toolbar(self.watcher.state, self.env.contexts, self.env.now_s(), size.columns, self._modes())
+        return [*about, ("", "\n" if about else ""), ("class:state", state.ljust(size.columns))]
+
+    def _modes(self) -> list[str]:
+        """The settings that are not as they began, in a word each."""
+        on = [name for name in MODES if self.session.settings[name]]
+        return [*on, *(["read-only"] if self.session.read_only else [])]
 
     def _keys(self, word: str) -> list[str]:
         """Keys that may complete a word, as text; those that are not UTF-8 cannot be typed."""
@@ -132,15 +167,3 @@ def _is_text(key: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _commands(text: str) -> list[str]:
-    """The complete commands in a text of several lines."""
-    commands, begun = [], ""
-    for line in text.splitlines():
-        begun = f"{begun}\n{line}" if begun else line
-        if not is_open(begun):
-            if begun.strip():
-                commands.append(begun)
-            begun = ""
-    return [*commands, begun] if begun else commands

@@ -6,6 +6,7 @@ one; Redis' upper-case names mean the command of the same meaning.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -17,6 +18,9 @@ REDIS = {"SET": "put", "GET": "get", "DEL": "del", "KEYS": "keys"}
 """Redis' words for ours."""
 
 LEAVE = ("exit", "quit", "bye")
+TOKENS = re.compile(r"\s+|'[^']*'?|\"(?:\\.|[^\"\\])*\"?|(?:\\.|[^\s'\"])+", re.DOTALL)
+"""The pieces of a line, also of one that is not complete: blanks, quoted text, and the rest."""
+
 ELSEWHERE = (("shell",), ("node", "start"), ("demo",), ("completion",))
 """Commands that make no sense within the shell, or would hold it up."""
 
@@ -90,6 +94,17 @@ def is_dangerous(words: Sequence[str]) -> bool:
     words = [word for word in (REDIS.get(words[0], words[0]), *words[1:]) if word != "dyn"] if words else []
     spec = find(path_of(words))
     return spec is None or not spec.path or bool(spec.danger)
+
+
+def commands_in(text: str) -> list[str]:
+    """The commands in a text of several lines, each with its line end; together they are the text."""
+    commands, begun = [], ""
+    for line in text.splitlines(keepends=True):
+        begun += line
+        if not is_open(begun):
+            commands.append(begun)
+            begun = ""
+    return [*commands, begun] if begun else commands
 
 
 def split_pipe(line: str) -> tuple[str, str | None]:

@@ -22,7 +22,7 @@ from dynamo_cli.repl.settings import Settings
 from dynamo_cli.repl.verbs import Facility, Verb, available, named, parts_of, refused, takes_line
 from dynamo_cli.store import Memory
 
-MODULES = tuple(f"dynamo_cli.repl.{name}" for name in ("basic", "again", "output", "places", "settings"))
+MODULES = tuple(f"dynamo_cli.repl.{name}" for name in ("basic", "again", "output", "places", "settings", "shortcuts"))
 """The modules with verbs of every shell: importing one enters them."""
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
@@ -147,6 +147,11 @@ class Session:
         found = self._facilities[kind]
         assert isinstance(found, kind)
         return found
+
+    @property
+    def marks(self) -> list[str]:
+        """The words that facilities have for the prompt."""
+        return [mark for facility in self._facilities.values() if (mark := facility.mark())]
 
     @property
     def verbs(self) -> list[Verb]:

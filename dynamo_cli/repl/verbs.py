@@ -23,6 +23,10 @@ class Facility:
 
     where: ClassVar[str]
 
+    def mark(self) -> str:
+        """A word for the prompt: what its verbs have done that lasts. Asked at every keystroke: it must not wait."""
+        return ""
+
 
 Choices = Callable[["Session", Sequence[str]], Iterable[str]]
 """What may come next, after the words given."""

@@ -2,74 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import stat
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from prompt_toolkit.auto_suggest import Suggestion as HistorySuggestion
-from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.document import Document
-from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 import dynamo_cli.demo.verbs  # noqa: F401  # enters the verbs of the demo
-from dynamo_cli.client import Client, parse_address
 from dynamo_cli.errors import CliError
 from dynamo_cli.options import Options
-from dynamo_cli.repl.complete import Sources, files_like, suggest
-from dynamo_cli.repl.finder import BUDGET_S, KeyFinder
-from dynamo_cli.repl.fuzzy import fit
-from dynamo_cli.repl.highlight import styled
-from dynamo_cli.repl.history import CarefulSuggest, is_private, open_history
 from dynamo_cli.repl.loop import WATCH_S, Terminal
 from dynamo_cli.repl.parse import arguments, is_open, split
 from dynamo_cli.repl.session import Session, ShellEnvironment
-from dynamo_cli.repl.toolbar import prompt, toolbar
-from dynamo_cli.repl.verbs import VERBS
-from dynamo_cli.repl.watch import State
-from dynamo_cli.store import Memory, Reading, Version
 from tests.helpers.cli import dyn, environment
-from tests.helpers.cluster import eventually
 from tests.helpers.fake_node import HANG, FakeNode, fake_node
-
-STATUS: dict[str, Any] = {
-    "schema": "dyn.status/v1", "cluster": "dyn", "cluster_id": "c1", "epoch": 3, "n": 3, "r": 2, "w": 2,
-    "health": "degraded", "reasons": ["n2 is down"], "answered_by": "n1", "siblings": 0, "hints": 0, "transfers": 0,
-    "views_agree": True, "repair": {"last_pass_s_ago": None, "divergent": None},
-    "nodes": [
-        {"name": f"n{i}", "address": f"127.0.0.1:770{i}", "zone": "", "state": "down" if i == 2 else "up",
-         "seen_by": ["n1"], "keys": 1, "bytes": 1, "partitions": 85, "hints": 0, "p99_ms": None, "uptime_s": 1.0}
-        for i in (1, 2, 3)
-    ],
-}  # fmt: skip
-CLOCKS = json.dumps(
-    {"dot": "n1:1", "clock": {"n1": 1}, "written_at": "2026-01-01T00:00:00.000Z", "writer": "w"}
-).encode()
-
-
-def found(*words: bytes) -> Any:  # a scripted reply
-    """One value, with its clock where asked for."""
-    parts: list[Any] = [b"token", [b"milk"]]
-    return [*parts, [CLOCKS]] if b"WITHCLOCKS" in words else parts
+from tests.helpers.shell_node import shell_node
 
 
 @pytest.fixture
 def node() -> Iterator[FakeNode]:
-    """A node that knows one key."""
-    fake = FakeNode({
-        "DYN.GET": found,
-        "DYN.PUT": [b"token2", b'{"acks":[{"node":"n1","durable":true,"hint_for":null}],"w":1}'],
-        "DYN.STATUS": json.dumps(STATUS).encode(),
-        "DYN.KEYS": [b"0", [b"cart:1", b"cart:2", b"user:7"]],
-    })  # fmt: skip
-    yield fake
-    fake.close()
+    with shell_node() as fake:
+        yield fake
 
 
 # Language ----------------------------------------------------------------------------------------------
@@ -118,233 +73,6 @@ def test_open_quotes_go_on_in_the_next_line(text: str, unfinished: bool) -> None
     assert is_open(text) is unfinished
 
 
-# Completion --------------------------------------------------------------------------------------------
-
-SOURCES = Sources(lambda word: ["cart:1", "cart:2"], lambda: ["127.0.0.1:7701"], names=lambda: ["n1", "n2"])
-
-
-def words(line: str) -> list[str]:
-    """What may follow."""
-    *given, word = line.split(" ")
-    return [suggestion.word for suggestion in suggest([w for w in given if w], word, SOURCES)]
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("ge", ["get"]),
-        ("ring ", ["show", "owner"]),
-        ("ring sh", ["show"]),
-        ("get cart:", ["cart:1", "cart:2"]),
-        ("get cart:1 ca", ["cart:1", "cart:2"]),
-        ("put cart:1 ca", []),
-        ("get -n ", ["127.0.0.1:7701"]),
-        ("get k -o j", ["json", "jsonl"]),
-        ("exi", ["exit"]),
-        ("cluster plan ", ["leave", "remove", "replace", "weight"]),
-        ("cluster plan leave ", ["n1", "n2"]),
-        ("cluster plan replace n1 ", ["n1", "n2"]),
-        ("cluster remove n", ["n1", "n2"]),
-        ("cluster plan repl", ["replace"]),
-        ("cluster plan rplc", ["replace"]),
-        ("GET cart:", ["cart:1", "cart:2"]),
-        ("dyn get cart:", ["cart:1", "cart:2"]),
-        ("-q get cart:", ["cart:1", "cart:2"]),
-        ("get c2", ["cart:2"]),
-        ("stat", ["cluster status"]),
-        ("get k output=j", ["output=json", "output=jsonl"]),
-        ("get k -o jl", ["jsonl"]),
-        ("nonsense ", []),
-    ],
-)
-def test_suggestions_by_position(line: str, expected: list[str]) -> None:
-    """Commands, options, keys and nodes where they belong."""
-    assert [word for word in words(line) if word in expected] == expected
-    assert not expected or set(words(line)) >= set(expected)
-    assert expected or not words(line)
-
-
-@pytest.mark.parametrize(
-    ("typed", "candidate", "rank"),
-    [
-        ("ca", "cart", 0), ("", "cart", 0), ("CA", "cart", 1), ("st", "cluster status", 1), ("art", "cart", 2),
-        ("c2", "cart:2", 3), ("u7", "user:7", 3), ("r", "cart", None), ("tc", "cart", None), ("rt7", "cart:7", None),
-    ],
-)  # fmt: skip
-def test_how_a_word_fits(typed: str, candidate: str, rank: int | None) -> None:
-    """As its beginning, at a part's, within, strewn, or not at all."""
-    found = fit(typed, candidate)
-    assert (found.rank if found else None) == rank
-    assert found is None or [candidate[at].lower() for at in found.at] == list(typed.lower())
-
-
-def test_beginnings_come_first_and_keys_are_quoted_where_they_must_be() -> None:
-    names = ["my cart", "other:cart", "cart:1", "c-a-r-t", "evil\x1b", ""]
-    sources = Sources(lambda word: names, list, about=lambda key: f"about {key}")
-    found = suggest(["get"], "cart", sources)
-    assert [suggestion.word for suggestion in found] == ["cart:1", "my cart", "other:cart", "c-a-r-t"]
-    assert [suggestion.typed for suggestion in found if suggestion.typed] == ["'my cart'"]
-    assert found[0].meaning == "about cart:1"
-
-
-def test_files_are_completed_a_folder_at_a_time(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    for name in ("file", ".hidden", "with space"):
-        (tmp_path / name).touch()
-    assert files_like(f"{tmp_path}/f") == [f"{tmp_path}/file", f"{tmp_path}/folder/"]
-    assert files_like(f"{tmp_path}/.") == [f"{tmp_path}/.hidden"]
-    assert files_like(f"{tmp_path}/no/such/") == []
-
-
-# Keys --------------------------------------------------------------------------------------------------
-
-
-def test_keys_are_asked_for_once_and_few(node: FakeNode) -> None:
-    """What an answer covers is not asked again, also for a longer word."""
-    finder = KeyFinder(lambda seconds: client_of(node, seconds), lambda: (b"old", b"new"))
-    assert finder.find(b"") == [b"new", b"old", b"cart:1", b"cart:2", b"user:7"]
-    assert finder.find(b"cart") == [b"new", b"old", b"cart:1", b"cart:2", b"user:7"]
-    asked = [words for words in node.asked if words[0] == b"DYN.KEYS"]
-    assert asked == [(b"DYN.KEYS", b"PREFIX", b"", b"CURSOR", b"0", b"LIMIT", b"50")]
-
-
-def test_keys_of_a_silent_node_are_not_waited_for() -> None:
-    """Longer than the budget; what was seen is there, and an answer that comes late serves the next one."""
-    gate = threading.Event()
-
-    def late(*words: bytes) -> Any:
-        gate.wait(5)
-        return [b"0", [b"cart:9"]]
-
-    with fake_node({"DYN.KEYS": late}) as node:
-        finder = KeyFinder(lambda seconds: client_of(node, 5.0), lambda: (b"cart:1",))
-        begun = time.monotonic()
-        assert finder.find(b"cart") == [b"cart:1"]
-        assert BUDGET_S * 0.9 <= time.monotonic() - begun < BUDGET_S + 1
-        gate.set()
-        eventually(lambda: finder.find(b"cart") == [b"cart:1", b"cart:9"], "the late answer")
-
-
-def test_keys_of_nobody() -> None:
-    """A node that refuses."""
-    finder = KeyFinder(lambda seconds: Client([parse_address("127.0.0.1:1")], timeout_s=seconds), lambda: ())
-    assert finder.find(b"") == []
-
-
-def client_of(node: FakeNode, seconds: float) -> Client:
-    return Client([parse_address(node.address)], timeout_s=seconds)
-
-
-# What is offered ---------------------------------------------------------------------------------------
-
-
-def test_the_shell_does_not_offer_what_it_refuses() -> None:
-    """`shell` and `node start` do not run inside."""
-    assert "shell" not in words("")
-    assert "start" not in words("node ")
-
-
-def test_an_unknown_command_is_red_before_enter() -> None:
-    """And the pieces are the line."""
-    assert styled("gett k")[0] == ("ansired", "gett")
-    assert styled("get k")[0] == ("bold", "get")
-    for line in ("", "  get 'a b' --ctx none", 'put k "unfinished'):
-        assert "".join(piece[1] for piece in styled(line)) == line
-
-
-# History -----------------------------------------------------------------------------------------------
-
-
-def test_the_history_file_is_the_owners_alone(tmp_path: Path) -> None:
-    """0600 whatever the umask; secrets and lines with a leading space never reach it."""
-    path = tmp_path / "state" / "history"
-    history = open_history(path)
-    for line in ("get k", " put secretly v", "auth hunter2", "get my-password"):
-        history.append_string(line)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    text = path.read_text()
-    assert "get k" in text
-    assert "secretly" not in text
-    assert "hunter2" not in text
-    assert "my-password" not in text
-
-
-def test_a_history_that_cannot_be_had_is_no_error(tmp_path: Path) -> None:
-    """The shell works without; a link is not followed."""
-    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    assert isinstance(open_history(tmp_path / "link"), InMemoryHistory)
-    assert not (tmp_path / "elsewhere").exists()
-
-
-@pytest.mark.parametrize(("line", "private"), [("get k", False), (" get k", True), ("AUTH x", True)])
-def test_private_lines(line: str, private: bool) -> None:
-    """What is not remembered."""
-    assert is_private(line) is private
-
-
-def suggested(typed: str) -> HistorySuggestion | None:
-    """What the history offers."""
-    history = InMemoryHistory()
-    for line in ("del user:7", "SET k v", "dyn del k", "cluster leave n3", "-q cluster remove n3",
-                 "cluster plan leave n3", "cluster commit X", "get user:7", "put user:7 x", "\\kill n3", "\\nodes",
-                 "\\nonsense now"):  # fmt: skip
-        history.append_string(line)
-    return CarefulSuggest().get_suggestion(Buffer(history=history), Document(typed))
-
-
-def test_a_line_that_reads_is_suggested() -> None:
-    """The rest of the newest line that began like this."""
-    suggestion = suggested("get u")
-    assert suggestion is not None
-    assert suggestion.text == "ser:7"
-
-
-def test_a_verb_is_suggested_by_what_its_table_says() -> None:
-    """Importing the demo's verbs enters them."""
-    assert VERBS["kill"].danger
-    assert suggested("\\ki") is None
-    assert suggested("\\nons") is None
-    suggestion = suggested("\\nod")
-    assert suggestion is not None
-    assert suggestion.text == "es"
-
-
-def test_a_plan_is_suggested_and_what_carries_it_out_is_not() -> None:
-    suggestion = suggested("cluster pl")
-    assert suggestion is not None
-    assert suggestion.text == "an leave n3"
-
-
-@pytest.mark.parametrize(
-    "typed", ["d", "del", "pu", "put ", "SE", "dyn d", "cluster l", "cluster leave n", "-q cluster", "cluster co"]
-)
-def test_a_line_that_writes_is_never_suggested(typed: str) -> None:
-    """One keystroke too many must not delete."""
-    assert suggested(typed) is None
-
-
-# Prompt and toolbar ------------------------------------------------------------------------------------
-
-
-def test_the_prompt_counts_nodes_and_conflicts() -> None:
-    """`dyn 2/3 !1> `."""
-    memory = Memory()
-    memory.learn(Reading(b"k", b"c", (Version(b"a"), Version(b"b"))), 0.0)
-    assert "".join(piece[1] for piece in prompt(State(STATUS, ""), memory)) == "dyn 2/3 !1> "
-    assert "".join(piece[1] for piece in prompt(State(None, "refused"), Memory())) == "dyn ?> "
-
-
-def test_the_toolbar_shows_the_context_of_the_last_read() -> None:
-    """So that nobody wonders what the next put replaces."""
-    memory = Memory()
-    memory.learn(Reading(b"user:7", b"c", (Version(b"a", {"n3": 2, "n1": 1}),)), 10.0)
-    line = toolbar(State(STATUS, ""), memory, 19.0, 200)
-    assert "degraded  2/3 up  N3 R2 W2  epoch 3" in line
-    assert "ctx user:7 {n1:1,n3:2} 9 s" in line
-    assert len(toolbar(State(STATUS, ""), memory, 19.0, 30)) == 30
-    assert "no node answers: refused" in toolbar(State(None, "refused"), memory, 19.0, 80)
-
-
 # Scripts -----------------------------------------------------------------------------------------------
 
 
@@ -387,9 +115,12 @@ def test_a_script_file(node: FakeNode, tmp_path: Path) -> None:
 # On a terminal -----------------------------------------------------------------------------------------
 
 
-def typed(node: FakeNode, keys: str, *, terminal_input: bytes = b"") -> tuple[str, str]:
+def typed(
+    node: FakeNode, keys: str, *, terminal_input: bytes = b"", environ: dict[str, str] | None = None
+) -> tuple[str, str]:
     """Type into a shell; returns what it wrote."""
-    outer, out, err = environment(stdin=terminal_input, terminal=True, environ={"DYN_NODES": node.address})
+    known = {"DYN_NODES": node.address, **(environ or {})}
+    outer, out, err = environment(stdin=terminal_input, terminal=True, environ=known)
     env = ShellEnvironment(outer, Options())
     with create_pipe_input() as keyboard:
         keyboard.send_text(keys)
@@ -419,6 +150,44 @@ def test_ctrl_d_leaves_and_ctrl_c_does_not(node: FakeNode) -> None:
     out, _ = typed(node, "put k v\x03get k\n\x04")
     assert "milk" in out
     assert not [words for words in node.asked if words[0] == b"DYN.PUT"]
+
+
+def test_function_keys_turn_settings(node: FakeNode) -> None:
+    """F2, F3, F4; in vi mode Escape and letters are commands."""
+    out, _ = typed(node, "\x1bOQ\\set\n\x1bOQ\x1bOS\\set\nexit\n")
+    assert [line.split()[:2] for line in out.splitlines() if "expanded" in line] == [
+        ["expanded", "on"],
+        ["expanded", "off"],
+    ]
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("  vi ")] == ["off", "on"]
+
+
+def test_in_vi_mode_letters_are_commands(node: FakeNode) -> None:
+    out, _ = typed(node, "\\set vi on\ngot k\x1b0lre\nexit\n")
+    assert "milk" in out
+
+
+def test_in_multiline_mode_enter_begins_a_line(node: FakeNode) -> None:
+    typed(node, "\\set multiline on\nput k 'a\nb'\x1b\rexit\x1b\r")
+    assert next(words for words in node.asked if words[0] == b"DYN.PUT")[3] == b"a\nb"
+
+
+def test_the_editor_gives_back_a_line_that_waits(
+    node: FakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i s/nothing/k/ $1\n")
+    editor.chmod(0o700)
+    out, _ = typed(node, "\\e get nothing\n\nexit\n", environ={"EDITOR": str(editor)})
+    assert "milk" in out
+    _, err = typed(node, "\\e get nothing\nexit\n", environ={"EDITOR": "/no/such/editor"})
+    assert "cannot start the editor" in err
+
+
+def test_keys_are_listed(node: FakeNode) -> None:
+    out, _ = typed(node, "\\keys\nexit\n")
+    assert "Ctrl-X Ctrl-E" in out
+    assert max(map(len, out.splitlines())) < 80
 
 
 def test_a_typo_is_told_and_the_shell_lives(node: FakeNode) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.helpers.cluster import ROOT
 from tests.helpers.fake_node import HANG, FakeNode, fake_node
+from tests.helpers.shell_node import shell_node
 from tests.helpers.terminal import CTRL_C, Screen, environ_of
 
 KEYSTROKE_S = 0.05
@@ -46,3 +47,15 @@ def test_every_keystroke_is_answered_at_once_while_a_node_is_silent(silent: Fake
         screen.prompt()
         screen.enter("exit")
         assert screen.end() == 0
+
+
+def test_up_finds_lines_that_begin_alike_also_while_words_are_offered(tmp_path: Path) -> None:
+    with shell_node() as node, shell(node.address, tmp_path) as screen:
+        screen.prompt()
+        for line in ("get user:7", "keys"):
+            screen.enter(line)
+            screen.prompt()
+        screen.type("ge")
+        screen.see(r"merge +Settle")
+        screen.type("\x1b[A")
+        screen.see(lambda: screen.line == "dyn 2/3> get user:7")
