@@ -83,6 +83,10 @@ class Files(NamedTuple):
     key: str | None
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a write was under way. Like any Ctrl-C it ends the command, and it says what is not known."""
+
+
 class Unreachable(Exception):
     """A node could not be spoken to; nothing was asked of it."""
 
@@ -214,6 +218,9 @@ class Client:
             except (OSError, hiredis.HiredisError) as error:
                 self.close()
                 failures[connection.address] = _reason(error)
+            except KeyboardInterrupt:
+                self.close()  # the answer would be taken for that of the next question
+                raise
 
     def write(self, *words: Word) -> Reply:
         """Ask for a change, once. No answer is an error with status UNKNOWN."""
@@ -230,6 +237,11 @@ class Client:
                 why = f"{connection.address} hung up ({_reason(error)})"
             raise CliError(
                 ExitStatus.UNKNOWN, f"outcome unknown: {why}; {UNCERTAIN}", "Look before writing again: dyn get KEY"
+            ) from None
+        except KeyboardInterrupt:
+            self.close()
+            raise Interrupted(
+                f"outcome unknown: interrupted before {connection.address} answered; {UNCERTAIN}"
             ) from None
 
     def batch(self, requests: Sequence[tuple[Word, ...]], *, writes: bool) -> list[Reply | CliError]:
@@ -251,6 +263,11 @@ class Client:
                 if writes:
                     why = f"{connection.address}: {_reason(error)}"
                     raise CliError(ExitStatus.UNKNOWN, f"outcome unknown: {why}; {UNCERTAIN}") from None
+            except KeyboardInterrupt:
+                self.close()
+                if writes:
+                    raise Interrupted(f"outcome unknown: interrupted; {UNCERTAIN}") from None
+                raise
 
     @contextmanager
     def _told(self, connection: Connection, words: Sequence[Word]) -> Iterator[None]:

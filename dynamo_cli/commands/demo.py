@@ -107,8 +107,8 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     from dynamo_cli.demo.control import Control
     from dynamo_cli.demo.tour import Tour
     from dynamo_cli.demo.verbs import Demo
-    from dynamo_cli.repl.loop import Terminal
     from dynamo_cli.repl.session import Session, ShellEnvironment
+    from dynamo_cli.repl.start import run_on_terminal
 
     outer = call.env
     environ = {name: value for name, value in outer.environ.items() if name not in OURS}
@@ -124,7 +124,7 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     control = Control(changes)
     control.start()
     try:
-        Terminal(Session(shell, facilities=[Demo(cluster, changes)]), history_path(env)).run()
+        run_on_terminal(Session(shell, facilities=[Demo(cluster, changes)]), history_path(env))
     finally:
         control.close()
         shell.hang_up()

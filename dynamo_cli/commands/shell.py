@@ -24,6 +24,8 @@ Script = Annotated[
 ReadOnly = Annotated[bool, Option("--read-only", help="Refuse what writes.")]
 KeepGoing = Annotated[bool, Option("--keep-going", help="Run the rest of a script after an error.")]
 
+Vi = Annotated[bool, Option("--vi", help="Keys as in vi; F4 turns it on and off.")]
+
 
 @command(
     "shell",
@@ -37,7 +39,12 @@ KeepGoing = Annotated[bool, Option("--keep-going", help="Run the rest of a scrip
     completes={"file": "files"},
 )
 def shell(
-    call: Call, execute: Execute = None, file: Script = None, read_only: ReadOnly = False, keep_going: KeepGoing = False
+    call: Call,
+    execute: Execute = None,
+    file: Script = None,
+    read_only: ReadOnly = False,
+    keep_going: KeepGoing = False,
+    vi: Vi = False,
 ) -> ExitStatus:
     """Open a shell: the same commands without `dyn`, with completion and history, over one connection.
 
@@ -46,6 +53,7 @@ def shell(
     """
     from dynamo_cli.repl.script import lines_in, lines_of, open_script, run_script
     from dynamo_cli.repl.session import Session, ShellEnvironment
+    from dynamo_cli.repl.start import run_on_terminal
 
     env = ShellEnvironment(call.env, call.options)
     session = Session(env, read_only=read_only)
@@ -57,9 +65,7 @@ def shell(
                 with open_script(name, env.stdin) as script:
                     lines += lines_in(script, "stdin" if name == "-" else name)
             return ExitStatus(run_script(session, lines, keep_going=keep_going))
-        from dynamo_cli.repl.loop import Terminal
-
-        Terminal(session, history_path(env)).run()
+        run_on_terminal(session, history_path(env), vi=vi)
         return ExitStatus.OK
     finally:
         env.hang_up()

@@ -96,7 +96,7 @@ def watch(shell: Session, words: Sequence[str]) -> int:
     if not wish.line.strip():
         raise usage("\\watch takes a line", "Write: \\watch 2 cluster status")
     refuse_danger(wish.line)
-    if shell.env.stdout_is_terminal and shell.env.can_ask:
+    if shell.env.stdout_is_terminal and shell.env.can_ask and shell.env.environ.get("TERM") != "dumb":
         return _in_place(shell, wish)
     left = wish.times
     while True:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import decimal  # noqa: F401  # else a Ctrl-C while a command imports it has it say so when it is imported again
-from collections.abc import Iterable
+import time
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.auto_suggest import ConditionalAutoSuggest
 from prompt_toolkit.completion import ThreadedCompleter
 from prompt_toolkit.enums import EditingMode
@@ -17,7 +19,7 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 from prompt_toolkit.styles import Style
 
-from dynamo_cli.render.plain import show
+from dynamo_cli.render.plain import shortened, show
 from dynamo_cli.repl.complete import ShellCompleter, Sources, files_like
 from dynamo_cli.repl.finder import KeyFinder
 from dynamo_cli.repl.highlight import ShellLexer
@@ -25,6 +27,7 @@ from dynamo_cli.repl.hints import hint
 from dynamo_cli.repl.history import CarefulSuggest, open_history
 from dynamo_cli.repl.keys import ShellKeys
 from dynamo_cli.repl.parse import commands_in, is_open
+from dynamo_cli.repl.pasted import run_typed
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.shortcuts import Keyboard
 from dynamo_cli.repl.toolbar import prompt, toolbar
@@ -36,6 +39,10 @@ WATCH_S = 1.5
 """Deadline of the toolbar's question."""
 WELCOME_S = 0.3
 """How long the first prompt waits for the cluster: a node that is silent does not keep anybody from typing."""
+AGAIN_S = 1.0
+"""Ctrl-C twice within this time means: how do I get out of here?"""
+WAITING_MAX = 5
+"""Events kept while a command runs: the latest."""
 
 MODES = ("vi", "multiline", "expanded", "timing")
 """Settings that the toolbar names when they are on."""
@@ -52,10 +59,12 @@ class Terminal:
     ) -> None:
         self.session = session
         self.env = session.env
-        self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._redraw)
+        self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._heard)
         watcher, settings = self.watcher, session.settings
         self.keyboard = Keyboard()
         session.provide(self.keyboard)
+        self._waiting: deque[str] = deque(maxlen=WAITING_MAX)
+        self._interrupted_at_s: float | None = None
         self.finder = KeyFinder(self.env.fresh_client, self.env.contexts.keys)
         sources = Sources(
             self._keys,
@@ -90,36 +99,59 @@ class Terminal:
         """Read and run lines until `exit` or Ctrl-D. Ctrl-C drops the line or the command, never the shell."""
         self.watcher.start()
         self.watcher.wait(WELCOME_S)
-        self._welcome()
+        self.env.write(f"dyn · {self.watcher.state.words} · Tab completes, help explains, Ctrl-D leaves\n")
         try:
             while not self.session.left:
                 try:
+                    self._tell_what_waited()
                     self._set_mode()
                     line, self.keyboard.next_line = self.keyboard.next_line, ""
                     text = self.prompts.prompt(default=line)
+                    self.keyboard.typed.append(text)
+                    run_typed(self.session, text, self._ask)
+                    self.finder.forget()
                 except KeyboardInterrupt:
-                    continue
+                    self._interrupted()
                 except EOFError:
                     break
-                for line in self._agreed(text):
-                    self.session.run(line)
         finally:
             self.watcher.stop()
 
-    def _welcome(self) -> None:
-        self.env.write(f"dyn · {self.watcher.state.words} · Tab completes, help explains, Ctrl-D leaves\n")
+    def _ask(self, question: str) -> str:
+        self.env.write(question, error=True)
+        return self.env.stdin.readline().strip().lower()
 
-    def _agreed(self, text: str) -> Iterable[str]:
-        """The lines to run: one, or several that were pasted and confirmed."""
-        lines = [command.strip() for command in commands_in(text) if command.strip()]
-        if len(lines) <= 1:
-            return [text]
-        self.env.write(f"{len(lines)} commands were pasted. Run them one by one? [y/N] ", error=True)
-        return lines if self.env.stdin.readline().strip().lower() in ("y", "yes") else []
+    def _interrupted(self) -> None:
+        """Say how to leave to who presses Ctrl-C again at an empty line."""
+        now_s, before_s = self.env.now_s(), self._interrupted_at_s
+        empty = not self.prompts.default_buffer.text
+        self._interrupted_at_s = now_s if empty else None
+        if empty and before_s is not None and now_s - before_s < AGAIN_S:
+            self.env.write("Ctrl-D leaves\n", error=True)
 
-    def _redraw(self) -> None:
-        if self.prompts.app.is_running:
-            self.prompts.app.invalidate()
+    # What happens meanwhile ---------------------------------------------------------------------------
+
+    def _heard(self, told: list[str]) -> None:
+        """Show what happened above the prompt, or keep it until there is one. Called by the watcher's thread."""
+        app = self.prompts.app
+        if told and self.session.settings["events"]:
+            self._waiting.append(f"* {time.strftime('%H:%M:%S')}  {'; '.join(told)}")
+        if not app.is_running or app.loop is None:
+            return
+        with suppress(RuntimeError):  # the prompt has ended just now: the next one tells
+            if self._waiting:
+                app.loop.call_soon_threadsafe(self._tell_above, context=app.context)
+            app.invalidate()
+
+    def _tell_above(self) -> None:
+        run_in_terminal(self._tell_what_waited)
+
+    def _tell_what_waited(self) -> None:
+        while self._waiting:
+            line = shortened(self._waiting.popleft(), self.env.columns(error=True))
+            self.env.write(f"{line}\n", error=True)
+
+    # Settings, prompt and toolbar ---------------------------------------------------------------------
 
     def _turn(self, name: str) -> None:
         """Turn a setting to its other side, by a key."""

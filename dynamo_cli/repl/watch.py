@@ -48,10 +48,33 @@ class State(NamedTuple):
         return [node["name"] for node in self.document["nodes"]] if self.document else []
 
 
-class Watcher:
-    """Asks for DYN.STATUS every INTERVAL_S with a client of its own; `changed` is called after each answer."""
+def news(before: State, after: State) -> list[str]:
+    """What happened between two looks that somebody at a prompt wants to know; nothing before the first answer."""
+    old, new = before.document, after.document
+    if new is None:
+        return [] if old is None else [f"no node answers: {show(after.why)}"]
+    if old is None:
+        return [f"{show(new.get('answered_by') or 'a node')} answers again"] if before.why else []
+    was, now = ({node["name"]: node["state"] for node in document["nodes"]} for document in (old, new))
+    told = [f"{show(name)} is {state}" for name, state in now.items() if was.get(name, state) != state]
+    told += [f"{show(name)} has joined" for name in now if name not in was]
+    told += [f"{show(name)} has left" for name in was if name not in now]
+    if new["epoch"] != old["epoch"]:
+        told.append(f"ring epoch {new['epoch']}")
+    if new["health"] != old["health"]:
+        told.append(f"the cluster is {new['health']}")
+    if new["siblings"] and not old["siblings"]:
+        told.append(f"siblings: {new['siblings']} (keys --siblings)")
+    return told
 
-    def __init__(self, client: Callable[[], Client], changed: Callable[[], None] = lambda: None) -> None:
+
+class Watcher:
+    """Asks for DYN.STATUS every INTERVAL_S with a client of its own.
+
+    `changed` is called after each answer, in a thread, with what happened since the one before.
+    """
+
+    def __init__(self, client: Callable[[], Client], changed: Callable[[list[str]], None] = lambda told: None) -> None:
         self._client = client
         self._changed = changed
         self._stop = threading.Event()
@@ -84,7 +107,7 @@ class Watcher:
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            self.look()
+            before, after = self.state, self.look()
             self._heard.set()
-            self._changed()
+            self._changed(news(before, after))
             self._stop.wait(INTERVAL_S)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prompt_toolkit.input import create_pipe_input
@@ -12,13 +17,16 @@ from prompt_toolkit.output import DummyOutput
 
 import dynamo_cli.demo.verbs  # noqa: F401  # enters the verbs of the demo
 from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
 from dynamo_cli.repl.loop import WATCH_S, Terminal
 from dynamo_cli.repl.parse import arguments, is_open, split
 from dynamo_cli.repl.session import Session, ShellEnvironment
+from dynamo_cli.repl.start import run_on_terminal
 from tests.helpers.cli import dyn, environment
+from tests.helpers.cluster import ROOT
 from tests.helpers.fake_node import HANG, FakeNode, fake_node
-from tests.helpers.shell_node import shell_node
+from tests.helpers.shell_node import CLOCKS, found, shell_node
 
 
 @pytest.fixture
@@ -198,11 +206,107 @@ def test_a_typo_is_told_and_the_shell_lives(node: FakeNode) -> None:
     assert "milk" in out
 
 
-def test_pasted_lines_run_only_when_confirmed(node: FakeNode) -> None:
-    """A paste is not an Enter."""
-    paste = "\x1b[200~get k\nget k\x1b[201~\r"
-    out, err = typed(node, f"{paste}exit\n", terminal_input=b"n\n")
-    assert "2 commands were pasted" in err
-    assert "milk" not in out
-    out, _ = typed(node, f"{paste}exit\n", terminal_input=b"y\n")
-    assert out.count("milk") == 2
+PASTE = "\x1b[200~get k\nget nothing | false\nget k\x1b[201~\r"
+
+
+@pytest.mark.parametrize(
+    ("answers", "milk", "told"),
+    [
+        (b"c\n", 0, "nothing ran"),
+        (b"\n", 0, "nothing ran"),
+        (b"", 0, "nothing ran"),
+        (b"a\n", 1, "stopped: 1 of 3 commands did not run"),
+        (b"o\ny\nn\ny\n", 2, "3/3  get k   [y]es"),
+        (b"o\nn\nq\n", 0, "2/3"),
+        (b"o\nn\nn\na\n", 1, "> get k"),
+    ],
+)
+def test_pasted_lines_run_only_when_confirmed(node: FakeNode, answers: bytes, milk: int, told: str) -> None:
+    """A paste is not an Enter: all, one by one, or none; the first that fails ends it."""
+    out, err = typed(node, f"{PASTE}exit\n", terminal_input=answers)
+    assert "3 commands were pasted: run [a]ll, [o]ne by one, or [c]ancel? " in err
+    assert told in err
+    assert out.count("milk") == milk
+
+
+def test_ctrl_c_twice_at_an_empty_line_says_how_to_leave(node: FakeNode) -> None:
+    assert "Ctrl-D leaves" not in typed(node, "get\x03\x03exit\n")[1]
+    assert "Ctrl-D leaves" in typed(node, "\x03\x03exit\n")[1]
+
+
+def test_vi_from_the_start(node: FakeNode) -> None:
+    outer, out, _ = environment(terminal=True, environ={"DYN_NODES": node.address, "TERM": "dumb"}, stdin=b"\\set\n")
+    session = Session(ShellEnvironment(outer, Options()))
+    run_on_terminal(session, None, vi=True)
+    assert "  vi         on" in out.getvalue().decode()
+
+
+def test_a_dumb_terminal_has_a_shell_without_anything_that_moves(node: FakeNode) -> None:
+    """Prompts and remarks on standard error; values over lines; the end of the input is the way out."""
+    outer, out, err = environment(
+        terminal=True, environ={"DYN_NODES": node.address, "TERM": "dumb"},
+        stdin=b"get k\nput k 'a\nb'\nnonsense\n\\watch 0.1 c=1 get k\n",
+    )  # fmt: skip
+    session = Session(ShellEnvironment(outer, Options()))
+    run_on_terminal(session, None)
+    session.env.hang_up()
+    assert out.getvalue().decode().count("milk") == 2
+    assert "\x1b" not in out.getvalue().decode() + err.getvalue().decode()
+    assert "dyn> ... " in err.getvalue().decode()
+    assert next(words for words in node.asked if words[0] == b"DYN.PUT")[3] == b"a\nb"
+
+
+def test_scripts_and_dumb_terminals_do_not_load_what_draws_prompts() -> None:
+    code = (
+        "from tests.helpers.cli import dyn, environment\n"
+        "from dynamo_cli.repl.session import Session, ShellEnvironment\n"
+        "from dynamo_cli.repl.start import run_on_terminal\n"
+        "from dynamo_cli.options import Options\n"
+        "assert dyn('shell', '-e', '\\\\help', '-e', '\\\\set', '-e', '\\\\nonsense').status == 2\n"
+        "outer, _, _ = environment(terminal=True, environ={'TERM': 'dumb'}, stdin=b'exit')\n"
+        "run_on_terminal(Session(ShellEnvironment(outer, Options())), None)\n"
+        "import sys; assert 'prompt_toolkit' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# Ctrl-C while a command runs -----------------------------------------------------------------------------
+
+
+def interrupting(reply: Any) -> Any:
+    """An answer that comes after the user has pressed Ctrl-C."""
+
+    def answer(*words: bytes) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        return reply
+
+    return answer
+
+
+def test_an_interrupted_read_leaves_no_answer_for_the_next_question(node: FakeNode) -> None:
+    """Else that would be shown as the value of another key."""
+    node.replies["DYN.GET"] = interrupting([b"token", [b"late"], [CLOCKS]])
+    outer, out, err = environment(environ={"DYN_NODES": node.address})
+    shell = Session(ShellEnvironment(outer, Options()))
+    assert shell.run("get k") == ExitStatus.INTERRUPTED
+    node.replies["DYN.GET"] = found
+    assert shell.run("get other") == ExitStatus.OK
+    shell.env.hang_up()
+    assert out.getvalue() == b"milk\n"
+    assert b"outcome" not in err.getvalue()
+
+
+@pytest.mark.parametrize("line", ["put k v --ctx none", "del k x"])
+def test_an_interrupted_write_says_that_its_outcome_is_unknown(node: FakeNode, line: str) -> None:
+    """And ends the command: a del of several keys does not go on."""
+    node.replies["DYN.PUT"] = node.replies["DYN.DEL"] = interrupting(b"token2")
+    outer, out, err = environment(environ={"DYN_NODES": node.address})
+    shell = Session(ShellEnvironment(outer, Options()))
+    assert shell.run(line) == ExitStatus.INTERRUPTED
+    shell.env.hang_up()
+    assert "outcome unknown: interrupted before 127.0.0.1" in err.getvalue().decode()
+    assert "it may or may not have been written" in err.getvalue().decode()
+    assert len([words for words in node.asked if words[0] in (b"DYN.PUT", b"DYN.DEL")]) == 1
+    assert out.getvalue() == b""

@@ -18,7 +18,7 @@ from dynamo_cli.repl.history import CarefulSuggest, is_private, open_history
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from dynamo_cli.repl.toolbar import prompt, toolbar
 from dynamo_cli.repl.verbs import VERBS, Facility
-from dynamo_cli.repl.watch import State
+from dynamo_cli.repl.watch import State, news
 from dynamo_cli.store import Memory, Reading, Version
 from tests.helpers.cli import environment
 from tests.helpers.fake_node import FakeNode
@@ -143,3 +143,32 @@ def test_the_toolbar_shows_the_context_of_the_last_read() -> None:
     assert toolbar(State(STATUS, ""), memory, 19.0, 30) == " n1  degraded  2/3 up "  # what is least missed goes first
     assert len(toolbar(State(STATUS, ""), memory, 19.0, 8)) == 8
     assert "no node answers: refused" in toolbar(State(None, "refused"), memory, 19.0, 80)
+
+
+# Events ------------------------------------------------------------------------------------------------
+
+
+def state(health: str = "healthy", epoch: int = 3, siblings: int = 0, **states: str) -> State:
+    nodes = [{"name": name, "state": state} for name, state in {"n1": "up", "n2": "up", **states}.items()]
+    document = {"answered_by": "n1", "health": health, "epoch": epoch, "siblings": siblings, "nodes": nodes}
+    return State({**document, "nodes": [node for node in nodes if node["state"] != "gone"]}, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (State(None, ""), state(), []),
+        (state(), state(), []),
+        (state(), state("degraded", n2="down"), ["n2 is down", "the cluster is degraded"]),
+        (state("degraded", n2="down"), state(), ["n2 is up", "the cluster is healthy"]),
+        (state(), state(epoch=4, n3="up"), ["n3 has joined", "ring epoch 4"]),
+        (state(), state(epoch=4, n2="gone"), ["n2 has left", "ring epoch 4"]),
+        (state(), state(siblings=2), ["siblings: 2 (keys --siblings)"]),
+        (state(siblings=2), state(siblings=3), []),
+        (state(), State(None, "refused"), ["no node answers: refused"]),
+        (State(None, "refused"), State(None, "refused"), []),
+        (State(None, "refused"), state(), ["n1 answers again"]),
+    ],
+)
+def test_what_happened_between_two_looks(before: State, after: State, told: list[str]) -> None:
+    assert news(before, after) == told

@@ -11,8 +11,8 @@ import pytest
 
 from tests.helpers.cluster import ROOT
 from tests.helpers.fake_node import HANG, FakeNode, fake_node
-from tests.helpers.shell_node import shell_node
-from tests.helpers.terminal import CTRL_C, Screen, environ_of
+from tests.helpers.shell_node import STATUS, shell_node
+from tests.helpers.terminal import CTRL_C, ENTER, Screen, environ_of
 
 KEYSTROKE_S = 0.05
 """Longer than this, and typing feels slow."""
@@ -59,3 +59,57 @@ def test_up_finds_lines_that_begin_alike_also_while_words_are_offered(tmp_path: 
         screen.see(r"merge +Settle")
         screen.type("\x1b[A")
         screen.see(lambda: screen.line == "dyn 2/3> get user:7")
+
+
+def test_events_stand_above_the_prompt_and_leave_the_line_alone(tmp_path: Path) -> None:
+    """Until they are turned off."""
+    with shell_node() as node, shell(node.address, tmp_path) as screen:
+        screen.prompt()
+        screen.type("get user")
+        screen.see(lambda: screen.line == "dyn 2/3> get user")
+        node.replies["DYN.STATUS"] = {**STATUS, "health": "critical"}
+        screen.see(r"^\* \d\d:\d\d:\d\d  the cluster is critical$")
+        assert screen.line == "dyn 2/3> get user"
+        screen.type(":7\r")
+        screen.see(r"^milk")
+        screen.prompt()
+        screen.enter("\\events off")
+        screen.see("events is off")
+        screen.prompt()
+        node.replies["DYN.STATUS"] = {**STATUS, "epoch": 4}
+        screen.see("epoch 4 ")
+        assert not any("ring epoch" in line for line in screen.scrolled)
+
+
+def test_a_search_in_the_history(tmp_path: Path) -> None:
+    with shell_node() as node, shell(node.address, tmp_path) as screen:
+        screen.prompt()
+        screen.enter("get user:7")
+        screen.prompt()
+        screen.enter("keys")
+        screen.prompt()
+        screen.type("\x12er:")
+        screen.see(r"reverse-i-search.*er:")
+        screen.type(ENTER)  # takes the line
+        screen.see(lambda: screen.line == "dyn 2/3> get user:7")
+        screen.type(ENTER)
+        screen.see(lambda: len([words for words in node.asked if words[0] == b"DYN.GET"]) == 2)
+        screen.prompt()
+
+
+def test_watch_is_drawn_in_place_until_a_key(tmp_path: Path) -> None:
+    """On the other screen, and the terminal is as before."""
+    with shell_node() as node, shell(node.address, tmp_path) as screen:
+        screen.prompt()
+        screen.enter("\\watch 0.2 get k")
+        screen.see(r"^every 0.2 s: get k +\d\d:\d\d:\d\d  any key ends$")
+        screen.see(lambda: len([words for words in node.asked if words[0] == b"DYN.GET"]) > 2)
+        screen.type(" ")
+        screen.prompt()
+        assert any(line.startswith("milk") for line in screen.lines)
+        screen.enter("get k")
+        screen.prompt()
+        screen.enter("\\watch 0.2 get k")
+        screen.see(r"^every 0.2 s: get k")
+        screen.type(CTRL_C)
+        screen.prompt()
