@@ -14,7 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-   
+from dynamo_cli.arguments import parse_by_ourselves
+from dynamo_cli.client import Interrupted
+from dynamo_cli.crash import crash
 from dynamo_cli.environment import Environment, ReaderGone
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
@@ -182,7 +184,12 @@ def _entry(function: Callable[..., Any] | None, path: tuple[str, ...]) -> Callab
         if (word := global_ctx.invoked_subcommand) is not None:
             _none_given(values, function, word)
             return None
-   
+        try:
+            status: int = function(line.begin(path), **values)
+        except Interrupted as stop:  # told here: typer makes a mere status of every Ctrl-C
+            hint = "Look before writing again: dyn get KEY"
+            line.call.complain(CliError(ExitStatus.INTERRUPTED, str(stop), hint))
+            raise
         return status
 
     hints = typing.get_type_hints(function, include_extras=True) if function else {}

@@ -103,7 +103,15 @@ def command(
     def enter(function: Function) -> Function:
         assert words not in REGISTRY, f"command {path!r} is entered twice"
         REGISTRY[words] = Command(
-            words, function, panel, tuple(examples), tuple(map(int, exits)), tuple(see), completes or {}, danger, guarded
+            words,
+            function,
+            panel,
+            tuple(examples),
+            tuple(map(int, exits)),
+            tuple(see),
+            completes or {},
+            danger,
+            guarded,
         )
         return function
 
