@@ -4,15 +4,18 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="demo shell get put del merge keys export import doctor bench help version completion cluster ring node fault debug key" ;;
+        "") list="demo shell explain get put del merge keys export import status doctor stat bench completion help version cluster ring node fault debug key context config alias" ;;
         "demo") list="add remove" ;;
         "cluster") list="status hints views plan commit leave remove replace weight abandon rotate transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
-        "node") list="start cert stats data" ;;
+        "node") list="start stop info ping unit cert stats data" ;;
         "node data") list="backup info restore" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "debug") list="bundle" ;;
-        "key") list="explain repair" ;;
+        "key") list="explain locate history compare repair" ;;
+        "context") list="ls show check add edit rename copy rm use -" ;;
+        "config") list="show get set unset edit path" ;;
+        "alias") list="ls set rm" ;;
     esac
 }
 
@@ -25,6 +28,7 @@ _dyn_value() {
         "del:--ctx") list="last" ;;
         "export:--to") list="files" ;;
         "import:--existing") list="skip replace beside" ;;
+        "status:--wait") list="healthy" ;;
         "doctor:--only") list="local cluster" ;;
         "doctor:--skip") list="host.python host.store host.space host.files host.text host.config host.ports host.mdns host.secrets host.completion cluster.answer cluster.health cluster.views cluster.versions cluster.clocks cluster.transfers ring.copies data.siblings data.hints data.repair data.rot node.disk node.speed node.load node.durability node.certificate node.faults" ;;
         "doctor:--explain") list="host.python host.store host.space host.files host.text host.config host.ports host.mdns host.secrets host.completion cluster.answer cluster.health cluster.views cluster.versions cluster.clocks cluster.transfers ring.copies data.siblings data.hints data.repair data.rot node.disk node.speed node.load node.durability node.certificate node.faults" ;;
@@ -34,6 +38,7 @@ _dyn_value() {
         "bench:--compare") list="files" ;;
         "cluster status:--wait") list="healthy" ;;
         "cluster events:--level") list="info warn error" ;;
+        "ring show:--by") list="node partition zone" ;;
         "ring export:--format") list="svg dot md json" ;;
         "ring export:--file") list="files" ;;
         "ring simulate:--remove") list="names" ;;
@@ -45,11 +50,20 @@ _dyn_value() {
         "node start:--password-file") list="files" ;;
         "node start:--log-format") list="text json" ;;
         "node start:--replace") list="names" ;;
+        "node stop:--data-dir") list="files" ;;
+        "node unit:--config") list="files" ;;
         "node cert:--dir") list="files" ;;
         "node data restore:--data") list="files" ;;
         "debug bundle:--log") list="files" ;;
+        "key locate:--ring") list="files" ;;
+        "context add:--password-file") list="files" ;;
+        "context add:--prompt-color") list="red green yellow blue magenta cyan" ;;
+        "config set:--in") list="contexts" ;;
+        "config unset:--in") list="contexts" ;;
+        *:-c|*:--context) list="contexts" ;;
         *:-n|*:--node) list="nodes" ;;
         *:-o|*:--output) list="table wide plain json jsonl csv value" ;;
+        *:--confirm) list="contexts" ;;
         *:--color) list="auto always never" ;;
         *:--tls-ca) list="files" ;;
         *:--tls-cert) list="files" ;;
@@ -62,6 +76,7 @@ _dyn_arguments() {
     case "$1" in
         "demo add") list="none" ;;
         "demo remove") list="names" ;;
+        "explain") list="siblings,context,clock,dot,blind-write,tombstone,last-write-wins,unknown,partition,ring,preference-list,replicas,coordinator,zone,weight,epoch,seal,discovery,quorum,sloppy-quorum,strict,hint,read-repair,anti-entropy,merkle,gossip,scrub*" ;;
         "get") list="keys*" ;;
         "put") list="keys values" ;;
         "del") list="keys*" ;;
@@ -70,8 +85,8 @@ _dyn_arguments() {
         "export") list="keys" ;;
         "import") list="files" ;;
         "doctor") list="host.python,host.store,host.space,host.files,host.text,host.config,host.ports,host.mdns,host.secrets,host.completion,cluster.answer,cluster.health,cluster.views,cluster.versions,cluster.clocks,cluster.transfers,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.certificate,node.faults*" ;;
-        "help") list="demo,shell,get,put,del,merge,keys,export,import,doctor,bench,help,version,completion,cluster,ring,node,fault,debug,key,ctx,formats,environment,exit-codes*" ;;
         "completion") list="bash,zsh,fish" ;;
+        "help") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,bench,completion,help,version,cluster,ring,node,fault,debug,key,context,config,alias,ctx,formats,environment,exit-codes*" ;;
         "cluster plan") list="leave,remove,replace,weight names names" ;;
         "cluster commit") list="none" ;;
         "cluster leave") list="names" ;;
@@ -80,6 +95,9 @@ _dyn_arguments() {
         "cluster weight") list="names none" ;;
         "ring owner") list="keys*" ;;
         "ring diff") list="files files" ;;
+        "node stop") list="names" ;;
+        "node info") list="names" ;;
+        "node ping") list="names" ;;
         "node cert") list="ca,node,client none" ;;
         "node stats") list="names" ;;
         "node data backup") list="files" ;;
@@ -94,7 +112,23 @@ _dyn_arguments() {
         "fault disk") list="names full,error,ok" ;;
         "debug bundle") list="files" ;;
         "key explain") list="keys" ;;
+        "key locate") list="keys*" ;;
+        "key history") list="keys" ;;
+        "key compare") list="keys none none" ;;
         "key repair") list="keys" ;;
+        "context show") list="contexts" ;;
+        "context check") list="contexts" ;;
+        "context add") list="none" ;;
+        "context edit") list="contexts" ;;
+        "context rename") list="contexts none" ;;
+        "context copy") list="contexts none" ;;
+        "context rm") list="contexts" ;;
+        "context use") list="contexts" ;;
+        "config get") list="context,nodes,password-file,tls-ca,tls-cert,tls-key,output,timeout,color,ascii,no-input,pager,writer,protected,prompt-color,note" ;;
+        "config set") list="context,nodes,password-file,tls-ca,tls-cert,tls-key,output,timeout,color,ascii,no-input,pager,writer,protected,prompt-color,note none*" ;;
+        "config unset") list="context,nodes,password-file,tls-ca,tls-cert,tls-key,output,timeout,color,ascii,no-input,pager,writer,protected,prompt-color,note" ;;
+        "alias set") list="none none" ;;
+        "alias rm") list="none" ;;
     esac
 }
 
@@ -104,16 +138,20 @@ _dyn_options() {
         "demo") list="--nodes --base-port --keep" ;;
         "demo add") list="--base-port" ;;
         "demo remove") list="--base-port" ;;
-        "shell") list="-e --exec -f --file --read-only --keep-going" ;;
+        "shell") list="-e --exec -f --file --read-only --keep-going --vi" ;;
         "get") list="-r --strict --one --ctx" ;;
         "put") list="-w --strict --ctx" ;;
         "del") list="-w --strict --ctx" ;;
-        "merge") list="--take --value --union -w --strict" ;;
+        "merge") list="--take --value --union --lww --edit --with -w --strict" ;;
         "keys") list="--limit --siblings -0 --null" ;;
         "export") list="--to --resume" ;;
         "import") list="--existing --resume --dry-run" ;;
+        "status") list="--check --wait --for --watch --interval" ;;
         "doctor") list="--list --only --skip --explain --bundle" ;;
+        "stat") list="--interval --count" ;;
         "bench") list="--op --reads --clients --pipeline --rate --size --keys --dist --duration --count --seed --fill --spread --assert --fault --compare --save" ;;
+        "completion") list="--install --dry-run" ;;
+        "cluster") list="--check --wait --for --watch --interval" ;;
         "cluster status") list="--check --wait --for --watch --interval" ;;
         "cluster hints") list="--watch --interval" ;;
         "cluster views") list="--watch --interval" ;;
@@ -126,35 +164,48 @@ _dyn_options() {
         "cluster transfers") list="--watch --interval" ;;
         "cluster repair") list="--check --wait" ;;
         "cluster events") list="--last --since --level --follow -f" ;;
+        "ring") list="--by --watch --interval" ;;
+        "ring show") list="--by --watch --interval" ;;
         "ring export") list="--format --file" ;;
         "ring simulate") list="--nodes --zones --partitions --replicas --remove --weight --add --keys" ;;
         "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --log-format --seat --replace --allow-faults" ;;
+        "node stop") list="--data-dir --for" ;;
+        "node ping") list="--count" ;;
+        "node unit") list="--user --name --config" ;;
         "node cert") list="--dir --cluster --host --days --renew" ;;
         "node stats") list="--watch --interval" ;;
         "node data info") list="--check" ;;
         "node data restore") list="--data --undelete --skip-damaged" ;;
         "fault skew") list="--behind" ;;
         "debug bundle") list="--keys --log" ;;
+        "key locate") list="--ring" ;;
+        "context add") list="--password-file --protected --prompt-color --note --use" ;;
+        "config") list="--origin" ;;
+        "config show") list="--origin" ;;
+        "config set") list="--in" ;;
+        "config unset") list="--in" ;;
     esac
-    list+=" -n --node -o --output --json --timeout -q --quiet -y --yes --color --tls-ca --tls-cert --tls-key --no-header --help -h"
+    list+=" -c --context -n --node -o --output --json --field --timeout -q --quiet -v --verbose -y --yes --confirm --no-input --color --ascii --no-pager --debug --tls-ca --tls-cert --tls-key --no-header --help -h"
 }
 
 _dyn_takes_value() {
     case "$1" in
-        *:-n|*:--node|*:-o|*:--output|*:--timeout|*:--color|*:--tls-ca|*:--tls-cert|*:--tls-key) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"debug bundle:--log") return 0 ;;
+        *:-c|*:--context|*:-n|*:--node|*:-o|*:--output|*:--field|*:--timeout|*:--confirm|*:--color|*:--tls-ca|*:--tls-cert|*:--tls-key) return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:--with"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"status:--wait"|"status:--for"|"status:--interval"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"stat:--interval"|"stat:--count"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster:--wait"|"cluster:--for"|"cluster:--interval"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring:--by"|"ring:--interval"|"ring show:--by"|"ring show:--interval"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node stop:--data-dir"|"node stop:--for"|"node ping:--count"|"node unit:--name"|"node unit:--config"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"debug bundle:--log"|"key locate:--ring"|"context add:--password-file"|"context add:--prompt-color"|"context add:--note"|"config set:--in"|"config unset:--in") return 0 ;;
     esac
     return 1
 }
 
 # Walks the words before the cursor: sets command (its words), place (which argument comes next), previous (a flag
-# that waits for its value) and nodes (what -n says).
+# that waits for its value) and nodes (what -n and -c say).
 _dyn_walk() {
     local word
     command="" place=1 previous="" nodes=()
     for word in "$@"; do
         if [[ -n $previous ]]; then
-            [[ $previous == -n || $previous == --node ]] && nodes+=(-n "$word")
+            case $previous in
+                -n|--node|-c|--context) nodes+=("$previous" "$word") ;;
+            esac
             previous=""
         elif _dyn_takes_value "$command:$word"; then
             previous=$word
@@ -210,7 +261,7 @@ _dyn() {
     fi
     case $kind in
         none) ;;
-        keys|nodes|names)
+        keys|nodes|names|contexts)
             local word
             while IFS= read -r word; do
                 COMPREPLY+=("$(printf %q "$word")")

@@ -69,4 +69,4 @@ def test_all_of_the_tests_run_in_two_processes_and_a_part_of_them_in_one(pytestc
         getini = pytestconfig.getini
 
     assert lanes.pytest_xdist_auto_num_workers(Given("tests")) == 2  # type: ignore[arg-type]  # all that it reads
-    assert lanes.pytest_xdist_auto_num_workers(Given("tests/unit")) == 0  # type: ignore[arg-type]
+    assert lanes.pytest_xdist_auto_num_workers(Given("tests/unit")) == 0  # type: ignore[arg-type]  # as above
