@@ -53,6 +53,8 @@ class Environment:
     program = "dyn"
     expanded = False
     """Whether tables are drawn one column a line, as `\\x` of the shell wishes."""
+    tracing = False
+    """Whether each get, put and del shows its way, as `\\trace on` of the shell wishes."""
 
     def __init__(
         self,

@@ -80,7 +80,7 @@ MEMORY_KEYS_MAX = 10_000
 
 def get(client: Client, key: bytes, *, r: int | None = None, strict: bool = False, clocks: bool = False) -> Reading:
     """Read a key. With `clocks` every version carries its clock, writer and time."""
-    words: list[Word] = ["DYN.GET", key, *_quorum("R", r, strict), *client.timeout_words]
+    words: list[Word] = ["DYN.GET", key, *quorum("R", r, strict), *client.timeout_words]
     if clocks:
         words.append("WITHCLOCKS")
     reply = _array(client.read(*words), 2)
@@ -117,13 +117,13 @@ def put(
     client: Client, key: bytes, context: bytes, value: bytes, *, w: int | None = None, strict: bool = False
 ) -> Receipt:
     """Write a value over what `context` covers; b"" is a blind write."""
-    words = ["DYN.PUT", key, context, value, *_quorum("W", w, strict), *client.timeout_words, "RECEIPT"]
+    words = ["DYN.PUT", key, context, value, *quorum("W", w, strict), *client.timeout_words, "RECEIPT"]
     return _receipt(key, client.write(*words))
 
 
 def delete(client: Client, key: bytes, context: bytes, *, w: int | None = None, strict: bool = False) -> Receipt:
     """Delete what `context` covers."""
-    reply = client.write("DYN.DEL", key, context, *_quorum("W", w, strict), *client.timeout_words)
+    reply = client.write("DYN.DEL", key, context, *quorum("W", w, strict), *client.timeout_words)
     return Receipt(key, _bytes(reply), (), None)
 
 
@@ -173,7 +173,8 @@ def change(client: Client, *words: Word) -> dict[str, Any]:
         raise CliError(error.status, message, "See what became of it: dyn cluster transfers", code=error.code) from None
 
 
-def _quorum(letter: str, count: int | None, strict: bool) -> list[Word]:
+def quorum(letter: str, count: int | None, strict: bool) -> list[Word]:
+    """The words that ask for R or W, and for owners only."""
     words: list[Word] = [] if count is None else [letter, count]
     return [*words, "STRICT"] if strict else words
 

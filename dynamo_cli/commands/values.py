@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from dynamo_cli import store
+from dynamo_cli import store, tracing
 from dynamo_cli.arguments import count, text
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.errors import CliError, usage
@@ -28,6 +28,7 @@ Value = Annotated[
     typer.Argument(metavar="[VALUE|-|@FILE]", parser=os.fsencode, help="The value, standard input, or a file."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Count owners only, no stand-ins.")]
+Trace = Annotated[bool, typer.Option("--trace", help="Show the way through the nodes, with times.")]
 Context = Annotated[
     str | None,
     typer.Option(
@@ -46,6 +47,7 @@ Context = Annotated[
         ("dyn get user:7", "the value; on a pipe its bytes and a newline"),
         ("dyn get user:7 -o value > file", "exactly its bytes"),
         ("dyn get cart:1 cart:2 --json", "one JSON object a line, with clocks and contexts"),
+        ("dyn get user:7 -r 3 --trace", "who was asked, what each held, and how long it took"),
     ],
     exits=[3, 4, 5, 6, 7],
     see=["put", "merge"],
@@ -58,18 +60,20 @@ def get(
     strict: Strict = False,
     one: Annotated[bool, typer.Option("--one", help="A key with siblings is an error (exit 4).")] = False,
     ctx: Annotated[bool, typer.Option("--ctx", help="Print the causal context too.")] = False,
+    trace: Trace = False,
 ) -> ExitStatus:
     """Read keys. Siblings are all shown on a terminal; on a pipe they are an error (exit 4)."""
     status = ExitStatus.OK
     documents: list[Document] = []
     remarks: list[str] = []
+    ways: list[Document | None] = []
     clocks = call.format not in ("plain", "value") or len(keys) > 1
     for key in keys:
         try:
             with call.timed() as took_ms:
-                reading = store.get(call.client, key, r=r, strict=strict, clocks=clocks)
-            _check_found(call, reading, one=one)
-            documents.append(get_document(reading))
+                reading, way = tracing.get(call, key, r=r, strict=strict, clocks=clocks, trace=trace)
+            _check_found(call, reading, one=one, way=way)
+            documents.append(get_document(reading) | ({"trace": way} if way is not None else {}))
         except CliError as error:
             if len(keys) == 1:
                 raise
@@ -81,18 +85,24 @@ def get(
         if len(reading.live) > 1 and not call.for_people:
             status = status or ExitStatus.CONFLICT
         remarks.append(_remark(reading, took_ms()))
+        ways.append(way)
     _print_found(call, documents, several=len(keys) > 1, ctx=ctx)
+    for way in ways:
+        tracing.show(call, way)
     for remark in remarks:
         call.remark(remark)
     return status
 
 
-def _check_found(call: Call, reading: store.Reading, *, one: bool) -> None:
-    """Raise when there is nothing to show, or more than this format may show."""
+def _check_found(call: Call, reading: store.Reading, *, one: bool, way: Document | None) -> None:
+    """Raise when there is nothing to show, or more than this format may show; the way there is shown all the same."""
+    several = len(reading.live) > 1 and call.format not in ("json", "jsonl") and (one or not call.for_people)
+    if several or not reading.live:
+        tracing.show(call, way)
     if not reading.live:
         deleted = " (it was deleted)" if reading.context else ""
         raise CliError(ExitStatus.NOT_FOUND, f"no key {quoted(reading.key)}{deleted}", "List what is there: dyn keys")
-    if len(reading.live) > 1 and call.format not in ("json", "jsonl") and (one or not call.for_people):
+    if several:
         raise conflict(reading)
 
 
@@ -186,13 +196,14 @@ def put(
     w: WriteQuorum = None,
     strict: Strict = False,
     ctx: Context = None,
+    trace: Trace = False,
 ) -> ExitStatus:
     """Write a value. It replaces what was read; if that is siblings, nothing is written (exit 4)."""
     data = read_value(call, value)
     with call.timed() as took_ms:
         covered = cover(call, key, ctx)
-        receipt = store.put(call.client, key, covered.context, data, w=w, strict=strict)
-    report(call, "put", receipt, covered.words, took_ms())
+        receipt, way = tracing.write(call, key, covered.context, data, w=w, strict=strict, trace=trace)
+    report(call, "put", receipt, covered.words, took_ms(), way)
     return ExitStatus.OK
 
 
@@ -241,15 +252,17 @@ def _named(reading: store.Reading) -> str:
     return " and ".join(clocks) or "what was read"
 
 
-def report(call: Call, verb: str, receipt: store.Receipt, words: str, took_ms: float) -> None:
-    """Say what a write became."""
+def report(
+    call: Call, verb: str, receipt: store.Receipt, words: str, took_ms: float, way: Document | None = None
+) -> None:
+    """Say what a write became, and which way it took if that was traced."""
     if call.env.memory is not None:
         # The new context covers siblings that came in meanwhile and that nobody here has seen: read again first.
         call.env.memory.forget(receipt.key)
     key, enc = encode(receipt.key)
     context = receipt.context.decode("ascii", "replace")
     document: Document = {"schema": f"dyn.{verb}/v1", "key": key, "enc": enc, "context": context}
-    document |= {"acks": list(receipt.acks), "w": receipt.w}
+    document |= {"acks": list(receipt.acks), "w": receipt.w} | ({"trace": way} if way is not None else {})
     if call.format in ("json", "jsonl"):
         call.env.write(json_text(document))
     elif call.format == "value":
@@ -258,6 +271,7 @@ def report(call: Call, verb: str, receipt: store.Receipt, words: str, took_ms: f
         call.say(receipt_line(document, words, took_ms, call.env.columns()))
     else:
         call.say("OK")
+    tracing.show(call, way)
 
 
 # del --------------------------------------------------------------------------------------------------
@@ -278,6 +292,7 @@ def delete(
     w: WriteQuorum = None,
     strict: Strict = False,
     ctx: Context = None,
+    trace: Trace = False,
 ) -> ExitStatus:
     """Delete keys: what was read of them. What others write meanwhile stays."""
     if ctx == "none":
@@ -291,8 +306,8 @@ def delete(
                 covered = cover(call, key, ctx, siblings=True)
                 if covered.words in ("new", "replaces nothing"):
                     raise CliError(ExitStatus.NOT_FOUND, f"no key {quoted(key)}", "List what is there: dyn keys")
-                receipt = store.delete(call.client, key, covered.context, w=w, strict=strict)
-            report(call, "del", receipt, covered.words.replace("replaces", "deleted"), took_ms())
+                receipt, way = tracing.write(call, key, covered.context, None, w=w, strict=strict, trace=trace)
+            report(call, "del", receipt, covered.words.replace("replaces", "deleted"), took_ms(), way)
         except CliError as error:
             if len(keys) == 1:
                 raise

@@ -206,6 +206,7 @@ class Session:
         words = with_alias(words, self.env)  # here: what it stands for may be what a read-only shell refuses
         argv = arguments(words, read_only=self.read_only)
         self.env.expanded = self.settings["expanded"]
+        self.env.tracing = self.settings["trace"]
         self.env.begin_line()
         begun_s = self.env.now_s()
         status = run(argv, self.env)

@@ -23,6 +23,7 @@ class Switch(NamedTuple):
 SWITCHES = {
     "timing": Switch(False, "say after each command how long it took"),
     "expanded": Switch(False, "one column a line instead of one row a line"),
+    "trace": Switch(False, "show the way of each get, put and del"),
     "pipes": Switch(True, "| COMMAND at the end of a line is the system's"),
     "events": Switch(True, "tell of nodes and conflicts while the prompt waits"),
     "toolbar": Switch(True, "the cluster's state below the prompt"),
@@ -77,6 +78,12 @@ def change(shell: Session, words: Sequence[str]) -> int:
 def timing(shell: Session, words: Sequence[str]) -> int:
     """`\\set timing`."""
     return turn(shell, "timing", words)
+
+
+@verb("trace", usage="[on|off]", summary="Show the way of each get, put and del.", completes="on off")
+def trace(shell: Session, words: Sequence[str]) -> int:
+    """`\\set trace`."""
+    return turn(shell, "trace", words)
 
 
 @verb("x", usage="[on|off]", summary="One column a line instead of one row a line.", completes="on off")

@@ -10,11 +10,13 @@ TRACE_STEPS_MAX = 500
 """Steps that one trace keeps: a write to N = 3 has about ten, one that meets every fault there is some fifty."""
 
 TRACE_TAIL_S = 0.5
-"""How long a trace stays after the answer for what follows it: the last owner's copy, hints, read repair. The client
-waits for it, so it is less than the second that it allows beyond its deadline."""
-
 TRACE_TAIL_AWAY_S = 0.3
-"""The same for a coordinator that tells another node: it must be heard before that one ends."""
+"""How long a trace stays after the answer for what follows it: the last owner's copy, hints, read repair. The client
+waits for it. A coordinator that tells another node stays less, to be heard before that one ends."""
+
+TRACE_LATE_S = 0.1
+TRACE_LATE_AWAY_S = 0.05
+"""… and how long beyond the deadline of the request: a client listens for some 0.2 s longer than that."""
 
 HISTORY_VALUE_BYTES = 256
 """As much of each value as DYN.HISTORY tells: it is to be recognized, not read."""
@@ -24,3 +26,4 @@ HISTORY_VERSIONS_MAX = 64
 milliseconds. A key with more has writers that do not read, and its picture helps nobody."""
 
 assert TRACE_TAIL_AWAY_S < TRACE_TAIL_S
+assert TRACE_LATE_AWAY_S < TRACE_LATE_S

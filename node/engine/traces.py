@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from node.core.ids import Instant, NodeId
-from node.core.limits_trace import TRACE_TAIL_AWAY_S, TRACE_TAIL_S, TRACES_MAX
+from node.core.limits_trace import TRACE_LATE_AWAY_S, TRACE_LATE_S, TRACE_TAIL_AWAY_S, TRACE_TAIL_S, TRACES_MAX
 from node.engine.intake import Intake
 from node.engine.operation import Asker, Operation, Shared
 from node.engine.outbox import Outbox
@@ -96,7 +96,7 @@ class Following(Operation):
 
     def start(self, timeout_ms: int, now: Instant, out: Outbox) -> None:
         """Do it, as if the client had asked for it plainly."""
-        self._wait_until(now + timeout_ms / 1000 + TRACE_TAIL_S)
+        self._wait_until(now + timeout_ms / 1000 + TRACE_LATE_S)
         asker = Asker(self.ticket, then=self._answered)
         intake, of = self.traces.intake, self.of
         if isinstance(of, Get):
@@ -178,8 +178,8 @@ class FollowingAway(Operation):
 
     def start(self, do: Callable[[], None], message: Forward, now: Instant, out: Outbox) -> None:
         """Coordinate it, and wait as long as its client does, and a moment longer."""
-        self.until = now + message.left_ms / 1000 + TRACE_TAIL_AWAY_S
-        self.shared.timers.set(now + TRACE_TAIL_AWAY_S, self.ticket)
+        self.until = now + message.left_ms / 1000 + TRACE_LATE_AWAY_S
+        self._wake(now)
         self.trace.run(do, now, out)
 
     def _all_ended(self, now: Instant, out: Outbox) -> None:
@@ -192,7 +192,10 @@ class FollowingAway(Operation):
         if now >= self.until or (answered_at is not None and now >= answered_at + TRACE_TAIL_AWAY_S):
             self._tell(now, out)
         else:
-            self.shared.timers.set(now + TRACE_TAIL_AWAY_S / 2, self.ticket)
+            self._wake(now)
+
+    def _wake(self, now: Instant) -> None:
+        self.shared.timers.set(min(self.until, now + TRACE_TAIL_AWAY_S / 2), self.ticket)
 
     def _tell(self, now: Instant, out: Outbox) -> None:
         self.end()

@@ -33,6 +33,12 @@ def test_a_conflict_from_its_making_to_its_end(nodes: dict[str, str]) -> None:
     assert dyn("put", "cart", "[]", environ=nodes).status == 4
     assert dyn("keys", "--siblings", environ=nodes).out == "cart\n"
     assert dyn("key", "explain", "cart", environ=nodes).status == 4
+    compared = json.loads(dyn("key", "compare", "cart", "A", "B", "--json", environ=nodes).out)
+    assert compared["order"] == "concurrent"
+    history = json.loads(dyn("key", "history", "cart", "--json", environ=nodes).out)
+    assert [event["kind"] for event in history["events"]] == ["gone", "version", "version"]
+    assert [event["parents"] for event in history["events"]] == [[], [0], [0]]
+    assert all(replica["told"] for replica in history["replicas"])
     shown = dyn("get", "cart", "--color", "never", environ=nodes, terminal=True)
     assert shown.status == 0
     assert "eggs" in shown.out
@@ -41,6 +47,21 @@ def test_a_conflict_from_its_making_to_its_end(nodes: dict[str, str]) -> None:
     assert sorted(json.loads(dyn("get", "cart", environ=nodes).out)) == ["beer", "eggs", "milk"]
     assert dyn("del", "cart", environ=nodes).status == 0
     assert "it was deleted" in dyn("get", "cart", environ=nodes).err
+
+
+def test_a_write_is_followed_through_all_its_nodes(nodes: dict[str, str]) -> None:
+    """Each of three owners has a part in it, whichever is asked."""
+    told = json.loads(dyn("put", "followed", "v", "-w", "3", "--trace", "--json", environ=nodes).out)
+    way = told["trace"]
+    assert {ack["node"] for ack in told["acks"]} == {"n1", "n2", "n3"}
+    kinds = [step["what"] for step in way["steps"]]
+    assert kinds.count("replicate") == 2
+    assert kinds.count("commit") == 1
+    assert all(step["took_ms"] > 0 for step in way["steps"] if step["awaited"])
+    assert 0 < way["answered_ms"] <= way["followed_ms"]
+    read = json.loads(dyn("get", "followed", "-r", "3", "--trace", "--json", environ=nodes).out)["trace"]
+    assert sorted(step["what"] for step in read["steps"]) == ["answer", "fetch", "fetch", "load"]
+    assert len({str(step["versions"]) for step in read["steps"] if step["awaited"]}) == 1
 
 
 def test_the_events_of_all_nodes(nodes: dict[str, str]) -> None:

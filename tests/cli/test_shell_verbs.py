@@ -91,7 +91,7 @@ def test_an_option_in_front_does_not_open_a_read_only_shell(line: str) -> None:
 READS = """demo; shell; get; keys; key explain; export; cluster status; cluster views; cluster hints; cluster plan;
     cluster transfers; cluster events; ring show; ring owner; ring diff; ring simulate; ring export; doctor;
     node start; node stats; node data backup; node data info; node cert; node cert ca; node cert node; fault list;
-    debug bundle; help; version; completion"""
+    debug bundle; key locate; key history; key compare; help; version; completion"""
 
 
 def test_every_command_says_whether_it_may_change_something() -> None:

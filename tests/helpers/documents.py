@@ -86,6 +86,41 @@ def history(text: str = "k", *, node: str = "n3") -> dict[str, Any]:
             "left_out": 0, "replicas": [{"node": node, **told}, {"node": "n4", **told}, away]}  # fmt: skip
 
 
+def trace(text: str = "k", **result: Any) -> dict[str, Any]:
+    """A DYN.TRACE document with a step of each sort: through n1 to its coordinator."""
+    quiet = {
+        "peer": None,
+        "took_ms": None,
+        "awaited": False,
+        "versions": None,
+        "behind": False,
+        "hint_for": [],
+        "note": "",
+    }
+    asked = {"awaited": True, "took_ms": 1.5}
+    steps = [
+        {"at_ms": 0.0, "node": "n1", "what": "load", **asked, "versions": [f"{text}:1"]},
+        {"at_ms": 0.0, "node": "n1", "what": "fetch", "peer": text, **asked, "versions": [], "behind": True},
+        {"at_ms": 0.1, "node": "n1", "what": "ping", "peer": text, **asked},
+        {"at_ms": 0.2, "node": "n1", "what": "forward", "peer": text, "awaited": True, "took_ms": 4.0},
+        {"at_ms": 0.7, "node": text, "what": "commit", **asked, "hint_for": [text], "versions": [f"{text}:2"]},
+        {"at_ms": 2.2, "node": text, "what": "replicate", "peer": "n3", **asked, "note": "durable"},
+        {"at_ms": 2.2, "node": text, "what": "replicate", "peer": "n4", "awaited": True, "hint_for": ["n5"]},
+        {"at_ms": 2.3, "node": text, "what": "silent", "peer": "n4"},
+        {"at_ms": 2.3, "node": text, "what": "hint", "hint_for": ["n5", text]},
+        {"at_ms": 3.7, "node": text, "what": "answer", "peer": "n1"},
+        {"at_ms": 4.2, "node": "n1", "what": "answer", "note": ""},
+        {"at_ms": 4.3, "node": "n1", "what": "repair", "peer": text},
+        {"at_ms": 4.3, "node": "n1", "what": text, "note": text},
+    ]  # fmt: skip
+    owners = [{"node": "n1", "state": "up"}, {"node": text, "state": "down"}]
+    story = {"value": "milk", "enc": "utf8", "dot": "n1:1", "clock": {"n1": 1}, "past": {}, "deleted": False}
+    found = {"context": "c", "values": [{**story, "written_at": "2026-11-23T12:03:11Z", "writer": text}]}
+    return {"schema": "dyn.trace/v1", "op": "get", "key": text, "enc": "utf8", "node": "n1", "partition": 2, "epoch": 7,
+            "owners": owners, "answered_ms": 4.2, "followed_ms": 5.0, "steps": [{**quiet, **step} for step in steps],
+            "dropped": 3, "untold": [text], "result": result or found}  # fmt: skip
+
+
 def pass_document(name: str = "n1", **more: Any) -> dict[str, Any]:
     """A DYN.REPAIR document of a pass that found something and left somebody out."""
     facts = {"node": name, "running": False, "compared": 85, "total": 170, "differing": 3, "repaired": 2, "failed": 1}
