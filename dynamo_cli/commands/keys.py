@@ -14,7 +14,7 @@ from dynamo_cli.call import Call, Document, View
 from dynamo_cli.commands.values import Key
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
-from dynamo_cli.render.plain import csv_text, encode, exact, json_text
+from dynamo_cli.render.plain import csv_text, encode, exact, json_text, shell_word
 from dynamo_cli.render.rows import explain_rows
 
 if TYPE_CHECKING:
@@ -94,19 +94,27 @@ EXITS_BY_VERDICT = {
 @command(
     "key explain",
     panel="Data",
-    examples=[("dyn key explain cart:7", "owners, what each holds, and what that amounts to")],
+    examples=[
+        ("dyn key explain cart:7", "owners, what each holds, what that amounts to, and what would be lost with whom"),
+        ("dyn key explain cart:7 --json", "one object for each node"),
+    ],
     exits=[3, 4, 5, 6],
-    see=["ring owner", "merge"],
+    see=["key history", "key repair", "merge", "ring owner"],
     completes={"key": "keys"},
 )
 def explain(call: Call, key: Key) -> ExitStatus:
     """Where a key lives, what each node of its preference list holds, and what that amounts to."""
     document = store.document(call.client, "EXPLAIN", key)
     call.emit(document, View(_explain_screen, explain_rows, lambda d: list(d["replicas"])))
+    word, verdict = shell_word(key), document["verdict"]
+    if verdict == "conflict":
+        call.remark(f"Next:  dyn merge {word}      dyn key history {word}")
+    elif any(replica["state"] == "up" and replica["note"] for replica in document["replicas"]):
+        call.remark(f"Next:  dyn key repair {word}      dyn key history {word}")
     return EXITS_BY_VERDICT.get(document["verdict"], ExitStatus.OK)
 
 
 def _explain_screen(document: Document, wide: bool) -> RenderableType:
-    from dynamo_cli.render.values import explain_screen
+    from dynamo_cli.render.key_explain import explain_screen
 
     return explain_screen(document, wide=wide)

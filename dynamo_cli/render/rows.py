@@ -98,14 +98,15 @@ def owner_rows(document: Document) -> Rows:
 
 def explain_rows(document: Document) -> Rows:
     """DYN.EXPLAIN: a row a version that a replica holds, and one for a replica that holds none or does not tell."""
-    names = ("node", "role", "state", "clock", "bytes", "written_at", "writer", "deleted", "note")
+    names = ("node", "role", "state", "clock", "bytes", "written_at", "writer", "deleted", "note", "hint_for", "age_s")
     rows: list[tuple[str, ...]] = []
     for replica in document["replicas"]:
         about = (_cell(replica["node"]), _cell(replica["role"]), _cell(replica["state"]))
         for version in replica["versions"] or [{}]:
             clock = clock_text(version["clock"]) if version else ""
             cells = (_cell(version.get(name)) for name in names[4:8])
-            rows.append((*about, clock, *cells, _cell(replica["note"])))
+            more = (_cell(replica["note"]), _cell(replica["hint_for"]), _cell(version.get("age_s")))
+            rows.append((*about, clock, *cells, *more))
     return names, rows
 
 

@@ -161,7 +161,9 @@ def _verdict(replicas: Replicas) -> tuple[str, str]:
     if any(row != merged for row in heard):
         behind = sum(row != merged for row in heard)
         return "stale", f"{behind} of the {len(heard)} owners that answer lack the newest version"
-    return "ok", f"{len(heard)} of {len(replicas.owners)} owners hold the same version"
+    silent = len(replicas.owners) - len(heard)
+    told = f"; {silent} {'does' if silent == 1 else 'do'} not tell" if silent else ""
+    return "ok", f"{len(heard)} of {len(replicas.owners)} owners hold the same version{told}"
 
 
 def _repairs(replicas: Replicas) -> list[str]:
@@ -176,7 +178,7 @@ def _repairs(replicas: Replicas) -> list[str]:
             continue
         keepers = [cluster.name(node) for node, owners in replicas.hints.items() if owner in owners]
         kept = f"{' and '.join(keepers)} {'keep' if len(keepers) > 1 else 'keeps'} a hint for it"
-        lacks = "what it lacks, if anything" if row is None else _dots(replicas, row) or "what others have replaced"
+        lacks = "what it lacks, if anything," if row is None else _dots(replicas, row) or "what others have replaced"
         if not cluster.is_up(owner) and keepers:
             found.append(f"{name} gets {lacks} when it answers again: {kept}")
         elif not cluster.is_up(owner):
@@ -190,7 +192,8 @@ def _repairs(replicas: Replicas) -> list[str]:
         if node not in replicas.owners and replicas.rows.get(node, EMPTY).versions:
             owners = [cluster.name(owner) for owner in replicas.hints.get(node, ())]
             if owners:
-                found.append(f"{cluster.name(node)} lets go of its copy once {' and '.join(owners)} hold it")
+                hold = "holds" if len(owners) == 1 else "hold"
+                found.append(f"{cluster.name(node)} lets go of its copy once {' and '.join(owners)} {hold} it")
     return found
 
 

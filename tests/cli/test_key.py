@@ -112,6 +112,65 @@ def test_a_graph_forks_joins_and_crosses(parents: list[list[int]], drawn: list[s
     assert [line.event for line in lines if line.event is not None] == list(range(len(parents)))
 
 
+# explain ----------------------------------------------------------------------------------------------
+
+
+def explained() -> dict[str, Any]:
+    """A conflict beside a tombstone; an owner is down, and a stand-in keeps what it lacks."""
+    at = {"written_at": "2026-11-23T12:03:11.402Z", "writer": "ada", "age_s": 160.2, "bytes": 4, "value_digest": "d"}
+    dead = {"dot": "n1:1", "clock": {"n1": 1}, "deleted": True, **at}
+    eggs = {"dot": "n3:2", "clock": {"n3": 2}, "deleted": False, **at}
+    beer = {"dot": "n3:3", "clock": {"n3": 2}, "deleted": False, **at}
+    old = {"dot": "n3:1", "clock": {"n3": 1}, "deleted": False, **at}
+    up = {"state": "up", "down_s": None, "hint_for": None, "note": ""}
+    merged = [
+        {"value": value, "enc": "utf8", **{name: version[name] for name in ("dot", "clock", "deleted", "writer")}}
+        for value, version in (("", dead), ("eggs", eggs), ("beer", beer))
+    ]
+    return {"schema": "dyn.explain/v1", "key": "k", "enc": "utf8", "md5": "0" * 32, "partition": 2, "epoch": 7,
+            "preference": ["n3", "n4", "n5", "n1"], "fallback": ["n1", "n2"], "merged": merged,
+            "replicas": [
+                {"node": "n3", "role": "owner", "versions": [dead, eggs, beer], **up},
+                {"node": "n4", "role": "owner", "versions": [old], **up, "note": "stale"},
+                {"node": "n5", "role": "owner", "versions": None, **up, "state": "down", "down_s": 192.0,
+                 "note": "no answer"},
+                {"node": "n1", "role": "stand-in", "versions": [beer], **up, "hint_for": "n5", "note": "stale"},
+            ], "verdict": "conflict", "why": "2 versions",
+            "repairs": ["n4 gets n3:2 n3:3 with the next read that hears it, or by anti-entropy, and so on to the end",
+                        "n1 lets go of its copy"],
+            "survives": ["not that of n3: nobody else is known to hold n3:2"]}  # fmt: skip
+
+
+def test_explain_tells_ages_hints_repairs_and_what_would_be_lost() -> None:
+    """Letters are those of get: a tombstone has none, and versions whose clocks read alike are told apart."""
+    with fake_node(DYN_EXPLAIN=explained()) as node:
+        result = dyn("key", "explain", "k", "--color", "never", node=node, terminal=True)
+        rows = [line.split("\t") for line in dyn("key", "explain", "k", "--no-header", node=node).out.splitlines()]
+    assert result.status == 4
+    assert result.out.splitlines() == [
+        'key     "k"   1 B   md5 00000000…   partition 2   epoch 7',
+        "owners  n3 (primary)  n4  n5 (down 3m 12s)   next in line: n1 n2",
+        "",
+        "REPLICA  ROLE      STATE  HOLDS  VERSIONS              AGE     NOTE",
+        "n3       owner     up     x A B  {n1:1} {n3:2} {n3:2}  2m 40s",
+        "n4       owner     up     old    {n3:1}                2m 40s  stale",
+        "n5       owner     down   ?      -                             no answer",
+        "n1       stand-in  up     B      {n3:2}                2m 40s  hint for n5",
+        "",
+        "x  {n1:1}  deleted  by ada",
+        "A  {n3:2}  eggs  by ada",
+        "B  {n3:2}  beer  by ada",
+        "",
+        "verdict   CONFLICT  2 versions",
+        "repairs   n4 gets n3:2 n3:3 with the next read that hears it, or by",
+        "          anti-entropy, and so on to the end",
+        "          n1 lets go of its copy",
+        "survives  not that of n3: nobody else is known to hold n3:2",
+    ]
+    assert "Next:  dyn merge k" in result.err
+    assert [(row[0], row[9], row[10]) for row in rows[-2:]] == [("n5", "", ""), ("n1", "n5", "160.2")]
+
+
 # compare ----------------------------------------------------------------------------------------------
 
 
