@@ -69,6 +69,25 @@ from that context alone.
                      else PAGER, else less
   DYN_CONFIG_DIR     instead of $XDG_CONFIG_HOME/dyn; likewise DYN_DATA_DIR and
                      DYN_STATE_DIR""",
+    "scripts": """\
+A script holds what is typed in dyn shell, a command a line; # begins a comment.
+It runs with  dyn shell -f FILE  up to its first error (--keep-going: all of it).
+
+Comments under a command may say what it is to show. dyn shell -f FILE --check
+compares, and fails with the line and the difference:
+
+  get user:7            a command
+  #= Ada                a line of its results, exactly
+  #~ k  <clock> <time>  a line with places for what differs from run to run:
+                        <time> <took> <clock> <dot> <writer> <address> <pid>
+                        <number> <token> <any>
+  #...                  any lines
+  #! 3 no key           how it ends, if not with 0 (#! 0|3: either), and how its
+                        error begins
+  #? 10s                try for so long, a command that only reads
+
+In the shell, \\record FILE writes such a script of what you type; \\check FILE
+runs it there.""",
     "exit-codes": "\n".join(f"  {int(status):3d}  {meaning}" for status, meaning in MEANINGS.items()),
 }
 """Pages beside those of the commands."""
@@ -152,9 +171,8 @@ def _contents() -> str:
     specs = [spec for spec in catalog() if spec.runs and spec.path]
     for panel in PANELS:
         blocks += _block(panel, [(spec.name, spec.summary) for spec in specs if spec.panel == panel])
-    blocks.append(
-        f"One in detail: dyn help COMMAND. Topics: {', '.join(TOPICS)}.\nConcepts, such as quorum: dyn explain."
-    )
+    topics = "\n".join(wrap(f"One in detail: dyn help COMMAND. Topics: {', '.join(TOPICS)}.", COLUMNS))
+    blocks.append(f"{topics}\nConcepts, such as quorum: dyn explain.")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -9,6 +9,7 @@ from typer import Option
 
 from dynamo_cli.arguments import text
 from dynamo_cli.call import Call
+from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 
@@ -24,6 +25,9 @@ Script = Annotated[
 ReadOnly = Annotated[bool, Option("--read-only", help="Refuse what writes.")]
 KeepGoing = Annotated[bool, Option("--keep-going", help="Run the rest of a script after an error.")]
 
+Check = Annotated[
+    bool, Option("--check", help="Compare what a script shows with what it expects: see \\record in the shell.")
+]
 Vi = Annotated[bool, Option("--vi", help="Keys as in vi; F4 turns it on and off.")]
 
 
@@ -34,6 +38,7 @@ Vi = Annotated[bool, Option("--vi", help="Keys as in vi; F4 turns it on and off.
         ("dyn shell", "an interactive shell"),
         ("dyn shell -e 'put k v' -e 'get k'", "two commands over one connection"),
         ("dyn shell -f setup.dyn", "a script, up to its first error"),
+        ("dyn shell -f tour.dyn --check", "a script as a test: fails with the line, and the difference"),
     ],
     see=["get", "put", "merge"],
     completes={"file": "files"},
@@ -44,6 +49,7 @@ def shell(
     file: Script = None,
     read_only: ReadOnly = False,
     keep_going: KeepGoing = False,
+    check: Check = False,
     vi: Vi = False,
 ) -> ExitStatus:
     """Open a shell: the same commands without `dyn`, with completion and history, over one connection.
@@ -57,6 +63,8 @@ def shell(
 
     env = ShellEnvironment(call.env, call.options)
     session = Session(env, read_only=read_only)
+    if check and not file:
+        raise usage("--check needs a script", "Name it: -f FILE; record one: \\record FILE in the shell")
     try:
         if execute or file or not (env.stdin.isatty() and env.stdout_is_terminal):
             lines = list(lines_of(execute or ()))
@@ -64,11 +72,15 @@ def shell(
                 name = file or "-"
                 with open_script(name, env.stdin) as script:
                     lines += lines_in(script, "stdin" if name == "-" else name)
+            if check:
+                from dynamo_cli.repl.recording import run_check
+
+                return ExitStatus(run_check(session, lines, file or "-", keep_going=keep_going))
             return ExitStatus(run_script(session, lines, keep_going=keep_going))
         run_on_terminal(session, history_path(env), vi=vi)
         return ExitStatus.OK
     finally:
-        env.hang_up()
+        session.close()
 
 
 def history_path(env: Environment) -> Path | None:

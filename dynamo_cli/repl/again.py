@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.render.plain import shortened, show
-from dynamo_cli.repl.parse import is_dangerous, split, split_pipe
-from dynamo_cli.repl.verbs import is_dangerous as is_dangerous_verb
+from dynamo_cli.repl.parse import is_dangerous_line, split_pipe
 from dynamo_cli.repl.verbs import parts_of, verb
 
 if TYPE_CHECKING:
@@ -74,11 +73,8 @@ def wish_of(text: str) -> Wish:
 
 def refuse_danger(line: str) -> None:
     """Raise REFUSED for a line that may change something: it would do so every two seconds."""
-    text = split_pipe(line)[0].lstrip()
-    if text.startswith("\\"):
-        dangerous = is_dangerous_verb(parts_of(text)[0]) or parts_of(text)[0] in ("watch", "w")
-    else:
-        dangerous = is_dangerous(split(text))
+    text = split_pipe(line)[0].strip()
+    dangerous = is_dangerous_line(text) or (text.startswith("\\") and parts_of(text)[0] in ("watch", "w"))
     if dangerous:
         raise CliError(
             ExitStatus.REFUSED, f"\\watch is for what only reads, not for {text.split(maxsplit=1)[0]}",

@@ -37,17 +37,21 @@ class Answer(NamedTuple):
 
 
 class KeyFinder:
-    """Finds keys. `client_of` makes a client with a deadline; `seen` are the keys of this shell, the latest last."""
+    """Finds keys. `client_of` makes a client with a deadline; `seen` are the keys of this shell, the latest last.
+
+    `late` is called, in the thread, after an answer that somebody waited for in vain.
+    """
 
     def __init__(
         self,
         client_of: Callable[[float], Client],
         seen: Callable[[], tuple[bytes, ...]],
-        now_s: Callable[[], float] = time.monotonic,
+        late: Callable[[], None] = lambda: None,
     ) -> None:
         self._client_of = client_of
         self._seen = seen
-        self._now_s = now_s
+        self._late = late
+        self._missed: bytes | None = None
         self._answers: dict[bytes, Answer] = {}
         self._changed = threading.Condition()
         self._wanted: bytes | None = None
@@ -63,7 +67,8 @@ class KeyFinder:
                     self._thread = threading.Thread(target=self._ask_on, name="keys", daemon=True)
                     self._thread.start()
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._answer(prefix) is not None, BUDGET_S)
+                heard = self._changed.wait_for(lambda: self._answer(prefix) is not None, BUDGET_S)
+                self._missed = None if heard else prefix
             answer = self._answer(prefix)
             known = [key for other in self._answers.values() for key in other.keys]
         return list(dict.fromkeys([*seen, *(answer.keys if answer else ()), *known]))
@@ -75,7 +80,7 @@ class KeyFinder:
 
     def _answer(self, prefix: bytes) -> Answer | None:
         """A fresh answer about the beginning, or a complete one about a shorter one."""
-        since_s = self._now_s() - FRESH_S
+        since_s = time.monotonic() - FRESH_S
         for length in range(len(prefix), -1, -1):
             answer = self._answers.get(prefix[:length])
             if answer is not None and answer.at_s > since_s and (answer.complete or length == len(prefix)):
@@ -97,18 +102,21 @@ class KeyFinder:
                 while len(self._answers) > ANSWERS_MAX:
                     del self._answers[next(iter(self._answers))]
                 self._changed.notify_all()
+                missed, self._missed = self._missed, None
+            if missed == prefix and answer.keys:
+                self._late()
 
     def _ask(self, prefix: bytes) -> Answer:
         """One bounded question. Silence is an answer, too: nobody is asked the same again at once."""
         found: list[bytes] = []
-        deadline, complete = self._now_s() + ASK_S, False
+        deadline, complete = time.monotonic() + ASK_S, False
         try:
             client = self._client_of(ASK_S)
         except CliError:
-            return Answer((), False, self._now_s())
+            return Answer((), False, time.monotonic())
         try:
             cursor = b"0"
-            while len(found) < KEYS_MAX and self._now_s() < deadline:
+            while len(found) < KEYS_MAX and time.monotonic() < deadline:
                 cursor, page = store.key_page(client, prefix, cursor, page=KEYS_MAX)
                 found += page
                 if cursor == b"0":
@@ -118,4 +126,4 @@ class KeyFinder:
             pass
         finally:
             client.close()
-        return Answer(tuple(found[:KEYS_MAX]), complete and len(found) <= KEYS_MAX, self._now_s())
+        return Answer(tuple(found[:KEYS_MAX]), complete and len(found) <= KEYS_MAX, time.monotonic())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from prompt_toolkit.auto_suggest import AutoSuggest, AutoSuggestFromHistory, Suggestion
@@ -11,11 +10,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from dynamo_cli.repl.parse import is_dangerous as is_dangerous_command
-from dynamo_cli.repl.verbs import is_dangerous, parts_of
-
-SECRET = re.compile(r"\b(auth|password|passwd|secret|token|hello)\b", re.IGNORECASE)
-"""A line with one of these words is never written to the file."""
+from dynamo_cli.repl.parse import is_dangerous_line, is_private
 
 BYTES_MAX = 4 * 1024 * 1024
 """A longer history file is cut to its last half when the shell starts."""
@@ -33,11 +28,6 @@ class ShellHistory(FileHistory):
         """Remember one line; a private one is not even recalled by the arrow keys."""
         if not is_private(string):
             super().append_string(string)
-
-
-def is_private(line: str) -> bool:
-    """Whether a line must not be remembered: it begins with a space, or may hold a secret."""
-    return line.startswith(" ") or SECRET.search(line) is not None
 
 
 def open_history(path: Path | None) -> History:
@@ -78,10 +68,3 @@ class CarefulSuggest(AutoSuggest):
             return None
         line = document.text + found.text
         return None if is_dangerous_line(line) else found
-
-
-def is_dangerous_line(line: str) -> bool:
-    """Whether a line may change something: one keystroke too many must not. One that is not understood may."""
-    if line.lstrip().startswith("\\"):
-        return is_dangerous(parts_of(line)[0])
-    return is_dangerous_command(line.lower().split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal  # noqa: F401  # else a Ctrl-C while a command imports it has it say so when it is imported again
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class Terminal:
         session.provide(self.keyboard)
         self._waiting: deque[str] = deque(maxlen=WAITING_MAX)
         self._interrupted_at_s: float | None = None
-        self.finder = KeyFinder(self.env.fresh_client, self.env.contexts.keys)
+        self.finder = KeyFinder(self.env.fresh_client, self.env.contexts.keys, self._found_late)
         sources = Sources(
             self._keys,
             lambda: watcher.state.addresses,
@@ -133,15 +134,28 @@ class Terminal:
 
     def _heard(self, told: list[str]) -> None:
         """Show what happened above the prompt, or keep it until there is one. Called by the watcher's thread."""
-        app = self.prompts.app
         if told and self.session.settings["events"]:
             self._waiting.append(f"* {time.strftime('%H:%M:%S')}  {'; '.join(told)}")
-        if not app.is_running or app.loop is None:
-            return
-        with suppress(RuntimeError):  # the prompt has ended just now: the next one tells
-            if self._waiting:
-                app.loop.call_soon_threadsafe(self._tell_above, context=app.context)
-            app.invalidate()
+        if self._waiting:
+            self._at_prompt(self._tell_above)
+        if self.prompts.app.is_running:
+            self.prompts.app.invalidate()
+
+    def _at_prompt(self, do: Callable[[], None]) -> None:
+        """Have something done by the prompt, from another thread; nothing if there is none."""
+        app = self.prompts.app
+        if app.is_running and app.loop is not None:
+            with suppress(RuntimeError):  # it has ended just now
+                app.loop.call_soon_threadsafe(do, context=app.context)
+
+    def _found_late(self) -> None:
+        self._at_prompt(self._complete_again)
+
+    def _complete_again(self) -> None:
+        """Offer keys that came later than a completion waits for them, if the line is still without any."""
+        buffer = self.prompts.default_buffer
+        if buffer.text and (buffer.complete_state is None or not buffer.complete_state.completions):
+            buffer.start_completion()
 
     def _tell_above(self) -> None:
         run_in_terminal(self._tell_what_waited)

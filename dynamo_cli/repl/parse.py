@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dynamo_cli.catalog import CommandSpec, find
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.repl.verbs import is_dangerous as is_dangerous_verb
+from dynamo_cli.repl.verbs import parts_of
 
 REDIS = {"SET": "put", "GET": "get", "DEL": "del", "KEYS": "keys"}
 """Redis' words for ours."""
@@ -20,6 +22,9 @@ REDIS = {"SET": "put", "GET": "get", "DEL": "del", "KEYS": "keys"}
 LEAVE = ("exit", "quit", "bye")
 TOKENS = re.compile(r"\s+|'[^']*'?|\"(?:\\.|[^\"\\])*\"?|(?:\\.|[^\s'\"])+", re.DOTALL)
 """The pieces of a line, also of one that is not complete: blanks, quoted text, and the rest."""
+
+SECRET = re.compile(r"\b(auth|password|passwd|secret|token|hello)\b", re.IGNORECASE)
+"""A line with one of these words is never written to a file."""
 
 ELSEWHERE = (("shell",), ("node", "start"), ("demo",), ("completion",))
 """Commands that make no sense within the shell, or would hold it up."""
@@ -94,6 +99,19 @@ def is_dangerous(words: Sequence[str]) -> bool:
     words = [word for word in (REDIS.get(words[0], words[0]), *words[1:]) if word != "dyn"] if words else []
     spec = find(path_of(words))
     return spec is None or not spec.path or bool(spec.danger)
+
+
+def is_dangerous_line(line: str) -> bool:
+    """Whether a line may change something. One that is not understood may."""
+    line = line.strip()
+    if line.startswith("\\"):
+        return is_dangerous_verb(parts_of(line)[0])
+    return is_dangerous(line.lower().split())
+
+
+def is_private(line: str) -> bool:
+    """Whether a line must not be remembered: it begins with a space, or may hold a secret."""
+    return line.startswith(" ") or SECRET.search(line) is not None
 
 
 def commands_in(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from dynamo_cli.app import run, with_alias
 from dynamo_cli.call import Document, View
@@ -22,7 +22,12 @@ from dynamo_cli.repl.settings import Settings
 from dynamo_cli.repl.verbs import Facility, Verb, available, named, parts_of, refused, takes_line
 from dynamo_cli.store import Memory
 
-MODULES = tuple(f"dynamo_cli.repl.{name}" for name in ("basic", "again", "output", "places", "settings", "shortcuts"))
+if TYPE_CHECKING:
+    from dynamo_cli.repl.recording import Recorder
+
+MODULES = tuple(
+    f"dynamo_cli.repl.{name}" for name in ("basic", "again", "output", "places", "recording", "settings", "shortcuts")
+)
 """The modules with verbs of every shell: importing one enters them."""
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
@@ -131,6 +136,8 @@ class Session:
         self.read_only = read_only
         self.left = False
         self.depth = 0
+        self._within = False
+        self.recorder: Recorder | None = None
         self.settings = Settings()
         self._facilities: dict[type[Facility], Facility] = {type(facility): facility for facility in facilities}
 
@@ -150,8 +157,9 @@ class Session:
 
     @property
     def marks(self) -> list[str]:
-        """The words that facilities have for the prompt."""
-        return [mark for facility in self._facilities.values() if (mark := facility.mark())]
+        """The words for the prompt: of facilities, and REC while a script is recorded."""
+        marks = [mark for facility in self._facilities.values() if (mark := facility.mark())]
+        return [*marks, *(["REC"] if self.recorder else [])]
 
     @property
     def verbs(self) -> list[Verb]:
@@ -165,6 +173,17 @@ class Session:
 
     def run(self, line: str) -> int:
         """Run one line and return its exit status; every error has been told."""
+        within, self._within = self._within, True  # what a line runs in turn is not of the script that is recorded
+        try:
+            recorder = self.recorder
+            if within or recorder is None or not recorder.wants(line):
+                return self._told(line)
+            return recorder.run(self, line)
+        finally:
+            self._within = within
+
+    def _told(self, line: str) -> int:
+        """Run one line, and tell what goes wrong."""
         try:
             text, command = split_pipe(line) if self.settings["pipes"] and not self._takes_line(line) else (line, None)
             if command is None:
@@ -215,6 +234,13 @@ class Session:
         if self.settings["timing"]:
             self.env.write(f"time {(self.env.now_s() - begun_s) * 1000:.1f} ms\n", error=True)
         return status
+
+    def close(self) -> None:
+        """End what is open: a recording, and connections."""
+        if self.recorder is not None:
+            self.recorder.close()
+            self.recorder = None
+        self.env.hang_up()
 
     def _verb(self, line: str) -> int:
         """Run a line that begins with a backslash. Raises CliError."""

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from dynamo_cli.repl.finder import BUDGET_S
 from tests.helpers.cluster import ROOT
 from tests.helpers.fake_node import HANG, FakeNode, fake_node
 from tests.helpers.shell_node import STATUS, shell_node
-from tests.helpers.terminal import CTRL_C, ENTER, Screen, environ_of
+from tests.helpers.terminal import CTRL_C, ENTER, TAB, Screen, environ_of
 
 KEYSTROKE_S = 0.05
 """Longer than this, and typing feels slow."""
@@ -113,3 +114,17 @@ def test_watch_is_drawn_in_place_until_a_key(tmp_path: Path) -> None:
         screen.see(r"^every 0.2 s: get k")
         screen.type(CTRL_C)
         screen.prompt()
+
+
+def test_a_tab_waits_for_keys_that_come_late(tmp_path: Path) -> None:
+    """Later than a completion waits for them."""
+
+    def slowly(*words: bytes) -> object:
+        time.sleep(2 * BUDGET_S)
+        return [b"0", [b"user:7"]]
+
+    with shell_node() as node, shell(node.address, tmp_path) as screen:
+        node.replies["DYN.KEYS"] = slowly
+        screen.prompt()
+        screen.type("get us" + TAB)
+        screen.see(lambda: screen.line == "dyn 2/3> get user:7")

@@ -154,8 +154,8 @@ def test_pasted_lines_wait_for_a_yes(shell: Screen) -> None:
     shell.type("\x1b[200~put pasted one\nput pasted two\x1b[201~")
     shell.see("put pasted two")
     shell.type(ENTER)
-    shell.see(r"2 commands were pasted\. Run them one by one\? \[y/N\]")
-    shell.enter("n")
+    shell.see(r"2 commands were pasted: run \[a\]ll, \[o\]ne by one, or \[c\]ancel\?")
+    shell.enter("c")
     shell.prompt()
     assert shell.run("get pasted")[0].startswith("error: no key")
 
@@ -198,6 +198,37 @@ def test_a_terminal_that_can_do_little_is_enough(cluster: Cluster, tmp_path: Pat
         screen.enter("cluster status")
         screen.see("HEALTHY  3 of 3 nodes up")
         screen.prompt()
+
+
+# Scripts that check themselves -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.dyn")), ids=lambda path: path.name)
+def test_an_example_shows_what_it_says(cluster: Cluster, example: Path, tmp_path: Path) -> None:
+    """Twice: it leaves nothing behind."""
+    command = [sys.executable, "-m", "dynamo_cli", "shell", "-n", f"127.0.0.1:{cluster[0].port}", "--check", "-f"]
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, str(example)], cwd=ROOT, env=environ_of(tmp_path), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "all as expected" in done.stdout
+
+
+def test_what_is_recorded_is_as_expected_when_it_is_checked(shell: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "s.dyn"
+    shell.enter(f"\\record {path}")
+    shell.see(lambda: shell.line == "dyn 3/3 REC>")
+    shell.enter("put recorded one")
+    shell.see(r"^OK$")
+    shell.enter("get recorded -o json")
+    shell.see(r'"value":"one"')
+    shell.enter("\\record")
+    shell.see(r"^recorded 2 commands; replay: ")
+    shell.prompt()
+    shell.enter(f"\\check {path}")
+    shell.see(r"all as expected$")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 # dyn demo ------------------------------------------------------------------------------------------------
