@@ -13,7 +13,7 @@ from typing import Any
 from dynamo_cli import store
 from dynamo_cli.asking import SILENT, Told
 from dynamo_cli.call import Call
-from dynamo_cli.client import Client, parse_address
+from dynamo_cli.client import Client, Word, parse_address
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
@@ -34,17 +34,17 @@ class _Member:
         self.document: Document | None = None
         self.error: CliError | None = NOT_YET
 
-    def ask(self, name: str) -> None:
+    def ask(self, name: str, *words: Word) -> None:
         """Ask for one document, unless the last question has not ended yet."""
         if self.thread is not None and self.thread.is_alive():
             return
         self.document, self.error = None, NOT_YET
-        self.thread = threading.Thread(target=self._ask, args=(name,), daemon=True)
+        self.thread = threading.Thread(target=self._ask, args=(name, *words), daemon=True)
         self.thread.start()
 
-    def _ask(self, name: str) -> None:
+    def _ask(self, name: str, *words: Word) -> None:
         try:
-            document, error = store.document(self.client, name), None
+            document, error = store.document(self.client, name, *words), None
         except CliError as failed:
             document, error = None, failed
         self.document, self.error = document, error
@@ -92,12 +92,12 @@ class Panel:
             self.client = self.call.env.client_apart(others or tuple(self.addresses.values()), self.wait_s)
             self._read_at = time.monotonic()
 
-    def look(self, name: str = "STATS") -> list[Told]:
+    def look(self, name: str = "STATS", *words: Word) -> list[Told]:
         """Ask every member for one document: what each said within `wait_s`, in the order of the ring."""
         for node, address in self.addresses.items():
             if node not in self._members:
                 self._members[node] = _Member(self.call.env.client_apart((address,), self.wait_s))
-            self._members[node].ask(name)
+            self._members[node].ask(name, *words)
         deadline = time.monotonic() + self.wait_s
         told = []
         for node, address in self.addresses.items():

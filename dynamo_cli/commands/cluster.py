@@ -64,15 +64,14 @@ def status(
     interval: Interval = None,
 ) -> ExitStatus:
     """Health, nodes and views of the cluster. A node that does not answer is shown, it never fails the command."""
-    view = View(_status_screen, status_rows, lambda d: list(d["nodes"]))
     every_s = watching.every(watch, interval)
     if every_s is not None and wait:
         raise usage("--watch never ends, and --wait waits for an end", "Leave one away")
     if every_s is not None:
-        document = watching.watch(call, lambda wide: survey(wide.client, "STATUS"), view, every_s)
+        document = watching.watch(call, lambda wide: survey(wide.client, "STATUS"), STATUS_VIEW, every_s)
     else:
         document = _await_health(call, at_most) if wait else survey(call.client, "STATUS")
-        call.emit(document, view)
+        call.emit(document, STATUS_VIEW)
         call.remark(_next(document))
     unhealthy = document["health"] != "healthy"
     return ExitStatus.UNHEALTHY if unhealthy and (check or wait) else ExitStatus.OK
@@ -96,6 +95,9 @@ def _status_screen(document: Document, wide: bool) -> RenderableType:
     from dynamo_cli.render.cluster import status_screen
 
     return status_screen(document, wide=wide)
+
+
+STATUS_VIEW = View(_status_screen, status_rows, lambda d: list(d["nodes"]))
 
 
 def _next(document: Document) -> str:
