@@ -78,7 +78,7 @@ OURS: dict[str, list[str]] = {
         "dynamo_cli",
     ],
     "dynamo_cli.running": ["node.runtime.ports", "dynamo_cli"],
-    "dynamo_cli.render": ["node.core.limits", "dynamo_cli.render"],
+    "dynamo_cli.render": ["node.core.limits", "dynamo_cli.render", "dynamo_cli.told"],
 }
 
 PURE = ["node.core", "node.wire", "node.engine", "node.storage.port", "node.storage.records"]
