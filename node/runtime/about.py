@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from node import __version__
+from node.core.ids import NodeId
 from node.core.limits import PARTITIONS
 from node.runtime.site import Site
 from node.runtime.sockets import join_address
@@ -17,7 +18,7 @@ from node.wire.replies import ErrorReply, Value
 from node.wire.versions import NEWEST, OLDEST
 
 if TYPE_CHECKING:
-    from node.runtime.metrics import Surroundings
+    from node.runtime.metrics import Standing, Surroundings
     from node.runtime.server import Server
 
 
@@ -121,6 +122,32 @@ class About:
                 "client": server.clients.tls.refusals if server.clients.tls else 0,
                 "peer": server.transport.tls_refusals,
             },
+            http_answers=server.http.answered,
+            standing=self._standing(),
+            name_of=lambda node: server.node.cluster.name(NodeId(node)),
+            wall_ms=int(self.wall_s() * 1000),
+        )
+
+    def _standing(self) -> Standing | None:
+        from node.runtime.metrics import Standing
+
+        cluster, shared, now = self._server.node.cluster, self._server.node.shared, monotonic()
+        ring = cluster.ring
+        if ring is None:
+            return None
+        seats = ring.seats if ring.before is None else ring.before.seats
+        owners = ring.owners if ring.before is None else ring.before.owners
+        repair, todo = shared.repair(now), shared.transfers(now).get("todo")
+        age_s, differed = repair.get("last_pass_s_ago"), repair.get("divergent")
+        return Standing(
+            epoch=ring.epoch,
+            moving=ring.before is not None,
+            primary=sum(seats[owner].id == shared.me for owner in owners),
+            owned=sum(map(cluster.owns, range(ring.partitions))),
+            to_take_in=todo if isinstance(todo, int) else None,
+            repair_age_s=age_s if isinstance(age_s, int | float) else None,
+            repair_differed=differed if isinstance(differed, int) else None,
+            background_rows_s=shared.admission.rows_s,
         )
 
     def metrics(self) -> tuple[str, bytes]:

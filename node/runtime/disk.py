@@ -93,6 +93,7 @@ class DiskThread:
             "writes": self._writes,
             "late": self._late,
             "group_largest": self._largest,
+            "commit_s": round(self._commit_s, 6),
             "commit_ms_mean": round(self._commit_s / groups * 1000, 3) if groups else None,
             "group_mean": round(self._writes / groups, 1) if groups else None,
             "commit_ms_max": round(self._commit_s_max * 1000, 3),

@@ -1,9 +1,12 @@
-"""The node's figures as Prometheus metrics: collected when somebody asks, kept nowhere twice."""
+"""The node's figures as Prometheus metrics: collected when somebody asks, kept nowhere twice.
+
+Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for what only grows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -18,9 +21,28 @@ from prometheus_client.registry import Collector
 
 from node.runtime.measures import Measures
 
+VERSIONS: Final = (0, 1, 2, 3, 5, 10, 20)
+"""Buckets of how many versions a read found."""
+
+COUNTERS: Final = ("groups", "writes", "late", "commit_s", "checkpoints", "folded_pages", "requests_refused")
+"""Figures of the storage and the queues that only grow."""
+
+
+class Standing(NamedTuple):
+    """Where the node stands in its cluster, as its engine sees it. Unknown is None and not shown."""
+
+    epoch: int
+    moving: bool
+    primary: int
+    owned: int
+    to_take_in: int | None
+    repair_age_s: float | None
+    repair_differed: int | None
+    background_rows_s: float
+
 
 class Surroundings(NamedTuple):
-    """What the server adds to the measures."""
+    """What the server adds to the measures. `standing` is None before the node has a seat."""
 
     version: str
     node: str
@@ -31,6 +53,10 @@ class Surroundings(NamedTuple):
     in_flight: int
     seated: bool
     tls_refusals: Mapping[str, int] = {}
+    http_answers: Mapping[int, int] = {}
+    standing: Standing | None = None
+    name_of: Callable[[str], str] = str
+    wall_ms: int = 0
 
 
 class NodeCollector(Collector):
@@ -66,7 +92,15 @@ class NodeCollector(Collector):
         for port, count in around.tls_refusals.items():
             refusals.add_metric([port], count)
         yield refusals
+        answers = CounterMetricFamily("dyn_http_responses", "Answers of the HTTP port by status", labels=["code"])
+        for status, count in sorted(around.http_answers.items()):
+            answers.add_metric([str(status)], count)
+        yield answers
         yield from self._requests()
+        yield self._versions()
+        yield from _hints(figures["hints"], around)
+        if around.standing is not None:
+            yield from _standing(around.standing)
         yield from _numbers("dyn_storage", "Storage: ", figures["storage"])
         yield from _numbers("dyn_queue", "Waiting: ", figures["queues"])
 
@@ -85,13 +119,58 @@ class NodeCollector(Collector):
             latency.add_metric([operation], buckets, sum_value=histogram.sum_s)
         yield latency
 
+    def _versions(self) -> Metric:
+        """A histogram: what share of reads found more than one version is what tells of conflicts."""
+        reads = self._measures.versions_per_read
+        buckets = [(str(edge), float(sum(n for found, n in reads.items() if found <= edge))) for edge in VERSIONS]
+        family = HistogramMetricFamily("dyn_read_versions", "Versions that a read found")
+        total = sum(found * n for found, n in reads.items())
+        family.add_metric([], [*buckets, ("+Inf", float(sum(reads.values())))], sum_value=float(total))
+        return family
+
+
+def _standing(standing: Standing) -> Iterator[Metric]:
+    for name, text, value in (
+        ("dyn_ring_epoch", "Epoch of the ring that the node knows", standing.epoch),
+        ("dyn_ring_moving", "1 while partitions move between nodes", standing.moving),
+        ("dyn_partitions_primary", "Partitions of which the node is the first owner", standing.primary),
+        ("dyn_partitions_owned", "Partitions of which the node is an owner", standing.owned),
+        ("dyn_partitions_to_take_in", "Partitions that the node is still taking in", standing.to_take_in),
+        ("dyn_repair_pass_age_seconds", "Since the last full pass of anti-entropy ended", standing.repair_age_s),
+        ("dyn_repair_pass_differing_keys", "Keys that the last full pass found to differ", standing.repair_differed),
+        ("dyn_background_rows_per_second", "What each background task may move or read", standing.background_rows_s),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(name, text, value=float(value))
+
+
+def _hints(hints: object, around: Surroundings) -> Iterator[Metric]:
+    """What the node keeps for owners that missed it: nothing at all is three families without samples."""
+    held = GaugeMetricFamily("dyn_hints", "Rows kept for an owner that missed them", labels=["owner"])
+    size = GaugeMetricFamily("dyn_hints_bytes", "Bytes of these rows", labels=["owner"])
+    age = GaugeMetricFamily("dyn_hints_oldest_age_seconds", "Since when the owner lacks one", labels=["owner"])
+    assert isinstance(hints, tuple), f"hints are {hints!r}"
+    for target, rows, bytes_, oldest_ms in hints:
+        name = around.name_of(target)
+        held.add_metric([name], rows)
+        size.add_metric([name], bytes_)
+        age.add_metric([name], max(0, around.wall_ms - oldest_ms) / 1000)
+    yield from (held, size, age)
+
 
 def _numbers(prefix: str, text: str, figures: object) -> Iterator[Metric]:
-    """A gauge for each number of a table of figures. One level deep: what is nested is for DYN.STATS."""
-    if isinstance(figures, Mapping):
-        for name, value in figures.items():
-            if isinstance(value, bool | int | float):
-                yield GaugeMetricFamily(f"{prefix}_{name}", text + str(name).replace("_", " "), value=float(value))
+    """A metric for each number of a table of figures. One level deep: what is nested is for DYN.STATS."""
+    if not isinstance(figures, Mapping):
+        return
+    for figure, value in figures.items():
+        if not isinstance(value, bool | int | float):
+            continue
+        number, about = float(value), text + str(figure).replace("_", " ")
+        name = f"{prefix}_{figure}".replace("_commit_s", "_commit_seconds")
+        if "_ms" in name:
+            name, number = name.replace("_ms", "_seconds"), number / 1000
+        kind = CounterMetricFamily if figure in COUNTERS else GaugeMetricFamily
+        yield kind(name, about, value=number)
 
 
 def render(measures: Measures, surroundings: Callable[[], Surroundings]) -> tuple[str, bytes]:

@@ -1,7 +1,7 @@
 """What the HTTP port answers: `/health` and `/metrics` for programs, a page for people, and its documents.
 
     /health /metrics     to everybody: load balancers, Prometheus
-    /  /page.css …       the page, files of `page/`
+    /  /page.css …       the page, files of `page/`; /grafana.json, a dashboard of the metrics
     /api/NAME            what DYN.NAME says, as JSON
 
 It reads and answers, nothing else: there is no path that changes anything. All but the first two ask for the password
@@ -40,6 +40,7 @@ from node.core.limits_http import (
     HTTP_WRONG_PASSWORD_S,
 )
 from node.runtime.auth import USER, Password, is_loopback
+from node.runtime.dashboard import dashboard
 from node.runtime.http import TEXT, Answer, Question, Respond
 from node.wire.requests import Document, Failed, Inspect, Request, Result
 from node.words import in_words, level_of
@@ -118,12 +119,14 @@ class Site:
             respond(refusal)
         elif path in FILES:
             respond(Answer(200, FILES[path][1], self._file(FILES[path][0])))
+        elif path == "/grafana.json":
+            respond(Answer(200, JSON, msgspec.json.format(msgspec.json.encode(dashboard()), indent=2) + b"\n"))
         elif path == "/api/explain":
             self._explain(question, respond)
         elif path.startswith("/api/") and (name := path.removeprefix("/api/")) in DOCUMENTS:
             self._ask(name, HTTP_FRESH_S, lambda result: respond(told(result)))
         else:
-            respond(Answer(404, TEXT, b"there are /, /health, /metrics and /api/status\n"))
+            respond(Answer(404, TEXT, b"there are /, /health, /metrics, /grafana.json and /api/status\n"))
 
     # Who may ask -----------------------------------------------------------------------------------------
 

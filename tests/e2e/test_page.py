@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from math import cos, pi, sin
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 
 from node.runtime.auth import Password
 from tests.helpers.browser import Browser, Page
-from tests.helpers.cluster import Cluster
+from tests.helpers.cluster import Cluster, eventually
 from tests.helpers.documents import EVIL
 from tests.helpers.fake_site import serving, told
 
+NAME = re.compile(r"\bdyn_\w+")
 MARKUP = "<script>window.owned = 1</script>"
 IMAGE = "<img src=x onerror='window.owned = 1'>"
 FITS = "document.documentElement.scrollWidth <= 375"
@@ -148,6 +150,23 @@ def test_a_node_that_dies_is_shown_down(browser: Browser, cluster: Cluster) -> N
     assert_clean(page, f"http://127.0.0.1:{cluster[0].http_port}/")
 
 
+def test_every_panel_of_the_dashboard_asks_for_what_a_node_tells(cluster: Cluster) -> None:
+    """Names in full: what a made-up node tells, and with which labels, is in tests/unit/runtime/test_metrics.py."""
+    cluster.send(0, "GET", "cart")
+    cluster.send(0, "DYN.REPAIR")  # the figures of a pass are there once one has ended
+    panels = json.loads(cluster[0].http("/grafana.json")[1])["panels"]
+    asked = {name for panel in panels for target in panel.get("targets", ()) for name in NAME.findall(target["expr"])}
+    assert len(asked) > 25
+
+    def missing() -> set[str]:
+        """Hints are told only while there are any: of them the name of the family is enough."""
+        lines = cluster[0].http("/metrics")[1].splitlines()
+        told = {re.split("[ {]", line)[0] for line in lines if not line.startswith("#")}
+        return asked - told - {line.split()[2] for line in lines if line.startswith("# TYPE dyn_hints")}
+
+    eventually(lambda: not missing(), f"all of {asked} to be told")
+
+
 # Made-up documents ------------------------------------------------------------------------------------------------
 
 
@@ -248,10 +267,11 @@ def test_keys_alone_are_enough(browser: Browser) -> None:
 
 
 def test_light_and_dark_are_as_the_person_prefers(browser: Browser) -> None:
+    seen = []
     with serving(told(5)) as url:
-        seen = []
+        page = browser.open(url)
+        page.wait(f"{ROWS} === 5", "the nodes")
         for dark in (False, True):
-            page = browser.open(url, dark=dark)
-            page.wait(f"{ROWS} === 5", "the nodes")
+            page.prefer(dark=dark)
             seen.append(page.run("getComputedStyle(document.documentElement).backgroundColor"))
     assert seen == ["rgb(246, 247, 248)", "rgb(16, 19, 24)"]

@@ -87,8 +87,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Network", "Log"):
             page.call(f"{domain}.enable")
         page.resize(width, height)
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        page.call("Emulation.setEmulatedMedia", {"features": scheme})
+        page.prefer(dark=dark)
         page.call("Page.navigate", {"url": url})
         return page
 
@@ -188,6 +187,11 @@ class Page:
         """Be so large, in CSS pixels; under 500 a phone."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         self.call("Emulation.setDeviceMetricsOverride", size)
+
+    def prefer(self, *, dark: bool) -> None:
+        """Ask for dark colours, or for light ones."""
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.call("Emulation.setEmulatedMedia", {"features": scheme})
 
     def picture(self, file: Path) -> None:
         """Save the whole page as PNG: the window is made as long as the page first."""

@@ -183,6 +183,19 @@ def test_a_wrong_password_is_slow(authorization: str) -> None:
     assert world.asked == []
 
 
+def test_the_password_is_the_present_one() -> None:
+    """SIGHUP exchanges it while the node serves."""
+    passwords = [Password(b"old")]
+    site = Site(lambda request, deliver: None, lambda: ("", b""), password=lambda: passwords[-1])
+    answers: list[Answer] = []
+    old, new = ({"authorization": basic("default", secret)} for secret in ("old", "new"))
+    site.answer(Question("GET", "/", "", old, "127.0.0.1"), answers.append)
+    passwords.append(Password(b"new"))
+    site.answer(Question("GET", "/", "", new, "127.0.0.1"), answers.append)
+    site.answer(Question("GET", "/", "", old, "127.0.0.1"), answers.append)
+    assert [answer.status for answer in answers] == [200, 200, 401]
+
+
 def test_load_balancers_and_scrapers_need_no_password() -> None:
     world = World(secret=SECRET)
     assert world.status("/health") == world.status("/metrics") == 200
