@@ -24,6 +24,9 @@ HTTP_EXPLAINS_MAX = 4
 HTTP_DOCUMENT_BYTES_MAX = 4 * 1024 * 1024
 """A longer document is not for a browser: a key may have 100 siblings of a megabyte, a ring 8,192 lists of nodes."""
 
+HTTP_TOO_LONG_S = 60.0
+"""Of one that turned out to be, this is told for so long without asking the engine again: it costs to make."""
+
 HTTP_EVENTS = 100
 """Events that the page shows."""
 

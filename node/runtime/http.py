@@ -32,7 +32,7 @@ ALWAYS: Final = (
     "Cache-Control: no-store\r\nConnection: close\r\n"
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
-    "Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Resource-Policy: same-origin\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
     "Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n"
 )
 """With every answer. Scripts and styles are the node's own files, and nothing is asked of anybody else, whatever a key,

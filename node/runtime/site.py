@@ -37,6 +37,7 @@ from node.core.limits_http import (
     HTTP_EXPLAINS_PER_S,
     HTTP_FRESH_S,
     HTTP_PER_S,
+    HTTP_TOO_LONG_S,
     HTTP_WRONG_PASSWORD_S,
 )
 from node.runtime.auth import USER, Password, is_loopback
@@ -54,7 +55,7 @@ FILES: Final = {
 DOCUMENTS: Final = ("ring", "status", "stats", "events", "hints", "transfers", "views")
 """What /api/NAME tells without an argument."""
 
-STATUSES: Final = {"ERR": 400, "TOOBIG": 400, "DENIED": 403, "NOTSUPPORTED": 404}
+STATUSES: Final = {"ERR": 400, "TOOBIG": 413, "DENIED": 403, "NOTSUPPORTED": 404}
 """What an error of the client port is here; anything else is the cluster's state: 503."""
 
 Submit = Callable[[Request, Callable[[Result], None]], None]
@@ -110,9 +111,9 @@ class Site:
         if method not in ("GET", "HEAD"):
             respond(Answer(405, TEXT, b"this port only reads\n", "Allow: GET, HEAD\r\n"))
         elif not is_ours(question.headers.get("host"), self._listen):
-            respond(Answer(421, TEXT, b"this node listens on loopback, and that is no name of it\n"))
+            respond(Answer(421, TEXT, b"this node listens on loopback: ask for localhost or 127.0.0.1\n"))
         elif path == "/health":
-            self._ask("status", 0.0, lambda result: respond(health(result)))
+            self._ask("status", lambda result: respond(health(result)), kept=False)
         elif path == "/metrics":
             respond(Answer(200, *self._metrics()))
         elif (refusal := self._refusal(question)) is not None:
@@ -124,7 +125,7 @@ class Site:
         elif path == "/api/explain":
             self._explain(question, respond)
         elif path.startswith("/api/") and (name := path.removeprefix("/api/")) in DOCUMENTS:
-            self._ask(name, HTTP_FRESH_S, lambda result: respond(told(result)))
+            self._ask(name, lambda result: respond(told(result)))
         else:
             respond(Answer(404, TEXT, b"there are /, /health, /metrics, /grafana.json and /api/status\n"))
 
@@ -147,10 +148,10 @@ class Site:
 
     # Documents -------------------------------------------------------------------------------------------
 
-    def _ask(self, name: str, fresh_s: float, deliver: Callable[[Result], None]) -> None:
-        """Have the engine's document, of at most `fresh_s` ago or of a question that is under way."""
-        at, result = self._told.get(name, (0.0, None))
-        if result is not None and self._now() - at < fresh_s:
+    def _ask(self, name: str, deliver: Callable[[Result], None], *, kept: bool = True) -> None:
+        """Have the engine's document: of a question that is under way, or one that is `kept`, or asked for now."""
+        until, result = self._told.get(name, (0.0, None))
+        if kept and result is not None and self._now() < until:
             deliver(result)
         elif name in self._awaited:
             self._awaited[name].append(deliver)
@@ -162,10 +163,12 @@ class Site:
     def _deliver(self, name: str, result: Result) -> None:
         if name == "events":
             result = with_words(result)
-        if isinstance(result, Document):
-            self._told[name] = self._now(), result
         for deliver in self._awaited.pop(name):
             deliver(result)
+        if isinstance(result, Document):
+            fits = len(result.json) <= HTTP_DOCUMENT_BYTES_MAX
+            until = self._now() + (HTTP_FRESH_S if fits else HTTP_TOO_LONG_S)
+            self._told[name] = until, result if fits else too_long(result)
 
     def _explain(self, question: Question, respond: Respond) -> None:
         key = key_of(question.query)
@@ -253,11 +256,16 @@ def failure(status: int, code: str, text: str, headers: str = "") -> Answer:
 def told(result: Result) -> Answer:
     """A document, or why there is none."""
     if isinstance(result, Document):
-        if len(result.json) > HTTP_DOCUMENT_BYTES_MAX:
-            return failure(413, "TOOBIG", f"{len(result.json)} bytes are too many for a page: ask with dyn")
-        return Answer(200, JSON, result.json + b"\n")
+        if len(result.json) <= HTTP_DOCUMENT_BYTES_MAX:
+            return Answer(200, JSON, result.json + b"\n")
+        result = too_long(result)
     assert isinstance(result, Failed), f"{result!r} is no answer to an Inspect"
     return failure(STATUSES.get(result.code, 503), result.code, result.text)
+
+
+def too_long(document: Document) -> Failed:
+    """What is told of a document that is none for a browser."""
+    return Failed("TOOBIG", f"{len(document.json)} bytes are too many for a page: ask with dyn")
 
 
 def health(result: Result) -> Answer:

@@ -249,6 +249,31 @@ def test_what_is_old_is_said_to_be(browser: Browser) -> None:
     assert page.text("#nodes-body").startswith("n1"), "what was known stays, and is paler"
 
 
+def test_a_ring_that_cannot_be_had_is_said_to_be_missing(browser: Browser) -> None:
+    documents = told(2)
+    del documents["ring"]
+    with serving(documents) as url:
+        page = browser.open(url)
+        page.wait(f"{ROWS} === 2", "the nodes, which are told all the same")
+        assert page.text("#undrawn") == "It cannot be drawn: no ring is to be had."
+        explain(page, "k", "! stale")
+        documents |= told(2)
+        page.wait("document.querySelector('#drawing svg')", "the ring")
+        assert page.text("#undrawn") == ""
+
+
+def test_it_asks_every_other_second_however_often_it_was_paused(browser: Browser) -> None:
+    with serving(told(2)) as url:
+        page = browser.open(url)
+        page.wait(f"{ROWS} === 2", "the nodes")
+        for _ in range(8):
+            again(page)
+        page.run("new Promise(done => setTimeout(done, 500))")
+        before = page.requests.count(f"{url}api/status")
+        page.run("new Promise(done => setTimeout(done, 2000))")
+        assert page.requests.count(f"{url}api/status") - before <= 2
+
+
 def test_keys_alone_are_enough(browser: Browser) -> None:
     with serving(told(2)) as url:
         page = browser.open(url)

@@ -14,7 +14,7 @@ const TONES = { up: "good", suspect: "warn", down: "bad", healthy: "good", degra
 const HEALTHS = { healthy: "✓ healthy", degraded: "! degraded", critical: "✗ critical" };
 
 const page = { ring: null, status: null, colour: new Map(), partition: null, node: null, key: null, paused: false,
-  round: 0, timer: 0, drawn: "" };
+  round: 0, turn: 0, timer: 0, drawn: "" };
 const ring = new Ring($("drawing"), {
   choose: (at) => choose(page.partition === at ? null : at, null),
   point: (at) => say($("pointed"), at === null || !page.ring ? "" : place(page.ring, at)),
@@ -34,17 +34,20 @@ async function ask(name) {
 
 async function round() {
   clearTimeout(page.timer);
+  const turn = (page.turn += 1); // who comes later, for a pause that ends, takes over from who still waits
   if (page.paused || document.hidden) return;
   try {
     const status = await ask("status");
     const wanted = ["stats", "events", status.hints > 0 ? "hints" : "", page.ring?.moving ? "transfers" : ""];
     const old = page.ring?.epoch !== status.epoch || page.ring?.moving;
     const [fresh, stats, events, hints, transfers] = await Promise.all(
-      [old ? "ring" : "", ...wanted].map((name) => (name ? ask(name) : null)),
+      [old ? ask("ring").catch((error) => error) : null, ...wanted.map((name) => (name ? ask(name) : null))],
     );
-    page.ring = fresh ?? page.ring;
+    if (turn !== page.turn) return;
+    page.ring = fresh instanceof Error ? null : (fresh ?? page.ring);
     page.status = status;
     showStatus(status);
+    say($("undrawn"), fresh instanceof Error ? `It cannot be drawn: ${show(fresh.message)}.` : "");
     drawRing();
     showNodes(status, hints, transfers);
     showStats(stats);
@@ -54,9 +57,9 @@ async function round() {
     page.round += 1;
     lost("");
   } catch (error) {
-    lost(error.message);
+    if (turn === page.turn) lost(error.message);
   }
-  if (!page.paused) page.timer = setTimeout(round, EVERY_MS);
+  if (turn === page.turn) page.timer = setTimeout(round, EVERY_MS);
 }
 
 /** Say that what is shown is old, and why; "" if it is not. */
@@ -90,6 +93,7 @@ function showStatus(status) {
 
 function drawRing() {
   const { ring: document_, status } = page;
+  if (!document_) return;
   const down = new Set(status.nodes.filter((node) => node.state !== "up").map((node) => node.name));
   const key = JSON.stringify([document_, [...down]]);
   if (key === page.drawn) return;
@@ -149,7 +153,7 @@ function fillName(button, node) {
 
 /** What moves, and what waits: [words, share done or null]. */
 function moves(hints, transfers) {
-  const lines = [], moving = page.ring.moving;
+  const lines = [], moving = page.ring?.moving;
   if (moving) {
     const rest = [moving.bytes_left === null ? "" : `${bytes(moving.bytes_left)} left`,
       moving.eta_s === null ? "" : `about ${span(moving.eta_s)}`].filter(Boolean);

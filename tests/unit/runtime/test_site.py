@@ -17,6 +17,7 @@ from node.core.limits_http import (
     HTTP_EXPLAINS_MAX,
     HTTP_EXPLAINS_PER_S,
     HTTP_FRESH_S,
+    HTTP_TOO_LONG_S,
     HTTP_WRONG_PASSWORD_S,
 )
 from node.runtime.auth import Password
@@ -312,6 +313,16 @@ def test_a_document_that_is_too_long_for_a_browser_is_not_sent(path: str) -> Non
     world.result = Document(b"x" * (HTTP_DOCUMENT_BYTES_MAX + 1))
     (answer,) = world.ask(path)
     assert (answer.status, len(answer.body) < 200) == (413, True)
+
+
+def test_a_document_that_was_too_long_is_not_made_again_at_once() -> None:
+    world = World()
+    world.result = Document(b"x" * (HTTP_DOCUMENT_BYTES_MAX + 1))
+    assert [world.status("/api/ring"), world.status("/api/ring")] == [413, 413]
+    assert len(world.asked) == 1
+    world.now += HTTP_TOO_LONG_S
+    world.result = Document(b"{}")
+    assert world.status("/api/ring") == 200
 
 
 # The files --------------------------------------------------------------------------------------------------------
