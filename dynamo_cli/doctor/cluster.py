@@ -232,7 +232,8 @@ def _hints(heard: Heard) -> Iterator[Finding]:
     if not held:
         yield Finding("data.hints", OK, "no hints: every owner has what was written for it")
     for hint in held:
-        told = f"{word(hint, 'by')} keeps {text(whole(hint, 'keys'))} rows for {word(hint, 'for')}"
+        keys = whole(hint, "keys")
+        told = f"{word(hint, 'by')} keeps {text(keys)} {'row' if keys == 1 else 'rows'} for {word(hint, 'for')}"
         level = WARN if (number(hint, "oldest_s") or 0) > HINT_S_MAX else OK
         why = f"{told}: {word(hint, 'waits_because', 'it does not say why')}"
         yield Finding("data.hints", level, why, "dyn cluster hints" if level is WARN else "")

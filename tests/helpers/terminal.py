@@ -20,14 +20,23 @@ CTRL_C, CTRL_D, ENTER, TAB = "\x03", "\x04", "\r", "\t"
 
 
 class Screen:
-    """A program and its screen of 80 by 24. `lines` is what can be seen; `see` waits for something."""
+    """A program and its screen, of 80 by 24. `lines` is what can be seen; `see` waits for something."""
 
-    def __init__(self, command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> None:
-        self._screen = pyte.HistoryScreen(COLUMNS, ROWS, history=2000, ratio=1)
+    def __init__(
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        environ: Mapping[str, str],
+        *,
+        columns: int = COLUMNS,
+        rows: int = ROWS,
+    ) -> None:
+        self.columns = columns
+        self._screen = pyte.HistoryScreen(columns, rows, history=2000, ratio=1)
         self._stream = pyte.Stream(self._screen)
         self.process = pexpect.spawn(
             command[0], list(command[1:]), cwd=str(cwd), env={**environ, "TERM": "xterm-256color"}, encoding="utf-8",
-            codec_errors="replace", dimensions=(ROWS, COLUMNS), timeout=None,
+            codec_errors="replace", dimensions=(rows, columns), timeout=None,
         )  # fmt: skip
         self.process.delaybeforesend = None
 
@@ -66,7 +75,7 @@ class Screen:
     @property
     def scrolled(self) -> list[str]:
         """Everything that was on the screen, from the first line on, as far as it is kept."""
-        above = ["".join(row[x].data for x in range(COLUMNS)).rstrip() for row in self._screen.history.top]
+        above = ["".join(row[x].data for x in range(self.columns)).rstrip() for row in self._screen.history.top]
         return above + self.lines
 
     @property
