@@ -96,7 +96,8 @@ def hints_screen(document: Document) -> RenderableType:
         return Text("no hints: every owner has what was written for it")
     rows, size = sum(hint["keys"] for hint in held), sum(hint["bytes"] for hint in held)
     head = Text(
-        f"{rows:,} {'rows wait' if rows != 1 else 'row waits'} for their owners, {size_text(size)}", style="warn"
+        f"{rows:,} {'rows wait for their owners' if rows != 1 else 'row waits for its owner'}, {size_text(size)}",
+        style="warn",
     )
     table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
     for name in ("FOR", "KEPT BY"):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.cells import cell_len
 
 from tests.helpers.golden import FOLDER, LOOKS, SCREENS, Look, page, shown
+
+RECORDED = Path(__file__).parents[1] / "recorded"
 
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
 
@@ -44,3 +48,19 @@ def test_a_screen_keeps_to_its_width_its_characters_and_its_colours(name: str, l
 def test_without_colour_a_screen_says_the_same(name: str) -> None:
     plain, colored = (shown(SCREENS[name], look) for look in LOOKS if look.columns == 80 and look.encoding == "utf-8")
     assert [line.rstrip() for line in SGR.sub("", colored).splitlines()] == plain.splitlines()
+
+
+@pytest.mark.parametrize("path", sorted(RECORDED.glob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_is_whole_and_asks_nobody(path: Path) -> None:
+    """It is shown on pages of others: it may fetch nothing. `python -m tests.helpers.screens` takes them anew."""
+    root = ElementTree.parse(path).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    text = path.read_text()
+    assert "url(http" not in text
+    assert "href" not in text
+    told = " ".join("".join(root.itertext()).replace("\xa0", " ").split())
+    assert "carts 5/5>" in told
+
+
+def test_the_pictures_of_the_readme_are_there() -> None:
+    assert {path.name for path in RECORDED.iterdir()} == {"conflict.svg", "ring.svg"}
