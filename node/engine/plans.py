@@ -77,6 +77,7 @@ def plan_document(
         "pace": {"node": name(pace.taker), "rows_s": round(pace.rows_s)} if taking else None,
         "at_risk": at_risk,
         "steps": steps(old, new, state.quorums, cluster.is_up),
+        "waits": _waits(cluster, old, new, wanted),
         "votes": _votes(cluster),
         "lost": stake.lost,
         "doubtful": stake.doubtful,
@@ -103,6 +104,19 @@ def steps(old: Preference, new: Preference, quorums: Quorums, is_up: Callable[[N
             count["none_left"] += left == 0
             count["no_quorum"] += any(sum(map(is_up, nodes)) < min(need, len(nodes)) for nodes in groups)
     return [{"step": step, **counts[step]} for step in STEPS]
+
+
+def _waits(cluster: Cluster, old: Preference, new: Preference, wanted: RingState) -> Document | None:
+    """For whom the change would wait: silent owners without whom a partition cannot be taken in (`change.sources`)."""
+    quorums, dead = wanted.quorums, change.dead(wanted)
+    partitions, silent = 0, dict[NodeId, None]()
+    for before, after in zip(old, new, strict=True):
+        olds, news = before[: quorums.n], after[: quorums.n]
+        left = sum(cluster.is_up(node) and node not in dead for node in olds)
+        if set(olds) != set(news) and left < change.sources(olds, quorums.r, quorums.w, dead):
+            partitions += 1
+            silent |= dict.fromkeys(node for node in olds if not cluster.is_up(node) and node not in dead)
+    return {"partitions": partitions, "nodes": sorted(map(cluster.name, silent))} if silent else None
 
 
 def _votes(cluster: Cluster) -> Document:

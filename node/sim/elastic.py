@@ -33,6 +33,9 @@ AGAIN_S: Final = 1.0
 TRIES: Final = 8
 """How soon and how often an operator asks again."""
 
+PATIENT: Final = 4
+"""With so many tries left who wants two machines removed gives up what is under way."""
+
 ASK_MS: Final = 3000
 
 
@@ -141,6 +144,8 @@ class Elastic:
         up = [host for host in world.hosts if host.up]
         if not up or not tries or world.healed:
             return
+        if words[0] == "REMOVE" and len(words) > 2 and tries == PATIENT:  # what is under way may wait for them for ever
+            self._ask(("ABANDON",), 1)
         host, now = self.rng.choice(up), world.agenda.now
         self._asked += 1
         record = Record(

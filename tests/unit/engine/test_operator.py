@@ -19,6 +19,9 @@ from tests.helpers.operating import agree, operator, proposals, tell_seated, tol
 
 def test_several_dead_are_removed_at_once_if_nobody_hears_any_of_them() -> None:
     engine = of_five_two_are_dead()
+    alive = told(engine, "REMOVE", "n3", "n2")
+    assert isinstance(alive, Failed)
+    assert alive.text == "remove n3 n2: n2 answers: to have it hand over what it holds, leave it"
     at_stake = doubtful(engine, "n3", "n4")
     for seen, refusal in ({"n4": "up"}, "n4 answers n2"), ({"n3": "up", "n4": "up"}, "n3 answers n2"):
         ticket = operator(engine, "REMOVE", "n3", "n4", "ACCEPT", at_stake)
@@ -141,6 +144,17 @@ def test_a_plan_counts_what_is_at_risk_at_each_step() -> None:
     assert alone["steps"][0]["none_left"] == sum({*dead, node_id("n5")} == set(nodes[:3]) for nodes in lists) > 0
     assert alone["steps"][2] == {"step": "settled", "short": 64, "one_left": 0, "none_left": 0, "no_quorum": 0}
     assert alone["votes"]["up"] == 2
+
+
+def test_a_plan_names_the_silent_without_whom_it_cannot_end() -> None:
+    """Of two dead one is to be removed: what both owned, nobody takes in before the other one answers, or goes, too."""
+    engine = of_five_two_are_dead()
+    state = engine.node.cluster.state
+    pair = {node_id("n3"), node_id("n4")}
+    both = sum(pair <= set(nodes[:3]) for nodes in ring.preference_lists(state.seats, state.owners, 3))
+    assert planned(engine, "REMOVE", "n3", n2={}, n5={})["waits"] == {"partitions": both, "nodes": ["n4"]}
+    assert planned(engine, "REMOVE", "n3", "n4", n2={}, n5={})["waits"] is None
+    assert planned(engine, "WEIGHT", "n2", "2", n2={}, n5={})["waits"]["nodes"] == ["n3", "n4"]
 
 
 def test_while_it_moves_both_rings_need_their_owners() -> None:
