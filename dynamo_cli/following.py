@@ -26,6 +26,11 @@ WAIT_S = 600.0
 """As long as `--wait` waits by default."""
 
 
+def look_again() -> None:
+    """Let the time between two looks pass."""
+    time.sleep(LOOK_S)
+
+
 class Looker:
     """Asks for DYN.TRANSFERS: the nodes of the command line first, and when they are silent the members, by turns."""
 
@@ -95,7 +100,7 @@ def until_settled(call: Call, begun: Document, at_most_s: float) -> Document:
                     f"epoch {begun['epoch']} still moves after {at_most_s:g} s: {begun['change']}",
                     "It goes on; see it: dyn cluster transfers",
                 )
-            time.sleep(LOOK_S)
+            look_again()
     finally:
         progress.clear()
 

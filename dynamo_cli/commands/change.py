@@ -1,4 +1,4 @@
-"""`dyn cluster plan`, and what does it: `commit`, `leave`, `remove`, `replace`, `weight`; `abandon` gives it up.
+"""`dyn cluster plan`, and what does it: `commit`, `leave`, `remove`, `replace`, `weight`, `zone`; and `abandon`.
 
 (And `rotate`, which moves nothing, but is decided like those.)
 
@@ -8,27 +8,27 @@ carries the epoch it was made for, and a ring that has changed since refuses it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from dynamo_cli import store
 from dynamo_cli.arguments import choice, count, seconds_long, text
-from dynamo_cli.call import Call, Document, View
+from dynamo_cli.call import Call, Document
+from dynamo_cli.changing import Doing, carry_out, confirm, decided, emit_plan, planned, report, rotated
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.following import WAIT_S, until_settled
+from dynamo_cli.following import WAIT_S
 from dynamo_cli.options import command
-from dynamo_cli.render.plain import json_text, show
-from dynamo_cli.render.plan import change_line, plan_rows, question
-from node.core.limits import WEIGHT_MAX
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from dynamo_cli.render.plain import show
+from dynamo_cli.render.plan import at_stake, change_line
+from node.core.limits import PARTITIONS_MAX, WEIGHT_MAX
 
 EXITS = [1, 5, 6, 7, 9]
-CHANGES = ("leave", "remove", "replace", "weight")
+CHANGES = ("leave", "remove", "replace", "weight", "zone")
 FORCE = "FORCE"
+ACCEPT = "ACCEPT"
 
 
 def _weight(word: str) -> str:
@@ -37,22 +37,40 @@ def _weight(word: str) -> str:
     return word
 
 
+def _partitions(word: str) -> int:
+    if count(word) > PARTITIONS_MAX:
+        raise ValueError(f"{word} is more than {PARTITIONS_MAX}")
+    return int(word)
+
+
 Node = Annotated[str, typer.Argument(metavar="NODE", parser=text, help="A member by its name, or its id.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and change nothing.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Stay until the ring is settled; exit 7 if it takes too long.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="If another change is under way, do not wait for it: exit 9, nothing is done.")
+]
 AtMost = Annotated[
     float,
-    typer.Option("--for", metavar="S", parser=seconds_long, help=f"With --wait: no longer; default {WAIT_S:g}."),
+    typer.Option(
+        "--for",
+        metavar="S",
+        parser=seconds_long,
+        help=f"Wait no longer, for the change before and with --wait for this one; default {WAIT_S:g}.",
+    ),
+]
+Loss = Annotated[
+    int | None,
+    typer.Option(
+        "--accept-loss",
+        metavar="P",
+        parser=_partitions,
+        help="In so many partitions data may be lost, as the plan says: go on.",
+    ),
 ]
 
 
-class Doing:
-    """How a change is made: only shown, and whether to stay until it is settled, and for how long."""
-
-    def __init__(self, dry_run: bool, wait: bool, at_most_s: float) -> None:
-        self.dry_run = dry_run
-        self.wait = wait
-        self.at_most_s = at_most_s
+def _doing(dry_run: bool, no_wait: bool, wait: bool, at_most: float) -> Doing:
+    return Doing(dry_run=dry_run, queue=not no_wait, wait=wait, at_most_s=at_most)
 
 
 @command(
@@ -74,104 +92,55 @@ def plan(
     ],
     node: Node,
     more: Annotated[
-        str | None, typer.Argument(metavar="[NEW|W]", parser=text, help="Who replaces it, or its weight.")
+        list[str] | None,
+        typer.Argument(metavar="[NEW|W|Z|NODE]…", parser=text, help="Who replaces it, its weight or zone; more nodes."),
     ] = None,
 ) -> ExitStatus:
     """Say what a change of the ring would move, between whom, and how even the ring is after it. Nothing is changed.
 
-    leave: NODE hands over what it holds, and is no member then. remove: the same of a dead one, the others rebuild.
+    leave: NODE hands over what it holds, and is no member then. remove: the same of dead ones, the others rebuild.
     replace: NEW takes the place of a dead NODE. weight: NODE gets a share of W parts, where others have theirs.
+    zone: NODE stands in zone Z, and further nodes in theirs.
     """
+    _check_words(change, node, more or [])
+    emit_plan(call, planned(call, change.upper(), node, *(more or [])))
+    return ExitStatus.OK
+
+
+def _check_words(change: str, node: str, more: list[str]) -> None:
+    """Raise a usage error unless a change has the words that it needs."""
     needs = {"replace": "Name who takes its place: dyn cluster plan replace OLD NEW",
-             "weight": "Name the weight: dyn cluster plan weight NODE W"}  # fmt: skip
-    if more is None and change in needs:
+             "weight": "Name the weight: dyn cluster plan weight NODE W",
+             "zone": "Name the zone: dyn cluster plan zone NODE Z"}  # fmt: skip
+    if change in needs and (not more or (change == "zone" and len(more) % 2 == 0)):
         raise usage(f"{change} needs one word more", needs[change])
-    if more is not None and change not in needs:
-        raise usage(f"{change} takes one node, and no {more!r}", f"As in: dyn cluster plan {change} {node}")
-    if more is not None and change == "weight":
+    most = {"leave": 0, "replace": 1, "weight": 1}.get(change, len(more))
+    if len(more) > most:
+        odd = f"{change} takes one node, and no {more[most]!r}" if not most else f"{change} takes no {more[most]!r}"
+        raise usage(odd, f"As in: dyn cluster plan {' '.join([change, node, *more[:most]])}")
+    if change == "weight":
         try:
-            _weight(more)
+            _weight(more[0])
         except ValueError as error:
             raise usage(str(error), f"A weight is 1 to {WEIGHT_MAX}") from None
-    _emit_plan(call, _planned(call, change.upper(), node, *([more] if more is not None else [])))
-    return ExitStatus.OK
 
 
-def _planned(call: Call, *words: str) -> Document:
-    return store.document(call.client, "CLUSTER", "PLAN", *words)
-
-
-def _emit_plan(call: Call, document: Document) -> None:
-    call.emit(document, View(_plan_screen, plan_rows, lambda d: list(d["moves"])))
-
-
-def _plan_screen(document: Document, wide: bool) -> RenderableType:
-    from dynamo_cli.render.plan import plan_screen
-
-    return plan_screen(document, wide=wide)
-
-
-# Doing it ---------------------------------------------------------------------------------------------
-
-
-def _do(call: Call, document: Document, plan_id: str, doing: Doing) -> ExitStatus:
-    """Show a plan to who is to confirm it, and do it."""
-    if doing.dry_run:
-        _emit_plan(call, document)
-        return ExitStatus.OK
-    if _is_watched(call):
-        from dynamo_cli.render.plan import plan_screen
-
-        call.draw(plan_screen(document, wide=call.format == "wide", commit=False), error=True)
-        call.env.write("\n", error=True)
-    call.confirm(question(document))
-    return _report(call, _decided(call, document, plan_id), doing)
-
-
-def _decided(call: Call, document: Document, plan_id: str) -> Document:
-    """The dyn.change/v1 document of what was decided, in the words of the plan: who is gone by now had a name then."""
-    return {**store.change(call.client, "COMMIT", plan_id), "change": document["change"]}
-
-
-def _is_watched(call: Call) -> bool:
-    """Whether a person is there to read what is not the result."""
-    if call.options.yes:
-        return call.for_people and call.env.stderr_is_terminal and not call.options.quiet
-    return call.env.can_ask
-
-
-def _force(call: Call, node: str, document: Document, plan_id: str, doing: Doing) -> ExitStatus:
-    """Remove the other one of two nodes: what that risks matters more than what moves."""
+def _force(call: Call, node: str, document: Document) -> None:
+    """Ask before the other one of two nodes is removed: what that risks matters more than what moves."""
     from dynamo_cli.render.plan import force_screen
 
-    asks = not call.options.yes and not doing.dry_run
-    if call.env.can_ask if asks else not call.options.quiet:  # not above the error that nobody can be asked
+    if call.env.can_ask if not call.options.yes else not call.options.quiet:  # not above the error that nobody can be
         call.draw(force_screen(node), error=True)
-    if doing.dry_run:
-        _emit_plan(call, document)
-        return ExitStatus.OK
     call.confirm(f"Is {show(node)} gone for good?")
-    return _report(call, _decided(call, document, plan_id), doing)
 
 
-def _report(call: Call, document: Document, doing: Doing) -> ExitStatus:
-    """Say what was decided, and follow it if that is wanted. Programs are told once, how it ended."""
-    if doing.wait and document["state"] == "moving":
-        _say(call, document, last=False)
-        document = until_settled(call, document, doing.at_most_s)
-    _say(call, document, last=True)
-    if document["state"] == "moving":
-        call.remark("Next:  dyn cluster transfers --watch")
-    return ExitStatus.OK
-
-
-def _say(call: Call, document: Document, *, last: bool) -> None:
-    if call.for_people or call.format in ("plain", "csv"):
-        call.say(change_line(document))
-    elif last and call.format == "value":
-        call.env.write(str(document["epoch"]))
-    elif last:
-        call.env.write(json_text(document))
+def _confirm_loss(call: Call, again: str, accepted: int, document: Document) -> None:
+    """Show the plan and ask; but first see whether what may be lost by it was accepted by its number."""
+    stake = document.get("lost", 0) + document.get("doubtful", 0)
+    if stake != accepted:
+        hint = f"If that is accepted: {again} --accept-loss {stake}" if stake else f"As it is: {again}"
+        raise CliError(ExitStatus.REFUSED, f"{show(document['change'])}: {at_stake(document)}", hint)
+    confirm(call, document)
 
 
 @command(
@@ -190,6 +159,7 @@ def commit(
     plan_id: Annotated[
         str, typer.Argument(metavar="ID", parser=text, help="The plan, as the last line of dyn cluster plan says it.")
     ],
+    accept_loss: Loss = None,
     dry_run: DryRun = False,
     wait: Wait = False,
     at_most: AtMost = WAIT_S,
@@ -198,10 +168,19 @@ def commit(
     words = plan_id.split(":")
     if words[0].lower() not in CHANGES or words[-2:-1] != ["EPOCH"]:
         raise usage(f"{plan_id!r} is no plan", "The last line of a plan has its id: dyn cluster plan leave NODE")
-    document, doing = _planned(call, *words), Doing(dry_run, wait, at_most)
-    if words[2].upper() == FORCE:
-        return _force(call, words[1], document, plan_id, doing)
-    return _do(call, document, plan_id, doing)
+    asked, epoch = words[:-2], words[-2:]
+    if accept_loss is not None:
+        asked = [*(asked[:-2] if ACCEPT in asked[-2:-1] else asked), ACCEPT, str(accept_loss)]
+    accepted = int(asked[-1]) if ACCEPT in asked[-2:-1] and asked[-1].isdecimal() else 0
+    document, doing = planned(call, *asked, *epoch), _doing(dry_run, False, wait, at_most)
+    if dry_run:
+        emit_plan(call, document)
+        return ExitStatus.OK
+    if asked[2:] == [FORCE]:
+        _force(call, asked[1], document)
+    else:
+        _confirm_loss(call, f"dyn cluster commit {show(plan_id)}", accepted, document)
+    return report(call, decided(call, document, ":".join([*asked, *epoch]), doing), doing)
 
 
 @command(
@@ -212,15 +191,25 @@ def commit(
         ("dyn cluster leave n3", "show the plan, ask, and begin"),
         ("dyn cluster leave n3 --dry-run", "only show the plan"),
         ("dyn cluster leave n3 -y --wait", "for scripts: ask nothing, end when it is settled"),
+        ("dyn cluster leave n3 --no-wait", "not if another change is under way, which is else waited for"),
     ],
     exits=EXITS,
     see=["cluster plan", "cluster transfers", "cluster remove"],
     completes={"node": "names"},
 )
-def leave(call: Call, node: Node, dry_run: DryRun = False, wait: Wait = False, at_most: AtMost = WAIT_S) -> ExitStatus:
-    """Have a node hand over what it holds and leave: its process ends by itself once the others have everything."""
-    document = _planned(call, "LEAVE", node)
-    return _do(call, document, document["id"], Doing(dry_run, wait, at_most))
+def leave(
+    call: Call,
+    node: Node,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    wait: Wait = False,
+    at_most: AtMost = WAIT_S,
+) -> ExitStatus:
+    """Have a node hand over what it holds and leave: its process ends by itself once the others have everything.
+
+    The ring makes one change at a time: another one that is under way is waited for, and then this one is planned.
+    """
+    return carry_out(call, _doing(dry_run, no_wait, wait, at_most), partial(confirm, call), "LEAVE", node)
 
 
 @command(
@@ -229,35 +218,55 @@ def leave(call: Call, node: Node, dry_run: DryRun = False, wait: Wait = False, a
     danger="moderate",
     examples=[
         ("dyn cluster remove n3", "n3 is dead for good: the others rebuild what it held"),
+        ("dyn cluster remove n3 n4", "both are, and go at once; the plan says what may be lost with them"),
         ("dyn cluster remove n3 --dry-run", "only show the plan"),
         ("dyn cluster remove n2 --force", "of two nodes, when the other one is gone"),
     ],
     exits=EXITS,
     see=["cluster leave", "cluster replace", "cluster transfers"],
-    completes={"node": "names"},
+    completes={"nodes": "names"},
 )
 def remove(
     call: Call,
-    node: Node,
+    nodes: Annotated[
+        list[str], typer.Argument(metavar="NODE…", parser=text, help="Dead members, by their names or ids.")
+    ],
     force: Annotated[bool, typer.Option("--force", help="Decide it alone: of two nodes the other is gone.")] = False,
+    accept_loss: Loss = None,
     dry_run: DryRun = False,
+    no_wait: NoWait = False,
     wait: Wait = False,
     at_most: AtMost = WAIT_S,
 ) -> ExitStatus:
-    """Remove a dead node: the others take over its part, from each other. One that answers leaves instead.
+    """Remove dead nodes: the others take over their part, from each other. One that answers leaves instead.
+
+    Several that are dead are named together: what was on two of them, one is not rebuilt from the other. Where no owner
+    of a partition is left, or so many go that they may have acknowledged writes alone, it takes --accept-loss.
 
     Of two nodes neither can decide that alone. With --force one does, and if the other is alive after all, it goes on
     with the old ring, and what it took alone is lost.
     """
-    doing = Doing(dry_run, wait, at_most)
-    document = _planned(call, "REMOVE", node, *([FORCE] if force else []))
+    doing = _doing(dry_run, no_wait, wait, at_most)
     if force:
-        return _force(call, node, document, document["id"], doing)
+        if len(nodes) > 1 or accept_loss is not None:
+            raise usage(
+                "--force is for one node, the other one of two", f"As in: dyn cluster remove {nodes[0]} --force"
+            )
+        return carry_out(call, doing, partial(_force, call, nodes[0]), "REMOVE", nodes[0], FORCE)
+    again = f"dyn cluster remove {' '.join(map(show, nodes))}"
+    accepted = () if accept_loss is None else (ACCEPT, str(accept_loss))
+    voters = 0
+
+    def ask(document: Document) -> None:
+        nonlocal voters
+        voters = len(document["before"]["replicas"])
+        _confirm_loss(call, again, accept_loss or 0, document)
+
     try:
-        return _do(call, document, document["id"], doing)
+        return carry_out(call, doing, ask, "REMOVE", *nodes, *accepted)
     except CliError as error:
-        if error.status == ExitStatus.UNAVAILABLE and len(document["before"]["replicas"]) == 2:
-            error.hint = f"If {node} is gone for good: dyn cluster remove {node} --force"
+        if error.status == ExitStatus.UNAVAILABLE and voters == 2:
+            error.hint = f"If {show(nodes[0])} is gone for good: {again} --force"
         raise
 
 
@@ -279,12 +288,12 @@ def replace(
     node: Annotated[str, typer.Argument(metavar="OLD", parser=text, help="The dead member, by its name or id.")],
     new: Annotated[str, typer.Argument(metavar="NEW", parser=text, help="The member that takes its place.")],
     dry_run: DryRun = False,
+    no_wait: NoWait = False,
     wait: Wait = False,
     at_most: AtMost = WAIT_S,
 ) -> ExitStatus:
     """Put a member that owns nothing yet in the place of a dead one: it takes over just that. Nothing else moves."""
-    document = _planned(call, "REPLACE", node, new)
-    return _do(call, document, document["id"], Doing(dry_run, wait, at_most))
+    return carry_out(call, _doing(dry_run, no_wait, wait, at_most), partial(confirm, call), "REPLACE", node, new)
 
 
 @command(
@@ -304,12 +313,48 @@ def weight(
     node: Node,
     share: Annotated[str, typer.Argument(metavar="W", parser=_weight, help=f"1 to {WEIGHT_MAX}.")],
     dry_run: DryRun = False,
+    no_wait: NoWait = False,
     wait: Wait = False,
     at_most: AtMost = WAIT_S,
 ) -> ExitStatus:
     """Give a node a larger share of the ring, or a smaller one."""
-    document = _planned(call, "WEIGHT", node, share)
-    return _do(call, document, document["id"], Doing(dry_run, wait, at_most))
+    return carry_out(call, _doing(dry_run, no_wait, wait, at_most), partial(confirm, call), "WEIGHT", node, share)
+
+
+@command(
+    "cluster zone",
+    panel="Cluster",
+    examples=[
+        ("dyn cluster zone n1 east", "n1 stands in another zone than it was started with"),
+        ("dyn cluster zone n1 east n2 west n3 east n4 west", "all of them in one change: then data moves once"),
+        ("dyn cluster zone n1 east n2 west --dry-run", "only show the plan"),
+    ],
+    exits=EXITS,
+    see=["cluster plan", "node start", "ring show"],
+    completes={"node": "names", "more": "names"},
+)
+def zone(
+    call: Call,
+    node: Node,
+    in_zone: Annotated[str, typer.Argument(metavar="Z", parser=text, help="Its zone from now on.")],
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NODE Z]…", parser=text, help="Further nodes, each with its zone."),
+    ] = None,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    wait: Wait = False,
+    at_most: AtMost = WAIT_S,
+) -> ExitStatus:
+    """Put nodes into other zones: the replicas of a partition go to as many zones as there are.
+
+    Name all of them at once. Of two zones one of which has one node, that node owns every partition. A node keeps its
+    zone when it is started again, whatever --zone says then.
+    """
+    words = [node, in_zone, *(more or [])]
+    if len(words) % 2:
+        raise usage(f"{words[-1]!r} has no zone", "As in: dyn cluster zone n1 east n2 west")
+    return carry_out(call, _doing(dry_run, no_wait, wait, at_most), partial(confirm, call), "ZONE", *words)
 
 
 @command(
@@ -330,11 +375,10 @@ def abandon(call: Call, dry_run: DryRun = False) -> ExitStatus:
     if state != "moving":
         raise CliError(ExitStatus.REFUSED, f"nothing moves: ring epoch {epoch} is settled", "See: dyn cluster status")
     document = {"schema": "dyn.change/v1", "epoch": epoch, "change": under_way["change"], "state": state}
-    doing = Doing(dry_run, False, 0.0)
     if dry_run:
-        return _report(call, document, doing)
+        return report(call, document, Doing())
     call.confirm(f"{change_line(document)}. Give it up?")
-    return _report(call, store.change(call.client, "ABANDON", "EPOCH", epoch), doing)
+    return report(call, store.change(call.client, "ABANDON", "EPOCH", epoch), Doing())
 
 
 @command(
@@ -348,12 +392,12 @@ def abandon(call: Call, dry_run: DryRun = False) -> ExitStatus:
     exits=EXITS,
     see=["cluster status", "node start"],
 )
-def rotate(call: Call) -> ExitStatus:
+def rotate(call: Call, no_wait: NoWait = False, at_most: AtMost = WAIT_S) -> ExitStatus:
     """Make a new secret, by which nodes know that a context is one of theirs. Contexts of the last one stay good.
 
     Those of the one before that are refused (exit 4): who still has such a context reads the key again. The cluster
     key, by which nodes know each other, is another secret: node start --help says how that one is exchanged.
     """
-    epoch = store.document(call.client, "TRANSFERS")["epoch"]
     call.confirm("Make a new context secret?")
-    return _report(call, store.change(call.client, "ROTATE", "EPOCH", epoch), Doing(False, False, 0.0))
+    doing = Doing(queue=not no_wait, at_most_s=at_most)
+    return report(call, rotated(call, doing), doing)

@@ -37,7 +37,9 @@ def plan_screen(document: Document, *, wide: bool = False, commit: bool = True) 
         lines += [_moves(document, wide=wide), *_left_out(len(document["moves"]), wide=wide), Text()]
     lines += [_balance(document, wide=wide), *_left_out(len(_names(document)), wide=wide), Text(), *_facts(document)]
     if commit:
-        command = Text(f"dyn cluster commit {show(document['id'])}", style="command", overflow="fold")
+        stake = document.get("lost", 0) + document.get("doubtful", 0)
+        accept = f" --accept-loss {stake}" if stake else ""
+        command = Text(f"dyn cluster commit {show(document['id'])}{accept}", style="command", overflow="fold")
         lines += [Text(), command]
     return Group(*lines)
 
@@ -107,8 +109,21 @@ def _facts(document: Document) -> list[Text]:
         lines.append(Text(f"at risk     {risk:,} partitions have an owner that does not answer", style="warn"))
     else:
         lines.append(Text("at risk     none: every partition has all its owners", style="good"))
+    lines += _stake(document)
     if moving:
         lines.append(Text(f"takes       {_about(seconds)}"))
+    return lines
+
+
+def _stake(document: Document) -> list[Text]:
+    """What may be lost with nodes that are removed."""
+    from rich.text import Text
+
+    lost, doubtful = document.get("lost", 0), document.get("doubtful", 0)
+    lines = [Text(f"lost        {lost:,} partitions: no owner of them is left", style="bad")] if lost else []
+    if doubtful:
+        text = f"in doubt    {doubtful:,} partitions: what only these nodes have acknowledged is lost"
+        lines.append(Text(text, style="bad"))
     return lines
 
 
@@ -116,6 +131,14 @@ def _about(seconds: float | None) -> str:
     if seconds is None:
         return "nobody could say how long"
     return f"about {duration_text(seconds)}" if seconds >= 1 else "a moment"
+
+
+def at_stake(document: Document) -> str:
+    """Why a removal may cost data, in one line."""
+    lost, doubtful = document.get("lost", 0), document.get("doubtful", 0)
+    parts = [f"{lost:,} partitions keep no owner"] if lost else []
+    parts += [f"in {doubtful:,} partitions these nodes may have acknowledged writes alone"] if doubtful else []
+    return " and ".join(parts) or "nothing is at stake"
 
 
 def question(document: Document) -> str:

@@ -82,6 +82,7 @@ COMMANDS = [
     ("cluster", "plan", "leave", EVIL),
     ("cluster", "leave", EVIL, "-y"),
     ("cluster", "remove", EVIL, "--dry-run"),
+    ("cluster", "zone", EVIL, EVIL, "-y"),
     ("cluster", "abandon", "-y"),
     ("cluster", "rotate", "-y"),
     ("cluster", "transfers"),
