@@ -213,6 +213,7 @@ class Load:
         selector: selectors.BaseSelector,
     ) -> None:
         """Send a connection's next batch."""
+        assert intended, "nothing is due"
         commands = [command() for _ in intended]
         lane.ops = [op for op, _ in commands]
         lane.intended = intended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple, Protocol
@@ -114,9 +115,11 @@ class Open:
 
     def take(self, now: float, most: int) -> list[float]:
         """Those whose time has come, the oldest first."""
-        first, count = self._taken, min(most, self._due(now) - self._taken)
-        self._taken += max(0, count)
-        return [self._begun + (first + i) / self._rate for i in range(count)]
+        taken: list[float] = []
+        while len(taken) < most and (due_at := self.next_at(now)) <= now:
+            taken.append(due_at)
+            self._taken += 1
+        return taken
 
     def next_at(self, now: float) -> float:
         """The time of the one after those taken; it may have passed."""
@@ -124,8 +127,4 @@ class Open:
 
     def left(self, now: float) -> list[float]:
         """What nobody was free to send."""
-        return self.take(now, self._due(now))
-
-    def _due(self, now: float) -> int:
-        due = int((now - self._begun) * self._rate) + 1
-        return due if self._limit is None else min(due, self._limit)
+        return self.take(now, sys.maxsize)

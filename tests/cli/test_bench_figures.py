@@ -66,6 +66,16 @@ def test_an_open_loop_is_due_by_the_clock_alone() -> None:
     assert pace.left(100.55) == pytest.approx([100.3, 100.4, 100.5])
 
 
+def test_what_is_due_can_be_taken_then() -> None:
+    """To the last bit: a moment that is due and gives nothing would be waited for for ever."""
+    random = Random(7)
+    for _ in range(300):
+        pace = Open(random.uniform(0.01, 200_000), random.uniform(0, 1e6), None)
+        for _ in range(20):
+            now = pace.next_at(0.0)
+            assert pace.take(now, 1) == [now]
+
+
 def test_a_count_ends_both_loops() -> None:
     """Exactly."""
     closed, opened = Closed(3), Open(10.0, 0.0, 3)
