@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from dynamo_cli.arguments import count, text
-from dynamo_cli.call import Call
+from dynamo_cli.call import Call, Document, View
 from dynamo_cli.environment import Environment
+from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options, command
-from dynamo_cli.render.plain import show
+from dynamo_cli.render.plain import json_text, show
 
 if TYPE_CHECKING:
     from dynamo_cli.demo.processes import DemoCluster
+    from dynamo_cli.demo.running import Wanted
 
 NODES = 5
 BASE_PORT = 7700
@@ -33,11 +34,12 @@ OURS = ("DYN_NODES", "DYN_PASSWORD", "DYN_PASSWORD_FILE", "DYN_TLS_CA", "DYN_TLS
     panel="Start here",
     examples=[
         ("dyn demo", "five nodes and a shell; Ctrl-D stops and removes everything"),
+        ("dyn demo --background", "five nodes that go on until dyn demo stop"),
         ("dyn demo | cat", "the tour: what dyn does, shown and checked; exit 0 if all holds"),
         ("dyn demo --keep ~/dyn-demo", "data and logs stay there for the next time"),
     ],
-    exits=[1],
-    see=["shell", "node start", "demo add", "demo remove"],
+    exits=[1, 9],
+    see=["shell", "node start", "demo ls", "demo stop", "demo add", "demo kill"],
     completes={"keep": "files"},
 )
 def demo(
@@ -56,43 +58,103 @@ def demo(
     keep: Annotated[
         str | None, Option("--keep", metavar="DIR", parser=text, help="Data and logs go there, and stay.")
     ] = None,
+    background: Annotated[
+        bool, Option("--background", help="Open no shell; the nodes go on until dyn demo stop.")
+    ] = False,
 ) -> ExitStatus:  # fmt: skip
     """Start a cluster of real node processes on this machine, and open a shell on it.
 
     Without a terminal it plays the tour instead: writes, a conflict, its merge, a node killed and started again, each
     shown, explained and checked; the exit status says whether all was as it must be. It cleans up after itself.
+    With --background it says where the nodes are (without a terminal as JSON), and they live on.
     """
-    from dynamo_cli.demo.changing import numbers_wanted, read_record, write_record
-    from dynamo_cli.demo.processes import DemoCluster, NodeFailed, check_ports, make_folder, places_of
+    from dynamo_cli.demo.changing import numbers_wanted, read_record
+    from dynamo_cli.demo.processes import check_ports, places_of
+    from dynamo_cli.demo.running import Wanted
 
-    kept = read_record(Path(keep).expanduser().absolute()) if keep is not None else {}
-    wanted = places_of(numbers_wanted(kept, nodes, NODES), base_port)
-    if not is_for_people(call.env):
+    folder = str(Path(keep).expanduser().absolute()) if keep is not None else None
+    kept = read_record(Path(folder)) if folder is not None else {}
+    wanted = Wanted(numbers_wanted(kept, nodes, NODES), base_port, folder, call.env.directory("state"))
+    places = places_of(wanted.numbers, base_port)
+    if not background and not is_for_people(call.env):
         from dynamo_cli.demo.tour import check_enough
 
-        check_enough(len(wanted))
-    check_ports(wanted)
+        check_enough(len(places))
+    check_free(call, base_port)
+    check_ports(places)
+    return in_background(call, wanted) if background else in_foreground(call, wanted)
+
+
+def check_free(call: Call, base_port: int) -> None:
+    """Raise CliError if a demo has these ports already: what to do with it is more use than who has a port."""
+    from dynamo_cli.demo import registry
+
+    for entry in registry.entries(call.env.directory("state")):
+        if entry.running and entry.base_port == base_port:
+            raise CliError(
+                ExitStatus.REFUSED,
+                f"the demo {entry.name} has these ports already (pid {entry.pid}, started {entry.started_at})",
+                f"Use it: dyn -n :{base_port + 1} shell, end it: dyn demo stop {entry.name}, "
+                f"or start another one: dyn demo --base-port {base_port + 1000}",
+                code="PORT",
+            )
+
+
+def in_foreground(call: Call, wanted: Wanted) -> ExitStatus:
+    """Start it, play, and clean up."""
+    from dynamo_cli.demo.processes import NodeFailed
+    from dynamo_cli.demo.running import running
+
+    def made(folder: Path, temporary: bool) -> None:
+        what = "temporary data" if temporary else "data"
+        call.note(f"dyn demo: {len(wanted.numbers)} real node processes, {what} in {show(str(folder))}")
+
+    by = "shell" if is_for_people(call.env) else "tour"
     with signals_raised():
-        folder, temporary = make_folder(keep)
-        cluster = DemoCluster(folder, wanted, call.env.environ, temporary=temporary, base_port=base_port)
         try:
-            lasting = "temporary data" if temporary else "data"
-            call.note(f"dyn demo: {len(cluster)} real node processes, {lasting} in {show(str(folder))}")
-            took_s = cluster.start(Progress(call))
-            if not temporary:
-                write_record(cluster)
-            status = play(call, cluster, took_s)
+            with running(wanted, call.env.environ, by, made=made, tell=Progress(call)) as demo:
+                if demo.unlisted:
+                    call.remark(f"dyn demo ls will not know it: {show(demo.unlisted)}")
+                cluster = demo.cluster
+                status = play(call, cluster, demo.took_s)
         except NodeFailed as error:
             for line in error.lines:
                 call.env.write(f"{show(line)}\n", error=True)
             raise
-        finally:
-            cluster.close()
     if status is None:
-        call.note(f"stopped {len(cluster)} nodes, {'removed' if temporary else 'kept'} {show(str(folder))}")
-        if temporary:
+        done = "removed" if cluster.temporary else "kept"
+        call.note(f"stopped {len(cluster)} nodes, {done} {show(str(cluster.folder))}")
+        if cluster.temporary:
             call.note("keep it next time:  dyn demo --keep DIR")
     return status or ExitStatus.OK
+
+
+def in_background(call: Call, wanted: Wanted) -> ExitStatus:
+    """Have another process start and hold it; say where it is."""
+    from dynamo_cli.demo.control import DemoFailed
+    from dynamo_cli.demo.host import launch
+    from dynamo_cli.demo.showing import started_rows, started_text
+
+    progress = Progress(call)
+    document: Document = {}
+    with signals_raised():
+        try:
+            for step in launch(wanted, call.env.environ):
+                if step["step"] == "ready":
+                    progress(step["ready"], step["count"])
+                else:
+                    document = step["document"]
+        except DemoFailed as error:
+            for line in error.lines:
+                call.env.write(f"{show(line)}\n", error=True)
+            raise
+    if call.for_people:
+        call.env.write(started_text(document, call.env.columns()))
+    elif call.options.output is None:
+        call.env.write(json_text(document))  # a program that starts a demo wants to know where it is
+    else:
+        call.emit(document, View(lambda document, wide: "", started_rows, lambda d: list(d["nodes"])))
+    return ExitStatus.OK
 
 
 def is_for_people(env: Environment) -> bool:
@@ -105,6 +167,8 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     from dynamo_cli.commands.shell import history_path
     from dynamo_cli.demo.changing import Changes
     from dynamo_cli.demo.control import Control
+    from dynamo_cli.demo.crashes import Crashes, above_the_prompt
+    from dynamo_cli.demo.showing import banner
     from dynamo_cli.demo.tour import Tour
     from dynamo_cli.demo.verbs import Demo
     from dynamo_cli.repl.session import Session, ShellEnvironment
@@ -121,35 +185,16 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     options = Options(nodes=cluster.addresses, timeout_s=call.options.timeout_s, color=call.options.color)
     shell = ShellEnvironment(env, options)
     changes = Changes(cluster)
-    control = Control(changes)
+    control, crashes = Control(changes), Crashes(cluster, above_the_prompt(shell))
     control.start()
+    crashes.start()
     try:
         run_on_terminal(Session(shell, facilities=[Demo(cluster, changes)]), history_path(env))
     finally:
+        crashes.stop()
         control.close()
         shell.hang_up()
     return None
-
-
-def banner(cluster: DemoCluster, took_s: float, columns: int) -> str:
-    """What is there, and what can be done with it."""
-    first = cluster.nodes[0].place
-    last = cluster.nodes[-1].name
-    ports = "   ".join(f"{node.name} :{node.place.port}" for node in cluster)
-    ready = textwrap.fill(
-        f"{ports}   ready in {took_s:.1f} s", max(40, columns - 2), initial_indent="  ", subsequent_indent="  ",
-        drop_whitespace=True, break_on_hyphens=False,
-    )  # fmt: skip
-    steps = [
-        ("from another terminal", f"dyn -n :{first.port} cluster status      redis-cli -p {first.port}"),
-        ("break something", f"\\kill {last}      \\restart {last}      \\nodes"),
-        ("let it grow and shrink", f"\\add      \\remove {last}"),
-        ("guided tour", "\\tour"),
-    ]
-    if len(cluster) > 1:
-        steps.insert(2, ("cut it in two", f"fault cut {first.name} {last}      fault list      fault heal"))
-    lines = ["", ready, "", *(f"  {title:<24}{line}" for title, line in steps), ""]
-    return "\n".join(lines) + "\n"
 
 
 class Progress:

@@ -1,4 +1,4 @@
-"""`dyn demo add` and `dyn demo remove`: orders from another terminal to a demo whose shell is open."""
+"""`dyn demo add`, `remove`, `kill`, `pause`, `resume`, `restart`: orders from any terminal to a demo that runs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from dynamo_cli.render.plain import show
 
 ASK_S = 1.0
 
+Node = Annotated[str, typer.Argument(metavar="NODE", parser=text, help="A node of the demo.")]
 BasePort = Annotated[
     int, typer.Option("--base-port", metavar="P", parser=count, help="That of the demo; default 7700.")
 ]
@@ -65,7 +66,7 @@ def add(
 )
 def remove(
     call: Call,
-    node: Annotated[str, typer.Argument(metavar="NODE", parser=text, help="A node of the demo.")],
+    node: Node,
     base_port: BasePort = BASE_PORT,
 ) -> ExitStatus:
     """Have a node of a demo that runs in another terminal leave, end its process, and delete its data.
@@ -73,6 +74,90 @@ def remove(
     It hands over what it holds first. In the demo's own shell: \\remove NODE
     """
     return _ordered(call, base_port, "remove", node)
+
+
+@command(
+    "demo kill",
+    panel="Start here",
+    examples=[
+        ("dyn demo kill n2", "the others notice within seconds"),
+        ("dyn demo restart n2", "bring it back"),
+        ("dyn demo kill n2 --base-port 8700", "in the demo that has these ports"),
+    ],
+    exits=[1, 5, 9],
+    see=["demo restart", "demo pause", "cluster status"],
+    completes={"node": "names"},
+    danger="mild",
+)
+def kill(call: Call, node: Node, base_port: BasePort = BASE_PORT) -> ExitStatus:
+    """End a node's process at once, as a power cut would (kill -9).
+
+    Of a demo in another terminal or in the background. In the demo's own shell: \\kill NODE
+    """
+    return _ordered(call, base_port, "kill", node)
+
+
+@command(
+    "demo pause",
+    panel="Start here",
+    examples=[
+        ("dyn demo pause n2", "n2 is silent, and does not know it"),
+        ("dyn demo resume n2", "it goes on as if nothing had been"),
+        ("dyn demo pause n2 --base-port 8700", "in the demo that has these ports"),
+    ],
+    exits=[1, 5, 9],
+    see=["demo resume", "demo kill", "fault pause"],
+    danger="mild",
+    completes={"node": "names"},
+)
+def pause(call: Call, node: Node, base_port: BasePort = BASE_PORT) -> ExitStatus:
+    """Stop a node's process where it is, as a long garbage collection would; its sockets stay open.
+
+    Of a demo in another terminal or in the background. In the demo's own shell: \\pause NODE
+    """
+    return _ordered(call, base_port, "pause", node)
+
+
+@command(
+    "demo resume",
+    panel="Start here",
+    examples=[
+        ("dyn demo resume n2", "after dyn demo pause n2"),
+        ("dyn cluster hints", "what it missed meanwhile"),
+        ("dyn demo resume n2 --base-port 8700", "in the demo that has these ports"),
+    ],
+    exits=[1, 5, 9],
+    see=["demo pause", "cluster hints"],
+    danger="mild",
+    completes={"node": "names"},
+)
+def resume(call: Call, node: Node, base_port: BasePort = BASE_PORT) -> ExitStatus:
+    """Let a node's process go on that was paused.
+
+    Of a demo in another terminal or in the background. In the demo's own shell: \\resume NODE
+    """
+    return _ordered(call, base_port, "resume", node)
+
+
+@command(
+    "demo restart",
+    panel="Start here",
+    examples=[
+        ("dyn demo restart n2", "after dyn demo kill n2"),
+        ("dyn cluster hints", "what is handed over to it"),
+        ("dyn demo restart n2 --base-port 8700", "in the demo that has these ports"),
+    ],
+    exits=[1, 5, 9],
+    see=["demo kill", "cluster hints", "node start"],
+    danger="mild",
+    completes={"node": "names"},
+)
+def restart(call: Call, node: Node, base_port: BasePort = BASE_PORT) -> ExitStatus:
+    """Start a node's process again, on the data it left; one that runs is stopped cleanly first.
+
+    Of a demo in another terminal or in the background. In the demo's own shell: \\restart NODE
+    """
+    return _ordered(call, base_port, "restart", node)
 
 
 def _ordered(call: Call, base_port: int, do: str, name: str | None) -> ExitStatus:
@@ -100,7 +185,7 @@ def find_demo(call: Call, base_port: int) -> Path:
             )  # fmt: skip
         return Path(data).parent
     where = ", ".join(map(show, named)) if named else f"{HOST}:{base_port + 1} or after it"
-    raise CliError(ExitStatus.UNREACHABLE, f"no node of a demo at {where}", "Start one in a terminal: dyn demo")
+    raise CliError(ExitStatus.UNREACHABLE, f"no node of a demo at {where}", "Start one: dyn demo")
 
 
 def demo_of(addresses: Iterable[str]) -> Path | None:

@@ -84,6 +84,7 @@ class Changes:
             described_now = described(node)
             if any(member["name"] == name for member in before["members"]):
                 decided = self._decide("REMOVE" if node.ended else "LEAVE", node, witness)
+                node.ends_as_told = True
                 yield {"step": "started", "node": described_now, "change": decided["change"]}
                 yield from self._until_out(node, witness, decided)
             elif not node.ended:
@@ -208,12 +209,19 @@ def did(what: str, node: DemoNode, cluster: DemoCluster, took_s: float = 0.0) ->
     }  # fmt: skip
 
 
+def state_of(node: DemoNode) -> str:
+    """What its process does: up, paused, ended (as it was told to) or crashed."""
+    if not node.ended:
+        return "paused" if node.paused else "up"
+    return "crashed" if node.crashed else "ended"
+
+
 def described(node: DemoNode) -> Document:
     """Who a node is, and where."""
     place = node.place
     return {
         "name": node.name, "address": place.address, "peer_port": place.peer_port, "http_port": place.http_port,
-        "pid": node.pid, "log": str(node.log),
+        "pid": node.pid, "log": str(node.log), "state": state_of(node),
     }  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from dynamo_cli.demo.acts import ACTS
-from dynamo_cli.demo.changing import Changes, Step
-from dynamo_cli.demo.processes import NodeFailed
+from dynamo_cli.demo.changing import Changes, Step, described
+from dynamo_cli.demo.processes import DemoNode, NodeFailed
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
@@ -97,9 +97,14 @@ def _obey(changes: Changes, line: bytes, write: Any) -> None:  # noqa: ANN401  #
         for step in _steps(changes, line):
             tell(step)
     except CliError as error:
-        lines = error.lines if isinstance(error, NodeFailed) else []
-        told = {"status": int(error.status), "message": error.message, "hint": error.hint, "code": error.code}
-        tell({"step": "failed", **told, "lines": lines})
+        tell(failed(error))
+
+
+def failed(error: CliError) -> Step:
+    """The step that says what went wrong."""
+    lines = error.lines if isinstance(error, NodeFailed) else []
+    said = {"status": int(error.status), "message": error.message, "hint": error.hint, "code": error.code}
+    return {"step": "failed", **said, "lines": lines}
 
 
 def _steps(changes: Changes, line: bytes) -> Iterator[Step]:
@@ -109,6 +114,9 @@ def _steps(changes: Changes, line: bytes) -> Iterator[Step]:
         do, name = order["do"], order["name"]
     except (ValueError, TypeError, KeyError):
         do = name = None
+    if do == "nodes":
+        found = [{**described(node), **last_words(node)} for node in changes.cluster]
+        return iter([{"step": "done", "document": {"nodes": found}}])
     if do == "add" and (name is None or isinstance(name, str)):
         return changes.add(name)
     if do == "remove" and isinstance(name, str):
@@ -116,6 +124,11 @@ def _steps(changes: Changes, line: bytes) -> Iterator[Step]:
     if isinstance(name, str) and do in ACTS:
         return ACTS[do](changes, name)
     raise CliError(ExitStatus.USAGE, "the demo does not know this order", "Is it another version of dyn?")
+
+
+def last_words(node: DemoNode) -> dict[str, Any]:
+    """How a node that has crashed ended, and what it said last."""
+    return {"how": node.how, "said": node.last_lines} if node.crashed else {"how": None, "said": []}
 
 
 @contextmanager
@@ -133,7 +146,7 @@ def reachable(path: Path) -> Iterator[str]:
 
 def order(folder: Path, do: str, name: str | None) -> Iterator[Step]:
     """Give an order to the demo in `folder`; its steps. Raises CliError, also what it says."""
-    gone = CliError(ExitStatus.UNREACHABLE, f"no demo takes orders in {folder}", "Start one in a terminal: dyn demo")
+    gone = CliError(ExitStatus.UNREACHABLE, f"no demo takes orders in {folder}", "Start one: dyn demo")
     path = folder / SOCKET
     try:
         found = path.lstat()
@@ -150,10 +163,10 @@ def order(folder: Path, do: str, name: str | None) -> Iterator[Step]:
         except OSError:
             raise gone from None
         with connection.makefile("rb") as lines:
-            yield from _told(lines)
+            yield from told(lines)
 
 
-def _told(lines: Any) -> Iterator[Step]:  # noqa: ANN401  # a socket's file
+def told(lines: Any) -> Iterator[Step]:  # noqa: ANN401  # a socket's file
     """The steps up to the last one. Raises CliError: what the demo says, or that it says no more."""
     while True:
         try:

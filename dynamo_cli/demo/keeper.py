@@ -21,7 +21,7 @@ KILL_S = 2.0
 
 
 def main(argv: list[str]) -> int:
-    """Wait for the end of standard input, then end the process group; `argv` names the folder to remove, if any."""
+    """Wait for the end of standard input, then end the process group; `argv` names its folder, and its entry."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while os.read(0, 1):
@@ -31,8 +31,13 @@ def main(argv: list[str]) -> int:
         return 0  # the group then holds nodes only; it lives on while one of them does
     os.setpgid(0, 0)
     end(group)
-    for folder in argv:
-        shutil.rmtree(Path(folder), ignore_errors=True)
+    for path in map(Path, argv):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            from dynamo_cli.demo.registry import remove_left
+
+            remove_left(path)
     return 0
 
 
@@ -41,6 +46,7 @@ def end(group: int) -> None:
     for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, KILL_S)):
         with suppress(ProcessLookupError):
             os.killpg(group, number)
+            os.killpg(group, signal.SIGCONT)  # one that is stopped hears nothing else
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             try:

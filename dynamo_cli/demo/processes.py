@@ -132,6 +132,10 @@ class DemoNode:
         self._group = group
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = 0
+        self.paused = False
+        self.ends_as_told = True
+        """Whether its process ended, or will end, because we wanted it to."""
+        self.starts = 0
 
     @property
     def name(self) -> str:
@@ -149,6 +153,11 @@ class DemoNode:
         return self._process is None or self._process.poll() is not None
 
     @property
+    def crashed(self) -> bool:
+        """Whether it ended by itself."""
+        return self.ended and not self.ends_as_told
+
+    @property
     def how(self) -> str:
         """How it ended, in words."""
         code = None if self._process is None else self._process.poll()
@@ -160,6 +169,8 @@ class DemoNode:
         """Start the process; `ready_line` says when it may be used."""
         assert self.ended, f"{self.name} runs already"
         log: IO[bytes]
+        self.paused = self.ends_as_told = False
+        self.starts += 1
         with self.log.open("ab") as log:
             self._begun = log.tell()
             self._process = subprocess.Popen(
@@ -188,7 +199,21 @@ class DemoNode:
         """Ask it to stop."""
         if not self.ended:
             assert self._process is not None
+            self.ends_as_told = True
             self._process.terminate()
+            self.resume()
+
+    def pause(self) -> None:
+        """Stop its process where it is, as a debugger does: it neither answers nor closes anything."""
+        assert self._process is not None, f"{self.name} was never started"
+        self._process.send_signal(signal.SIGSTOP)
+        self.paused = True
+
+    def resume(self) -> None:
+        """Let it go on as if nothing had been."""
+        if self.paused and self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+        self.paused = False
 
     def wait(self, patience_s: float = STOP_S) -> None:
         """Wait for its end; kill it when it takes too long."""
@@ -202,6 +227,7 @@ class DemoNode:
     def kill(self) -> int:
         """End it at once, as a power cut would (kill -9); return the process that it was."""
         assert self._process is not None, f"{self.name} was never started"
+        self.ends_as_told, self.paused = True, False
         self._process.kill()
         self._process.wait()
         return self._process.pid
@@ -218,14 +244,16 @@ class DemoCluster:
         *,
         temporary: bool = True,
         base_port: int | None = None,
+        entry: Path | None = None,
     ) -> None:
         self.folder = folder
         self.temporary = temporary
         self.base_port = wanted[0].port - 1 if base_port is None else base_port
         self._environ = child_environ(environ)
         make_key(folder / KEY_FILE)
+        left = [folder, *([entry] if entry is not None else [])] if temporary else []
         self._keeper = subprocess.Popen(
-            program("dynamo_cli.demo.keeper", *([str(folder)] if temporary else [])), cwd=folder, env=self._environ,
+            program("dynamo_cli.demo.keeper", *map(str, left)), cwd=folder, env=self._environ,
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
         first = next((place for place in wanted if (folder / place.name).exists()), wanted[0])  # a new one founds none

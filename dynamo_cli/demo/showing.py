@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.demo.changing import Step
 from dynamo_cli.demo.control import DemoFailed
-from dynamo_cli.demo.processes import NodeFailed
+from dynamo_cli.demo.processes import DemoCluster, NodeFailed
+from dynamo_cli.demo.running import DEFAULT_PORT
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.following import Progress
 from dynamo_cli.render.plain import show
@@ -53,6 +55,8 @@ def started_line(step: Step) -> str:
 def done_line(document: Document) -> str:
     """What has come of it."""
     node, nodes, partitions = show(str(document["node"]["name"])), len(document["nodes"]), document["partitions"]
+    if partitions is None:
+        return f"{node} {document['did']}" + (f" in {document['took_s']:.1f} s" if document["took_s"] else "")
     part = f"{partitions} partition{'s' if partitions != 1 else ''}"
     what = f"in: primary of {part}" if document["did"] == "added" else f"gone: others have its {part}"
     plural = "s" if nodes != 1 else ""
@@ -65,10 +69,61 @@ def demo_rows(document: Document) -> Rows:
     names = ("did", "node", "address", "epoch", "partitions", "nodes", "took_s")
     cells = [document["did"], node["name"], node["address"], *(document[name] for name in names[3:5])]
     cells += [" ".join(document["nodes"]), document["took_s"]]
-    return names, [tuple(show(str(cell)) for cell in cells)]
+    return names, [tuple("" if cell is None else show(str(cell)) for cell in cells)]
 
 
 def _screen(document: Document, wide: bool) -> RenderableType:
     from rich.text import Text
 
     return Text(done_line(document))
+
+
+# How a demo begins ---------------------------------------------------------------------------------------
+
+
+def banner(cluster: DemoCluster, took_s: float, columns: int) -> str:
+    """What is there, and what can be done with it, in its shell."""
+    first, last = cluster.nodes[0].place, cluster.nodes[-1].name
+    steps = [
+        ("from another terminal", f"dyn -n :{first.port} cluster status      redis-cli -p {first.port}"),
+        ("break something", f"\\kill {last}      \\restart {last}      \\nodes"),
+        ("let it grow and shrink", f"\\add      \\remove {last}"),
+        ("guided tour", "\\tour"),
+    ]
+    if len(cluster) > 1:
+        steps.insert(2, ("cut it in two", f"fault cut {first.name} {last}      fault list      fault heal"))
+    ports = [f"{node.name} :{node.place.port}" for node in cluster]
+    return _block(ports, took_s, steps, columns)
+
+
+def started_text(document: Document, columns: int) -> str:
+    """What runs in the background, and what can be done with it from anywhere."""
+    nodes = document["nodes"]
+    first, last = nodes[0]["address"].rpartition(":")[2], nodes[-1]["name"]
+    base = f" --base-port {document['base_port']}" if document["base_port"] != DEFAULT_PORT else ""
+    name = f" {document['name']}" if document["name"] else ""
+    steps = [
+        ("use it", f"dyn -n :{first} shell      redis-cli -p {first}"),
+        ("break something", f"dyn demo kill {last}{base}"),
+        ("", f"dyn -n :{first} fault cut {nodes[0]['name']} {last}"),
+        ("see it", f"dyn -n :{first} cluster status"),
+        ("end it", f"dyn demo stop{name}"),
+    ]
+    ports = [f"{show(node['name'])} :{node['address'].rpartition(':')[2]}" for node in nodes]
+    lasting = "temporary data" if document["temporary"] else "data"
+    head = f"dyn demo: {len(nodes)} node processes in the background, {lasting} in\n  {show(document['folder'])}\n"
+    return head + _block(ports, document["took_s"], steps, columns)
+
+
+def _block(ports: Sequence[str], took_s: float, steps: Sequence[tuple[str, str]], columns: int) -> str:
+    ready = textwrap.fill(
+        f"{'   '.join(ports)}   ready in {took_s:.1f} s", max(40, columns - 2), initial_indent="  ",
+        subsequent_indent="  ", drop_whitespace=True, break_on_hyphens=False,
+    )  # fmt: skip
+    return "\n".join(["", ready, "", *(f"  {title:<24}{line}" for title, line in steps), ""]) + "\n"
+
+
+def started_rows(document: Document) -> Rows:
+    """A dyn.demo.started/v1 document: a row a node."""
+    names = ("name", "address", "peer_port", "http_port", "pid", "state", "log")
+    return names, [tuple(show(str(node[name])) for name in names) for node in document["nodes"]]

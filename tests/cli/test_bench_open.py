@@ -177,6 +177,23 @@ def test_runs_are_kept_and_compared(two: tuple[FakeNode, FakeNode], tmp_path: Pa
     assert json.loads(nowhere.out)["saved"] is None
 
 
+def test_no_terminal_is_commanded_by_a_nodes_name(two: tuple[FakeNode, FakeNode], tmp_path: Path) -> None:
+    """Nor by an error reply, or by what a node says of faults."""
+    one, _ = two
+    evil = "\x1b]0;evil\x07\u202e"
+    for member in one.replies["DYN.RING"]["members"]:
+        member["name"] += evil
+    one.replies["SET"] = Err(f"BUSY{evil} no")
+    one.replies["DYN.FAULT"] = Err(f"DENIED {evil}")
+    noted = [{"at": "2026-11-23T12:03:12.402Z", "kind": "peer_down", "node": evil}]
+    events = iter([[], noted])
+    one.replies["DYN.EVENTS"] = lambda *count: {"schema": "dyn.events/v1", "events": next(events, noted)}
+    for output in ("table", "plain", "json"):
+        result = measured("-q", "-o", output, "--fault", f"cut n1{evil} n2{evil} @0", node=one, home=tmp_path,
+                          terminal=True)  # fmt: skip
+        assert not {c for c in result.out + result.err if not (c.isprintable() or c == "\n")}, result.out
+
+
 def test_effects_are_differences_of_what_nodes_say(two: tuple[FakeNode, FakeNode]) -> None:
     """Reads that found several versions, rows delivered, who was called down: before and after."""
     one, other = two

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo_cli.commands.demo import banner, signals_raised
+from dynamo_cli.commands.demo import signals_raised
 from dynamo_cli.demo.processes import (
     DemoCluster,
     NodeFailed,
@@ -20,6 +20,7 @@ from dynamo_cli.demo.processes import (
     places,
     program,
 )
+from dynamo_cli.demo.showing import banner
 from dynamo_cli.demo.stage import CheckFailed, Stage
 from dynamo_cli.demo.tour import Tour
 from dynamo_cli.environment import ReaderGone

@@ -208,7 +208,7 @@ def test_an_order_goes_to_a_demo_and_to_nobody_else(tmp_path: Path) -> None:
         assert dyn("demo", "add", "-n", node.address).status == ExitStatus.REFUSED
     result = dyn("demo", "remove", "n1", "--base-port", "26900")
     assert result.status == ExitStatus.UNREACHABLE
-    assert result.err == "dyn: no node of a demo at 127.0.0.1:26901 or after it. Start one in a terminal: dyn demo\n"
+    assert result.err == "dyn: no node of a demo at 127.0.0.1:26901 or after it. Start one: dyn demo\n"
 
 
 def test_the_socket_is_its_owners_alone_and_may_lie_deep(tmp_path: Path) -> None:

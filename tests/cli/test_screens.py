@@ -101,6 +101,7 @@ COMMANDS = [
     ("node", "info"),
     ("node", "unit"),
     ("node", "data", "backup", EVIL),
+    ("demo", "ls"),
     ("doctor",),
     ("doctor", "--explain", "data.hints"),
     ("explain", "quorum"),

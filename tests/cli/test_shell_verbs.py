@@ -88,7 +88,8 @@ def test_an_option_in_front_does_not_open_a_read_only_shell(line: str) -> None:
     assert "read-only" in result.err or "no such command" in result.err
 
 
-READS = """demo; shell; get; keys; key explain; export; cluster status; cluster views; cluster hints; cluster plan;
+READS = """demo; demo ls; shell;
+    get; keys; key explain; export; cluster status; cluster views; cluster hints; cluster plan;
     cluster transfers; cluster events; ring show; ring owner; ring diff; ring simulate; ring export; doctor;
     node start; node stats; node data backup; node data info; node cert; node cert ca; node cert node; fault list;
     debug bundle; key locate; key history; key compare; help; version; completion"""

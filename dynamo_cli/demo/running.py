@@ -1,0 +1,100 @@
+"""A demo from its folder to its end: made, entered among those that run, started; and whatever happens, cleaned up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dynamo_cli.demo import registry
+from dynamo_cli.demo.changing import described, write_record
+from dynamo_cli.demo.processes import DemoCluster, make_folder, places_of
+from dynamo_cli.errors import CliError
+
+Document = dict[str, Any]
+
+DEFAULT_PORT = 7700
+
+
+class Wanted(NamedTuple):
+    """What to start: nodes by their numbers; `keep`: the folder that stays. `state`: where running demos are listed."""
+
+    numbers: Mapping[str, int]
+    base_port: int
+    keep: str | None
+    state: Path
+
+
+class Running(NamedTuple):
+    """A demo that runs. `name`: what `dyn demo ls` calls it; "" if it could not be listed, `unlisted` says why."""
+
+    cluster: DemoCluster
+    name: str
+    unlisted: str
+    started_at: str
+    took_s: float
+
+    @property
+    def document(self) -> Document:
+        """For programs: a dyn.demo.started/v1 document."""
+        cluster = self.cluster
+        return {
+            "schema": "dyn.demo.started/v1", "name": self.name or None, "folder": str(cluster.folder),
+            "temporary": cluster.temporary, "base_port": cluster.base_port, "started_at": self.started_at,
+            "took_s": round(self.took_s, 2), "nodes": [described(node) for node in cluster],
+            "environment": {"DYN_NODES": ",".join(cluster.addresses)},
+        }  # fmt: skip
+
+
+@contextmanager
+def running(
+    wanted: Wanted,
+    environ: Mapping[str, str],
+    by: str,
+    *,
+    made: Callable[[Path, bool], None] = lambda folder, temporary: None,
+    tell: Callable[[int, int], None] = lambda ready, count: None,
+) -> Iterator[Running]:
+    """Start a demo, and end it with the context. `made` hears of its folder, and whether it is temporary.
+
+    Raises CliError, NodeFailed among others.
+    """
+    folder, temporary = make_folder(wanted.keep)
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    held, unlisted = _held(wanted, folder, temporary)
+    cluster = None
+    try:
+        if held is not None:
+            held.write(registry.Entry(held.name, folder, wanted.base_port, temporary, os.getpid(), started_at, by))
+        cluster = DemoCluster(
+            folder, places_of(wanted.numbers, wanted.base_port), environ, temporary=temporary,
+            base_port=wanted.base_port, entry=held.path if held is not None else None,
+        )  # fmt: skip
+        made(folder, temporary)
+        took_s = cluster.start(tell)
+        if not temporary:
+            write_record(cluster)
+        yield Running(cluster, held.name if held is not None else "", unlisted, started_at, took_s)
+    finally:
+        if cluster is not None:
+            cluster.close()
+        if held is not None:
+            held.close(forget=temporary)
+
+
+def _held(wanted: Wanted, folder: Path, temporary: bool) -> tuple[registry.Held | None, str]:
+    """The entry of this demo; None and why, where none can be written. Raises CliError for a folder that is in use."""
+    name = folder.name if not temporary else "demo"
+    if temporary and wanted.base_port != DEFAULT_PORT:
+        name = f"demo-{wanted.base_port}"
+    try:
+        return registry.claim(wanted.state, name, None if temporary else folder), ""
+    except OSError as error:
+        return None, f"{error.strerror or error} ({wanted.state})"
+    except CliError:
+        if temporary:
+            folder.rmdir()
+        raise
