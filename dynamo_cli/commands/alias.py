@@ -69,6 +69,7 @@ def _screen(document: Document, wide: bool) -> RenderableType:
 @command(
     "alias set",
     panel="Configure",
+    danger="mild",
     examples=[
         ("dyn alias set st 'cluster status --check'", "then: dyn st"),
         ("dyn alias set prod -- '-c prod'", "then: dyn prod ring show"),
@@ -98,6 +99,7 @@ def change(call: Call, name: Name, meaning: Meaning) -> ExitStatus:
 @command(
     "alias rm",
     panel="Configure",
+    danger="mild",
     examples=[
         ("dyn alias rm st", "forget it"),
         ("dyn alias rm st -q", "say nothing"),

@@ -105,6 +105,7 @@ def get(call: Call, name: Key) -> ExitStatus:
 @command(
     "config set",
     panel="Configure",
+    danger="mild",
     examples=[
         ("dyn config set output json", "in config.toml: for every context"),
         ("dyn config set timeout 10 --in prod", "in one context"),
@@ -169,6 +170,7 @@ def _file(call: Call, context: str | None) -> str:
 @command(
     "config unset",
     panel="Configure",
+    danger="mild",
     examples=[
         ("dyn config unset output", "from config.toml"),
         ("dyn config unset protected --in staging", "from a context"),
@@ -194,6 +196,7 @@ def unset(call: Call, name: Key, context: In = None) -> ExitStatus:
 @command(
     "config edit",
     panel="Configure",
+    danger="mild",
     examples=[
         ("dyn config edit", "config.toml in $VISUAL or $EDITOR"),
         ("EDITOR=nano dyn config edit", "in another editor"),

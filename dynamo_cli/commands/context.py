@@ -95,6 +95,7 @@ def _check(name: str, table: contexts.Table) -> None:
 @command(
     "context edit",
     panel="Configure",
+    danger="mild",
     examples=[
         ("dyn context edit prod", "in $VISUAL or $EDITOR; saved only if it makes sense"),
         ("EDITOR=nano dyn context edit prod", "in another editor"),
@@ -119,6 +120,7 @@ def edit(call: Call, name: Name) -> ExitStatus:
 @command(
     "context rename",
     panel="Configure",
+    danger="mild",
     examples=[
         ("dyn context rename local dev", "also where it is in force"),
         ("dyn context rename prod prod-old", "before another one takes its name"),
@@ -168,6 +170,7 @@ def _copied(call: Call, name: str, new: str) -> None:
 @command(
     "context rm",
     panel="Configure",
+    danger="mild",
     examples=[
         ("dyn context rm old", "forget a context; the cluster notices nothing"),
         ("dyn context rm prod --confirm prod", "a protected one needs its name"),

@@ -279,7 +279,6 @@ def interrupting(reply: Any) -> Any:
 
     def answer(*words: bytes) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.1)
         return reply
 
     return answer

@@ -141,7 +141,7 @@ def test_verbs_run_in_scripts() -> None:
         ("\\blow ", ["n1", "n2"]),
         ("\\blow n1 ", []),
         ("\\say n", ["n7"]),
-        ("\\raw ge", ["get", "merge"]),
+        ("\\raw rin", ["ring"]),
         ("\\raw 2 get cart", ["cart:1"]),
         ("\\nonsense ", []),
     ],
