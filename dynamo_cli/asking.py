@@ -11,6 +11,7 @@ from dynamo_cli import store
 from dynamo_cli.client import Client, Word
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.render.rows import by_name
 from dynamo_cli.told import items, word
 from node.core.limits import SURVEY_MS_MAX
 
@@ -48,9 +49,9 @@ def members(client: Client) -> dict[str, str]:
 
 
 def addresses_of(ring: Mapping[str, Any]) -> dict[str, str]:
-    """The same of a DYN.RING document. A member without a name or an address cannot be asked, and is left out."""
-    found = {word(member, "name", ""): word(member, "address", "") for member in items(ring, "members")}
-    return {name: address for name, address in found.items() if name and address}
+    """The same of a DYN.RING document, by name. A member without name or address cannot be asked, and is left out."""
+    told = [each for each in items(ring, "members") if word(each, "name", "") and word(each, "address", "")]
+    return {member["name"]: member["address"] for member in by_name(told)}
 
 
 def ask(

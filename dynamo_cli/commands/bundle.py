@@ -67,11 +67,13 @@ def debug_bundle(
     `dyn doctor`, and the end of the logs of nodes on this machine.
     Secrets are never in it, nor the values of keys, nor, without --keys, keys.
     """
-    return write_bundle(call, file, keys=keys, logs=tuple(log or ()))
+    document = write_bundle(call, file, keys=keys, logs=tuple(log or ()))
+    call.emit(document, View(_screen, _rows, lambda d: list(d["entries"])))
+    return ExitStatus.OK
 
 
-def write_bundle(call: Call, file: str | None, *, keys: bool = False, logs: tuple[str, ...] = ()) -> ExitStatus:
-    """Gather, write, and say what is in it. Raises CliError."""
+def write_bundle(call: Call, file: str | None, *, keys: bool = False, logs: tuple[str, ...] = ()) -> Document:
+    """Gather and write; the dyn.bundle/v1 document that says what is in it. Raises CliError."""
     target = Path(file or time.strftime("dyn-bundle-%Y%m%dT%H%M%SZ.zip", time.gmtime())).expanduser()
     if target.exists() and not call.options.yes:
         raise CliError(ExitStatus.REFUSED, f"{target} exists already", "Name a new file, or overwrite it: --yes")
@@ -83,7 +85,7 @@ def write_bundle(call: Call, file: str | None, *, keys: bool = False, logs: tupl
     about = {"made by": f"dyn {_version()}", "made at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     entries.insert(0, bundles.manifest(entries, about, silent, keys=keys))
     _write(target, bundles.zipped(entries, time.localtime()[:6]))
-    document: Document = {
+    return {
         "schema": "dyn.bundle/v1",
         "file": str(target),
         "bytes": target.stat().st_size,
@@ -91,8 +93,6 @@ def write_bundle(call: Call, file: str | None, *, keys: bool = False, logs: tupl
         "silent": [{"node": name, "because": why} for name, why in silent.items()],
         "keys": keys,
     }
-    call.emit(document, View(_screen, _rows, lambda d: list(d["entries"])))
-    return ExitStatus.OK
 
 
 def _write(target: Path, data: bytes) -> None:

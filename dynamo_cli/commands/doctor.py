@@ -19,6 +19,7 @@ from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.doctor import catalog_rows, doctor_rows
+from dynamo_cli.render.plain import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,11 +91,13 @@ def doctor(
         return ExitStatus.OK
     heard = hear(call, keys=is_wanted("data.siblings")) if any(map(is_wanted, _of_cluster())) else None
     document = document_of(call, findings(call, heard, is_wanted), heard)
-    call.emit(document, View(_screen, doctor_rows, lambda d: list(d["checks"])))
     if bundle is not None:
         from dynamo_cli.commands.bundle import write_bundle
 
-        write_bundle(call, bundle)
+        document["bundle"] = write_bundle(call, bundle)["file"]
+    call.emit(document, View(_screen, doctor_rows, lambda d: list(d["checks"])))
+    if bundle is not None:
+        call.note(f"wrote {show(document['bundle'])}, without secrets, keys and values; look: unzip -l {show(bundle)}")
     elif document["failures"] or document["warnings"]:
         call.remark("To share this:  dyn debug bundle bug.zip      One check:  dyn doctor --explain ID")
     return ExitStatus.UNHEALTHY if document["failures"] else ExitStatus.OK
@@ -134,6 +137,7 @@ def document_of(call: Call, found: list[Finding], heard: Heard | None) -> Docume
         "checks": [finding._asdict() for finding in found],
         "failures": levels.count(FAIL),
         "warnings": levels.count(WARN),
+        "bundle": None,
     }
 
 

@@ -49,7 +49,7 @@ def machine_facts(env: Environment, is_wanted: Callable[[str], bool]) -> Machine
         utf8=encoding == "utf8",
         columns=env.columns() if env.stdout_is_terminal else None,
         colors=env.has_color("auto"),
-        data_dir=str(data),
+        data_dir=_homely(data, env),
         free_bytes=_free(data),
         no_wal=probe.why_no_store(data) if is_wanted("host.store") else None,
         wrong_setting=wrong if is_wanted("host.config") else None,
@@ -74,6 +74,12 @@ def _is_exposed(path: Path) -> bool:
         return bool(path.stat().st_mode & 0o077)
     except OSError:
         return False
+
+
+def _homely(path: Path, env: Environment) -> str:
+    """A path as people write it: `~` for the home directory."""
+    home = env.environ.get("HOME", "")
+    return f"~/{path.relative_to(home)}" if len(home) > 1 and path.is_relative_to(home) else str(path)
 
 
 def _free(path: Path) -> int | None:

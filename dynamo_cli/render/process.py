@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dynamo_cli.render.plain import show
-from dynamo_cli.render.rows import Rows, by_name, duration_text, size_text
+from dynamo_cli.render.rows import Rows, duration_text, size_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,7 +82,7 @@ def ping_screen(document: Document) -> RenderableType:
 
     table = table_of(("NODE", False), ("ADDRESS", False), ("MIN", True), ("MEAN", True), ("MAX", True), ("", False))
     table.columns[0].max_width = NAME_COLUMNS
-    for each in by_name([{"name": each["node"], **each} for each in document["nodes"]]):
+    for each in document["nodes"]:
         ms = each["ms"]
         times = [f"{figure:.2f} ms" for figure in (min(ms), sum(ms) / len(ms), max(ms))] if ms else ["-", "-", "-"]
         silent = Text(show(each["error"] or ""), style="warn")

@@ -135,6 +135,18 @@ def test_a_bundle_can_be_made_of_what_is_there(tmp_path: Path) -> None:
     assert "unknown command" in files["nodes/_.._n1/views.json"]
 
 
+def test_the_doctor_packs_a_bundle_too(tmp_path: Path) -> None:
+    target = tmp_path / "bug.zip"
+    told = dyn("doctor", "--only", "local", "--bundle", str(target))
+    assert told.status == 0
+    assert "README.txt" in bundled(target.read_bytes())
+    assert told.out.startswith("id\tlevel")
+    assert f"wrote {target}" in told.err
+    again = dyn("doctor", "--only", "local", "--bundle", str(target), "-y", "--json")
+    assert json.loads(again.out)["bundle"] == str(target), "one document"
+    assert dyn("doctor", "--only", "local", "--bundle", str(target)).status == 9
+
+
 def _member(name: str, node: FakeNode) -> dict[str, str]:
     return {"name": name, "address": node.address}
 
