@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import socket
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +62,32 @@ def by_port(address: Address, told_pid: str) -> Process:
             "Is it a tunnel? Then stop the node where it runs",
         )  # fmt: skip
     return _opened(pid)
+
+
+def log_of(address: Address, told_pid: str) -> Path | str:
+    """The file into which the node at an address of this machine writes its log; or in words why there is none.
+
+    As for stopping, the kernel and the node must agree on the process: the file of another one is nobody's business.
+    """
+    from node.runtime import ports
+
+    if not is_here(address):
+        return f"{address} is not on this machine"
+    pid = ports.holder(address.port)
+    if pid is None or str(pid) != told_pid:
+        return "its process is another user's, or of another namespace"
+    try:
+        path = Path(os.readlink(f"/proc/{pid}/fd/2"))
+        found = os.stat(f"/proc/{pid}/fd/2")
+    except OSError:
+        return "its process cannot be looked at"
+    if stat.S_ISSOCK(found.st_mode):
+        return "it goes to the journal (journalctl)"
+    if stat.S_ISFIFO(found.st_mode):
+        return "it goes to another program"
+    if not stat.S_ISREG(found.st_mode):
+        return f"it goes to {path}"
+    return path if path.exists() else f"{path} is gone"
 
 
 def by_directory(directory: Path) -> Process:

@@ -178,7 +178,8 @@ def _of_nodes(call: Call) -> tuple[list[Entry], dict[str, str]]:
             folder = bundles.file_name(each.node)
             entries.append(as_json(f"nodes/{folder}/ring.json", each.document, f"DYN.RING of {each.node}"))
         entries += found.get(each.node, [])
-        entries += _log_of(each.node, each.address)
+        info = next((entry.data for entry in found.get(each.node, ()) if entry.name.endswith("/info.txt")), b"")
+        entries += _log_of(each.node, each.address, info)
     return entries, {each.node: each.error.message for each in told if each.error is not None}
 
 
@@ -209,16 +210,16 @@ def _settings_of(client: Client, folder: str) -> list[Entry]:
     ]
 
 
-def _log_of(name: str, address: str) -> list[Entry]:
+def _log_of(name: str, address: str, info: bytes) -> list[Entry]:
     """The end of the log of a node that runs on this machine and writes it into a file."""
-    from dynamo_cli.doctor.here import log_of
+    from dynamo_cli.running import log_of
 
+    told = [line.partition(b":")[2].strip() for line in info.splitlines() if line.startswith(b"process_id:")]
     try:
-        host, port = parse_address(address)
+        path = log_of(parse_address(address), told[0].decode("ascii", "replace") if told else "")
     except CliError:
         return []
-    path = log_of(host, port)
-    return [] if path is None else [_log(path, f"nodes/{bundles.file_name(name)}/log.txt")]
+    return [_log(path, f"nodes/{bundles.file_name(name)}/log.txt")] if isinstance(path, Path) else []
 
 
 def _log(path: Path, name: str = "") -> Entry:

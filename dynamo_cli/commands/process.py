@@ -101,7 +101,7 @@ def node_stop(
 
 def _found(call: Call, node: str | None) -> tuple[str, running.Process]:
     """The process of a node that answers, once it is clear that it may be stopped. Raises CliError."""
-    with _ClientOf(call, node) as client:
+    with ClientOf(call, node) as client:
         info = info_of(client)
         name, told = info.get("node", node or "?"), info.get("process_id", "")
         address = client.address
@@ -145,7 +145,7 @@ def _stop_rows(document: Document) -> tuple[tuple[str, ...], list[tuple[str, ...
 )
 def node_info(call: Call, node: NodeName = None) -> ExitStatus:
     """What a node is: its release, where it listens, whose it is, how it was started, what it keeps."""
-    with _ClientOf(call, node) as client:
+    with ClientOf(call, node) as client:
         info, told = info_of(client, "server", "clients", "memory", "dyn"), store.document(client, "STATS")
         settings = _settings(client)
         address = str(client.address)
@@ -216,7 +216,7 @@ def node_ping(
     return ExitStatus.UNREACHABLE if any(each.error is not None for each in told) else ExitStatus.OK
 
 
-class _ClientOf:
+class ClientOf:
     """The client of the node that is named, for the length of a `with`; of the one that is asked if none is."""
 
     def __init__(self, call: Call, node: str | None) -> None:

@@ -7,7 +7,6 @@ import platform
 import resource
 import shutil
 import socket
-import stat
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,25 +119,6 @@ def settings_with_origins(env: Environment) -> dict[str, dict[str, str]] | str:
         value = getattr(settings, option.field)
         found[spelled] = {"value": "" if value is None else str(value), "from": origin}
     return found
-
-
-def log_of(host: str, port: int) -> Path | None:
-    """The file into which the process of this user that listens on a port of this machine writes its log, if it is one.
-
-    The kernel is asked for all of it: what a node says of itself may be a lie about another file.
-    """
-    from node.runtime import ports
-    from node.runtime.discovery import is_loopback
-
-    pid = ports.holder(port) if is_loopback(host) else None
-    if pid is None:
-        return None
-    try:
-        path = Path(os.readlink(f"/proc/{pid}/fd/2"))
-        status = path.stat()
-    except OSError:
-        return None
-    return path if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() else None
 
 
 def _ports(settings: NodeSettings) -> tuple[Port, ...]:

@@ -72,7 +72,6 @@ OURS: dict[str, list[str]] = {
     "dynamo_cli.demo": ["node.runtime.config", "node.runtime.ports", "dynamo_cli"],
     "dynamo_cli.doctor.here": [
         "node.runtime.config",
-        "node.runtime.discovery",
         "node.runtime.ports",
         "node.storage.probe",
         "dynamo_cli",

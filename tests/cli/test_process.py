@@ -75,6 +75,16 @@ def test_what_another_release_does_not_tell_is_unknown() -> None:
     assert "dyn ?, protocol ? to ?" in screen.out
 
 
+def test_the_log_of_a_node_is_found_by_its_process(cluster: Cluster) -> None:
+    told = json.loads(on(cluster, "node", "logs", "n2", "--json").out)
+    assert (told["node"], told["file"]) == ("n2", str(cluster[1].folder / "stderr"))
+    assert told["lines"][0]["text"].startswith("dyn ")
+    assert {line["level"] for line in told["lines"]} <= {"info", "warn"}
+    with fake_node(INFO=b"process_id:1\r\nnode:n1\r\n") as node:
+        refused = dyn("node", "logs", node=node)
+    assert (refused.status, "another user's, or of another namespace" in refused.err) == (9, True)
+
+
 # stop -----------------------------------------------------------------------------------------------------------------
 
 

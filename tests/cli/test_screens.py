@@ -99,6 +99,7 @@ COMMANDS = [
     ("node", "stats"),
     ("stat", "--count", "1", "--interval", "0.1"),
     ("node", "info"),
+    ("node", "logs", "--file", "/dev/null"),
     ("node", "unit"),
     ("node", "data", "backup", EVIL),
     ("demo", "ls"),
