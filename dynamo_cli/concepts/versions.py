@@ -145,7 +145,7 @@ PAGES: Mapping[str, Page] = {
         "ahead wins over all others until they catch up. dyn keeps both values and lets a reader say.\n\n"
         "Where the latest is right, as for a reading of a sensor, a reader can merge by the times that are shown.",
         _lww,
-        ("dyn get KEY", "dyn merge KEY", "dyn doctor cluster.clocks"),
+        ("dyn get KEY", "dyn merge KEY --lww", "dyn doctor cluster.clocks"),
         ("siblings", "clock"),
         ("lww", "timestamp"),
     ),

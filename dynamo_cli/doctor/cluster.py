@@ -23,7 +23,7 @@ IDLE_S_MAX = 60.0
 """A move of partitions that brought nothing for so long is held up by something."""
 
 CLOCKS_S_MAX = 0.5
-"""Further apart, the times that are shown mislead."""
+"""Further apart, the times that are shown mislead, and so does merge --lww."""
 
 CERTIFICATE_S_MIN = 30 * 86_400
 """A certificate that ends sooner wants to be renewed."""
@@ -164,10 +164,10 @@ def _clocks(heard: Heard) -> Iterator[Finding]:
     apart = ahead[last] - ahead[first]
     shown = f"{apart * 1000:,.0f} ms" if apart < 10 else f"{apart:,.0f} s"
     if apart > CLOCKS_S_MAX:
-        why = f"the clock of {last} is {shown} ahead of that of {first}: times that are shown go by them, nothing else"
+        why = f"the clock of {last} is {shown} ahead of that of {first}: shown times and merge --lww go by them, nothing else"
         yield Finding("cluster.clocks", WARN, why, "timedatectl set-ntp true, on both")
     else:
-        yield Finding("cluster.clocks", OK, f"clocks within {shown} (only times that are shown go by them)")
+        yield Finding("cluster.clocks", OK, f"clocks within {shown} (only shown times and merge --lww go by them)")
 
 
 def _transfers(heard: Heard) -> Iterator[Finding]:

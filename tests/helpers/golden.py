@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dynamo_cli.app import run
-from dynamo_cli.commands.demo import banner
 from dynamo_cli.demo.processes import places
+from dynamo_cli.demo.showing import banner
 from dynamo_cli.doctor.cluster import Heard, Node, cluster
 from dynamo_cli.doctor.findings import FAIL, WARN
 from dynamo_cli.doctor.machine import Machine, Port, machine
