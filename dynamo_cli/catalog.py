@@ -96,7 +96,7 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
     children = [name for name in names if (*path, name) in table and name in made]  # also such as hold others
     children += [name for name in made if name not in children]
     description = (entered.function.__doc__ if entered else None) or GROUPS.get(" ".join(path), "")
-    lines = [line.strip() for line in description.strip().splitlines()]
+    lines = [line.strip() for line in description.strip().splitlines() if line.strip()]
     completes = entered.completes if entered else {}
     yield CommandSpec(
         path,

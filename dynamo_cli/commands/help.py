@@ -18,6 +18,8 @@ from dynamo_cli.render.plain import json_text
 COLUMNS = 80
 """Width of help pages: they read alike everywhere, and may be piped."""
 LABEL_COLUMNS = 26
+EXAMPLE_COLUMNS = 44
+"""An example that is longer has what it does in the next line, and room for it."""
 
 TOPICS = {
     "ctx": """\
@@ -147,20 +149,22 @@ def help_page(path: tuple[str, ...]) -> str:
         term = meant(" ".join(path))
         hint = f"That is a concept: dyn explain {term}" if term else "See what there is: dyn help"
         raise usage(f"no help on {' '.join(path)!r}", hint)
-    arguments = [argument.metavar + "…" * argument.repeats for argument in spec.arguments]
+    arguments = [a.metavar.rstrip("…") + "…" * a.repeats for a in spec.arguments]
     blocks = [" ".join([spec.name, *arguments, "[OPTION]…" if spec.runs else "COMMAND"])]
-    blocks.append("\n".join(wrap(spec.description, COLUMNS)))
+    blocks.append("\n".join(wrap(spec.description, COLUMNS, break_on_hyphens=False)))
     children = [(child.name, child.summary) for name in spec.subcommands if (child := find((*path, name)))]
     blocks += _block("Commands", children)
     if path in DEFAULTS:
         blocks.append(f"Without a command it is dyn {' '.join(DEFAULTS[path])}.")
-    blocks += _block("Examples", list(spec.examples), columns=max([0, *(len(line) + 2 for line, _ in spec.examples)]))
+    short = [len(line) + 2 for line, _ in spec.examples if len(line) <= EXAMPLE_COLUMNS]
+    blocks += _block("Examples", list(spec.examples), columns=max([4, *short]))
     blocks += _block("Options", [(", ".join(p.flags) + f" {p.metavar}".rstrip(), p.help) for p in spec.own_options])
     blocks += _block("Anywhere", [(", ".join(p.flags) + f" {p.metavar}".rstrip(), p.help) for p in spec.global_options])
     known = sorted({0, 2, *spec.exits}) if spec.runs else []
     blocks += _block("Exit codes", [(str(code), MEANINGS[ExitStatus(code)]) for code in known], columns=4)
     if spec.see:
-        blocks.append("See also  " + ", ".join(f"dyn help {name}" for name in spec.see))
+        others = ", ".join(f"dyn help {name}".replace(" ", "\xa0") for name in spec.see)  # a command stays whole
+        blocks.append("\n".join(wrap(f"See also  {others}", COLUMNS, subsequent_indent=" " * 10)).replace("\xa0", " "))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -182,7 +186,7 @@ def _block(title: str, rows: list[tuple[str, str]], *, columns: int = LABEL_COLU
         return []
     lines = [title]
     for label, what in rows:
-        rest = wrap(what, COLUMNS - columns - 2) or [""]
+        rest = wrap(what, COLUMNS - columns - 2, break_on_hyphens=False) or [""]
         if len(label) >= columns:
             lines.append(f"  {label}")
         else:

@@ -84,7 +84,8 @@ CHECKS: Mapping[str, Check] = {
     ),
     "cluster.clocks": Check(
         "how far apart the wall clocks of the nodes are",
-        "No clock decides which value is kept. Times that are shown, and merge --lww, go by them: half a second is tolerated.",
+        "No clock decides which value is kept. Times that are shown, and merge --lww, go by them: half a second "
+        "is tolerated.",
         "clock",
     ),
     "cluster.transfers": Check(

@@ -164,7 +164,7 @@ def _clocks(heard: Heard) -> Iterator[Finding]:
     apart = ahead[last] - ahead[first]
     shown = f"{apart * 1000:,.0f} ms" if apart < 10 else f"{apart:,.0f} s"
     if apart > CLOCKS_S_MAX:
-        why = f"the clock of {last} is {shown} ahead of that of {first}: shown times and merge --lww go by them, nothing else"
+        why = f"the clock of {last} is {shown} ahead of that of {first}: shown times and merge --lww go by them"
         yield Finding("cluster.clocks", WARN, why, "timedatectl set-ntp true, on both")
     else:
         yield Finding("cluster.clocks", OK, f"clocks within {shown} (only shown times and merge --lww go by them)")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_cli.catalog import find
+from dynamo_cli.catalog import CommandSpec, catalog, find
 from dynamo_cli.concepts.facts import Facts, facts_of
 from dynamo_cli.concepts.pages import MEANT, PAGES, close_to, meant
 from dynamo_cli.doctor.catalog import CHECKS
@@ -114,3 +114,15 @@ def test_a_cluster_that_does_not_tell_its_numbers_is_as_none() -> None:
     with fake_node(DYN_RING={"n": "3"}, DYN_STATUS={}) as node:
         told = json.loads(dyn("explain", "quorum", "--json", node=node).out)
     assert (told["here"], told["why_not_here"]) == (None, "its nodes do not tell N, R, W and members")
+
+
+@pytest.mark.parametrize("spec", catalog(), ids=lambda spec: spec.name)
+def test_a_help_page_fits_and_breaks_no_word(spec: CommandSpec) -> None:
+    """However long an example is, there is room for what it does."""
+    page = dyn("help", *spec.path).out if spec.path else dyn("help").out
+    longest = max([80, *(len(line) + 2 for line, _ in spec.examples)])  # what is to be copied is never cut
+    assert max(map(len, page.splitlines())) <= longest
+    told = " ".join(page.split())
+    assert " ".join(spec.description.split()) in told or not spec.path
+    for _, what in spec.examples if spec.path else ():
+        assert what in told
