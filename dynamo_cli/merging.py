@@ -123,7 +123,8 @@ def edit_text(reading: Reading) -> bytes:
         except UnicodeDecodeError:
             raise CannotMerge(f"{label} is no UTF-8 text, which an editor might change") from None
         by = f"  by {show(version.writer)}" if version.writer else ""
-        head.append(f"{label}  {clock_text(version.clock)}{by}  {show(version.written_at or '')}".rstrip())
+        head.append(f"{label}  {show(str(version.dot))}{by}  {show(version.written_at or '')}".rstrip())
+        head.append(f"   its writer had read {clock_text(version.past)}")
         body += (NEXT if index else FIRST) + label.encode() + b"\n" + version.value
         body += b"" if version.value.endswith(b"\n") else b"\n"
     text = "".join(f"# {line}".rstrip() + "\n" for line in head)

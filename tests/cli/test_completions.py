@@ -229,7 +229,7 @@ def test_the_catalogue_sees_what_typer_sees() -> None:
         ("key", "KEY", True),
         ("value", "[VALUE|-|@FILE]", False),
     ]
-    assert [p.flags for p in put.own_options] == [("-w",), ("--strict",), ("--ctx",)]
+    assert [p.flags for p in put.own_options] == [("-w",), ("--strict",), ("--ctx",), ("--trace",)]
     assert ("-o", "--output") in [p.flags for p in put.global_options]
     assert next(spec for spec in catalog() if not spec.path).runs
     assert not next(spec for spec in catalog() if spec.path == ("ring",)).runs

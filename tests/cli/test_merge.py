@@ -157,7 +157,7 @@ def test_edit_shows_the_siblings_and_writes_what_is_left(tmp_path: Path, drafts:
     text = (tmp_path / "seen").read_text()
     head, body = text.split("# ------------------------ >8 ------------------------\n")
     assert all(line.startswith("#") for line in head.splitlines())
-    assert "A  {n3:2}  by ada@host" in head
+    assert "A  n3:2  by ada@host" in head
     assert body == '<<<<<<< A\n["milk","eggs"]\n======= B\n["milk","beer"]\n>>>>>>> end\n'
     assert (tmp_path / "mode").read_text() == "600\n"
     assert list(drafts.iterdir()) == []
