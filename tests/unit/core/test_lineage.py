@@ -57,6 +57,14 @@ def test_a_writer_who_had_read_more_follows_a_later_past() -> None:
     assert shape(lineage([one, two])) == [("gone", ()), ("one", (0,)), ("gone", (0,)), ("two", (2,))]
 
 
+def test_a_past_that_is_gone_follows_what_a_stale_replica_still_holds() -> None:
+    """a:1 is held by a laggard, a:2 by nobody; b:1 was written over a:2."""
+    row, first = put(EMPTY, (), A, b"old")
+    row, second = put(row, own_clock(first), A, b"lost")
+    _, last = put(row, own_clock(second), B, b"new")
+    assert shape(lineage([last, first])) == [("old", ()), ("gone", (0,)), ("new", (1,))]
+
+
 def test_a_blind_write_follows_nothing_even_through_the_same_node() -> None:
     row, first = put(EMPTY, (), A, b"first")
     _, blind = put(row, (), A, b"blind")

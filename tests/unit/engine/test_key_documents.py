@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from node.core.ids import scan_position
 from node.core.limits import SURVEY_MS_MAX
 from node.core.limits_trace import HISTORY_VALUE_BYTES, HISTORY_VERSIONS_MAX
 from node.core.row import EMPTY, Actor, Row
@@ -16,7 +17,10 @@ from node.wire.messages import Answer, Ask, Fetch, Fetched
 from node.wire.requests import Document, Inspect
 from node.wire.rows import encode_row
 from tests.helpers.engine import EPOCH, KEY, Engine, member, node_id, row_of
-from tests.helpers.owners import OTHER, ROW, Owners, sims
+from tests.helpers.owners import OTHER, ROW, Owners, keys, sims
+
+BEHIND_IT = next(key for key in keys(100) if scan_position(key) > scan_position(b"k"))
+"""A key that a store lists after `k`."""
 
 
 def told(owners: Owners, what: str, key: bytes = b"k", at: int = 0) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def test_a_hint_for_a_key_is_told_by_whoever_keeps_it(five: Owners) -> None:
     five.cut(one, three)
     five.cut(four, three)
     five.all[four].store.apply([Merge(b"k", ROW, EPOCH, owed=Owed((away,), 0))])
-    five.all[five_].store.apply([Merge(b"other", ROW, EPOCH, owed=Owed((away,), 0))])
+    five.all[five_].store.apply([Merge(BEHIND_IT, ROW, EPOCH, owed=Owed((away,), 0))])
     document = told(five, "explain", at=one)
     replicas = by_node(document)
     assert {name: replica["hint_for"] for name, replica in replicas.items()} == {

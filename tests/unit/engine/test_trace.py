@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from node.core.limits_trace import TRACE_STEPS_MAX, TRACE_TAIL_AWAY_S, TRACE_TAIL_S, TRACES_MAX
+from node.core.limits_trace import TRACE_LATE_S, TRACE_STEPS_MAX, TRACE_TAIL_AWAY_S, TRACE_TAIL_S, TRACES_MAX
 from node.engine.forward import ForwardOperation
 from node.engine.get import GetOperation
 from node.engine.operation import Operation
@@ -273,3 +273,18 @@ def test_a_request_under_trace_ends_as_it_does_without(five: Owners) -> None:
     for one, other in zip(plain.all, followed.all, strict=True):
         assert dict(one.store.scan(0, 1, b"", 100).items).keys() == dict(other.store.scan(0, 1, b"", 100).items).keys()
     assert TRACE_TAIL_AWAY_S < TRACE_TAIL_S
+
+
+def test_a_trace_ends_soon_after_the_deadline_of_its_request() -> None:
+    """Its client listens for 0.2 s longer than that, and no more."""
+    engine = Engine(5)
+    key = engine.key_owned_by_others()
+    ticket = engine.ask(following(Put(key, b"v", timeout_ms=1000)))
+    engine.wait(1.0)
+    engine.wait(TRACE_LATE_S + 0.05)
+    result = engine.replies[ticket]
+    assert isinstance(result, Document)
+    document = json.loads(result.json)
+    assert document["result"]["error"]["code"] == "UNKNOWN"
+    assert len(document["untold"]) == 1
+    assert TRACE_LATE_S <= 0.1
