@@ -54,7 +54,7 @@ class Traces:
         elif len(self.running) >= TRACES_MAX:
             asker.answer(Failed("BUSY", f"{TRACES_MAX} requests are being followed here; nothing was done"), out)
         else:
-            Following(self, request.of, asker, now).start(request.timeout_ms, now, out)
+            Following(self, request.of, asker, now).start(now, out)
 
     # As the coordinator of another node's request --------------------------------------------------------------
 
@@ -94,9 +94,9 @@ class Following(Operation):
         self.away: dict[NodeId, TracedSteps | None] = {}
         self.until: Instant = 0.0
 
-    def start(self, timeout_ms: int, now: Instant, out: Outbox) -> None:
+    def start(self, now: Instant, out: Outbox) -> None:
         """Do it, as if the client had asked for it plainly."""
-        self._wait_until(now + timeout_ms / 1000 + TRACE_LATE_S)
+        self._wait_until(now + self.of.timeout_ms / 1000 + TRACE_LATE_S)
         asker = Asker(self.ticket, then=self._answered)
         intake, of = self.traces.intake, self.of
         if isinstance(of, Get):
