@@ -64,6 +64,10 @@ class Memory:
         """The key's context is no longer worth anything."""
         self._readings.pop(key, None)
 
+    def clear(self) -> None:
+        """None of it is worth anything: it was of another cluster."""
+        self._readings.clear()
+
     def keys(self) -> tuple[bytes, ...]:
         """The keys read, the latest last."""
         return tuple(self._readings)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -61,6 +61,8 @@ class Sources(NamedTuple):
     shell: Session | None = None
     files: Callable[[str], Iterable[str]] = lambda word: ()
     about: Callable[[str], str] = lambda key: "key"
+    aliases: Callable[[], Mapping[str, str]] = dict
+    contexts: Callable[[], Iterable[str]] = tuple
 
 
 def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestion]:
@@ -73,6 +75,8 @@ def suggest(words: Sequence[str], word: str, sources: Sources) -> list[Suggestio
     spec = find(path) if path else None
     if spec is None or (spec.subcommands and end == len(words)):
         found = _commands(path, word) if end == len(words) else iter(())
+        if not words:
+            found = chain(found, (Suggestion(name, meaning) for name, meaning in sources.aliases().items()))
     else:
         found = _arguments(spec, words[end:], word, sources)
     return fitting(found, word)
@@ -157,6 +161,8 @@ def _values_of(kind: str, meaning: str, word: str, sources: Sources) -> Iterator
     elif kind == "names":
         before = word[: word.rfind(",") + 1]  # the names of a list, one after the other
         yield from (Suggestion(before + name, "node") for name in sources.names())
+    elif kind == "contexts":
+        yield from (Suggestion(name, "context") for name in sources.contexts())
     elif kind == "files":
         yield from (Suggestion(name, "file") for name in sources.files(word))
     elif kind == "topics":

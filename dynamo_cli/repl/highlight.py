@@ -28,20 +28,20 @@ OURS = (*LEAVE, "dyn", "clear", "?")
 
 
 class ShellLexer(Lexer):
-    """Styles for prompt_toolkit. `verbs`: the names of the shell's own, as they are now."""
+    """Styles for prompt_toolkit. `known`: the words of the shell's own verbs, with their backslash, and aliases."""
 
-    def __init__(self, verbs: Callable[[], Collection[str]] = tuple) -> None:
-        self._verbs = verbs
+    def __init__(self, known: Callable[[], Collection[str]] = tuple) -> None:
+        self._known = known
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return what styles a line by its number."""
-        verbs = self._verbs()
-        pieces = [piece for command in commands_in(document.text) for piece in styled(command, verbs)]
+        known = self._known()
+        pieces = [piece for command in commands_in(document.text) for piece in styled(command, known)]
         lines = list(split_lines(pieces))
         return lambda number: list(lines[number]) if number < len(lines) else []
 
 
-def styled(line: str, verbs: Collection[str] = ()) -> StyleAndTextTuples:
+def styled(line: str, known: Collection[str] = ()) -> StyleAndTextTuples:
     """The line in pieces of one style each; together they are the line."""
     text, command = split_pipe(line)
     pieces: StyleAndTextTuples = []
@@ -52,11 +52,11 @@ def styled(line: str, verbs: Collection[str] = ()) -> StyleAndTextTuples:
             pieces.append(("", token))
             continue
         words.append(token)
-        pieces.append((_style(words, verbs), token))
+        pieces.append((_style(words, known), token))
     return [*pieces, (PIPE, line[len(text) :])] if command is not None else pieces
 
 
-def _style(words: Sequence[str], verbs: Collection[str]) -> str:
+def _style(words: Sequence[str], known: Collection[str]) -> str:
     """The style of the last of the words."""
     words = [REDIS.get(words[0], words[0]), *words[1:]]
     word = words[-1]
@@ -69,13 +69,13 @@ def _style(words: Sequence[str], verbs: Collection[str]) -> str:
     if word[0] in "'\"":
         return QUOTED
     if len(words) == 1:
-        return COMMAND if word in OURS or _begins(word, verbs) else UNKNOWN
+        return COMMAND if word in OURS or _begins(word, known) else UNKNOWN
     if path and spec is not None and not spec.runs and end == len(words) - 1:
         return COMMAND if any(name.startswith(word) for name in spec.subcommands) else UNKNOWN
     return ""
 
 
-def _begins(word: str, verbs: Collection[str]) -> bool:
-    if word.startswith("\\"):
-        return any(name.startswith(word[1:]) for name in verbs)
-    return word.startswith("-") or any(spec.path and spec.path[0].startswith(word) for spec in catalog())
+def _begins(word: str, known: Collection[str]) -> bool:
+    if word.startswith("-") or any(name.startswith(word) for name in known):
+        return True
+    return any(spec.path and spec.path[0].startswith(word) for spec in catalog())

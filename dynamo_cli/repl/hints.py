@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
@@ -16,13 +17,17 @@ MORE = " …"
 Piece = tuple[str, str]
 
 
-def hint(text: str, verbs: Iterable[Verb], columns: int) -> StyleAndTextTuples:
+def hint(
+    text: str, verbs: Iterable[Verb], columns: int, aliases: Mapping[str, str] = MappingProxyType({})
+) -> StyleAndTextTuples:
     """One line about the line before the cursor; nothing where there is nothing to say."""
     words = [match.group() for match in TOKENS.finditer(text) if not match.group().isspace()]
     if not words:
         return []
     if words[0].startswith("\\"):
         pieces = _of_verb(words, verbs, ends=text[-1:].isspace())
+    elif words[0] in aliases and find((words[0],)) is None:
+        pieces = [(PLAIN, f" {words[0]} stands for: "), (NOW, aliases[words[0]])]
     else:
         words = [REDIS.get(words[0], words[0]), *words[1:]][words[0] == "dyn" :]
         path, end = located(words)

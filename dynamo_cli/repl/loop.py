@@ -5,9 +5,11 @@ from __future__ import annotations
 import decimal  # noqa: F401  # else a Ctrl-C while a command imports it has it say so when it is imported again
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
@@ -20,6 +22,10 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 from prompt_toolkit.styles import Style
 
+from dynamo_cli import settings
+from dynamo_cli.client import Client
+from dynamo_cli.contexts import names
+from dynamo_cli.errors import CliError
 from dynamo_cli.render.plain import shortened, show
 from dynamo_cli.repl.complete import ShellCompleter, Sources, files_like
 from dynamo_cli.repl.finder import KeyFinder
@@ -45,11 +51,20 @@ AGAIN_S = 1.0
 WAITING_MAX = 5
 """Events kept while a command runs: the latest."""
 
-MODES = ("vi", "multiline", "expanded", "timing")
+MODES = ("trace", "vi", "multiline", "expanded", "timing")
 """Settings that the toolbar names when they are on."""
 STYLE = Style.from_dict(
     {"quiet": "ansigray", "fit": "bold underline", "bottom-toolbar": "noreverse", "state": "reverse"}
 )
+
+
+class Saved(NamedTuple):
+    """What files say that is shown at the prompt."""
+
+    aliases: Mapping[str, str] = MappingProxyType({})
+    context: str | None = None
+    color: str = ""
+    protected: bool = False
 
 
 class Terminal:
@@ -60,13 +75,15 @@ class Terminal:
     ) -> None:
         self.session = session
         self.env = session.env
-        self.watcher = Watcher(lambda: self.env.fresh_client(WATCH_S), self._heard)
-        watcher, settings = self.watcher, session.settings
+        self._client_of = self.env.background()
+        self.watcher = Watcher(lambda: self._client(WATCH_S), self._heard)
+        watcher, switches = self.watcher, session.settings
         self.keyboard = Keyboard()
         session.provide(self.keyboard)
         self._waiting: deque[str] = deque(maxlen=WAITING_MAX)
         self._interrupted_at_s: float | None = None
-        self.finder = KeyFinder(self.env.fresh_client, self.env.contexts.keys, self._found_late)
+        self.finder = KeyFinder(self._client, self.env.contexts.keys, self._found_late)
+        self.saved = Saved()
         sources = Sources(
             self._keys,
             lambda: watcher.state.addresses,
@@ -74,16 +91,18 @@ class Terminal:
             session,
             files_like,
             self._about,
+            lambda: self.saved.aliases,
+            lambda: names(self.env.environ),
         )
         self.prompts: PromptSession[str] = PromptSession(
             self._prompt,
             completer=ThreadedCompleter(ShellCompleter(sources)),
             complete_while_typing=True,
-            auto_suggest=ConditionalAutoSuggest(CarefulSuggest(), Condition(lambda: settings["suggest"])),
+            auto_suggest=ConditionalAutoSuggest(CarefulSuggest(), Condition(lambda: switches["suggest"])),
             history=open_history(history),
-            lexer=ShellLexer(lambda: [name for verb in session.verbs for name in (verb.name, *verb.also)]),
+            lexer=ShellLexer(self._known),
             bottom_toolbar=self._toolbar,
-            multiline=Condition(lambda: settings["multiline"] or is_open(get_app().current_buffer.text)),
+            multiline=Condition(lambda: switches["multiline"] or is_open(get_app().current_buffer.text)),
             prompt_continuation="... ",
             enable_open_in_editor=True,
             enable_suspend=True,
@@ -106,6 +125,7 @@ class Terminal:
                 try:
                     self._tell_what_waited()
                     self._set_mode()
+                    self._read_saved()
                     line, self.keyboard.next_line = self.keyboard.next_line, ""
                     text = self.prompts.prompt(default=line)
                     self.keyboard.typed.append(text)
@@ -175,22 +195,40 @@ class Terminal:
     def _set_mode(self) -> None:
         self.prompts.editing_mode = EditingMode.VI if self.session.settings["vi"] else EditingMode.EMACS
 
+    def _read_saved(self) -> None:
+        """What files say that the prompt shows: read before it, never while somebody types."""
+        try:
+            color = settings.value(self.env.layers, "prompt-color") or ""
+            self._client_of = self.env.background()
+            self.saved = Saved(self.env.aliases, self.env.context_name, color, self.env.protected)
+        except CliError as error:
+            self.env.write(f"{self.env.program}: {show(error.line())}\n", error=True)
+
+    def _client(self, timeout_s: float) -> Client:
+        """A client of what was in force when the prompt began, for the threads."""
+        return self._client_of(timeout_s)
+
+    def _known(self) -> list[str]:
+        verbs = [f"\\{name}" for verb in self.session.verbs for name in (verb.name, *verb.also)]
+        return [*verbs, *self.saved.aliases]
+
     def _prompt(self) -> StyleAndTextTuples:
-        return prompt(self.watcher.state, self.env.contexts, self.session.marks)
+        return prompt(self.watcher.state, self.env.contexts, self.session.marks, self.saved.color)
 
     def _toolbar(self) -> StyleAndTextTuples:
         size = get_app().output.get_size()
         if size.rows < TOOLBAR_ROWS_MIN or not self.session.settings["toolbar"]:
             return []
         typed = commands_in(get_app().current_buffer.document.text_before_cursor)
-        about = hint(typed[-1] if typed else "", self.session.verbs, size.columns)
+        about = hint(typed[-1] if typed else "", self.session.verbs, size.columns, self.saved.aliases)
         state = toolbar(self.watcher.state, self.env.contexts, self.env.now_s(), size.columns, self._modes())
         return [*about, ("", "\n" if about else ""), ("class:state", state.ljust(size.columns))]
 
     def _modes(self) -> list[str]:
         """The settings that are not as they began, in a word each."""
         on = [name for name in MODES if self.session.settings[name]]
-        return [*on, *(["read-only"] if self.session.read_only else [])]
+        on += ["read-only"] * self.session.read_only + ["protected"] * self.saved.protected
+        return [*([f"context {show(self.saved.context)}"] if self.saved.context else []), *on]
 
     def _keys(self, word: str) -> list[str]:
         """Keys that may complete a word, as text; those that are not UTF-8 cannot be typed."""

@@ -1,4 +1,4 @@
-"""Which node a session asks, and what it knows of keys: `\\node`, `\\ctx`."""
+"""Which node a session asks, and what it knows of keys: `\\node`, `\\use`, `\\ctx`."""
 
 from __future__ import annotations
 
@@ -48,6 +48,15 @@ def _address(shell: Session, name: str) -> str:
         names = ", ".join(map(show, known))
         raise CliError(ExitStatus.NOT_FOUND, f"no node {show(name)} in the ring", f"There are {names}")
     return known[name]
+
+
+@verb("use", usage="CONTEXT", summary="Speak to a saved context from now on, in this shell alone; none is none.",
+      completes="contexts")  # fmt: skip
+def use(shell: Session, words: Sequence[str]) -> int:
+    """What was read of the cluster before is forgotten: its contexts are worth nothing to another."""
+    shell.env.use(words[0])
+    shell.env.write(f"asking {', '.join(map(show, shell.env.asked()))}\n")
+    return ExitStatus.OK
 
 
 @verb("ctx", usage="[KEY]", summary="The contexts that were read, which the next writes use; or that of one key.",

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from dynamo_cli.app import run, with_alias
+from dynamo_cli.app import run
 from dynamo_cli.call import Document, View
+from dynamo_cli.catalog import find
 from dynamo_cli.client import Client, Files
+from dynamo_cli.contexts import NONE, read
 from dynamo_cli.environment import Environment, ReaderGone
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.line import expanded
 from dynamo_cli.options import Options
 from dynamo_cli.render.plain import show
 from dynamo_cli.repl.output import piped
-from dynamo_cli.repl.parse import LEAVE, arguments, split, split_pipe
+from dynamo_cli.repl.parse import LEAVE, REDIS, arguments, split, split_pipe
 from dynamo_cli.repl.settings import Settings
 from dynamo_cli.repl.verbs import Facility, Verb, available, named, parts_of, refused, takes_line
 from dynamo_cli.store import Memory
@@ -46,10 +49,12 @@ class ShellEnvironment(Environment):
 
     def __init__(self, outer: Environment, options: Options) -> None:
         super().__init__(stdin=outer.stdin, stdout=outer.stdout, stderr=outer.stderr, environ=outer.environ)
-        self.memory = self.contexts = Memory()
+        self.contexts = Memory()
+        self._elsewhere: dict[str | None, Memory] = {}
         self.tls = outer.tls
         self.manner = outer.manner._replace(pages=False, field=None)
         self._context = outer.manner.context
+        self._in_force: str | None = None
         self._outer = options
         self._through: tuple[str, ...] = ()
         self._screen = self.stdout
@@ -72,6 +77,35 @@ class ShellEnvironment(Environment):
         """Ask these nodes from now on; none: as at the start."""
         self._through = nodes
 
+    @property
+    def memory(self) -> Memory:
+        """What was read of the cluster that the line speaks to: a context of one is worth nothing to another."""
+        if self.manner.context == self._context:
+            return self.contexts
+        return self._elsewhere.setdefault(self.manner.context, Memory())
+
+    @memory.setter
+    def memory(self, memory: Memory | None) -> None:
+        raise AssertionError("the shell's own")
+
+    def use(self, context: str) -> None:
+        """Speak to a saved context from now on, whatever the shell was started with. Raises CliError."""
+        if context != NONE:
+            read(self.environ, context)
+        self.manner = self.manner._replace(context=context)
+        self._context = context
+        self._outer = self._outer._replace(nodes=())
+        self._through = ()
+        self._elsewhere.clear()
+        self.hang_up()
+        self.begin_line()
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The user's own words for commands."""
+        known = self.layers.config.get("alias")
+        return {name: str(meaning) for name, meaning in known.items()} if isinstance(known, dict) else {}
+
     def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
         """The open client of these nodes, or a new one."""
         wanted = (tuple(nodes), timeout_s, self.tls, self.layers.name)
@@ -79,9 +113,15 @@ class ShellEnvironment(Environment):
             self._clients[wanted] = super().client_of(nodes, timeout_s)
         return self._clients[wanted]
 
-    def fresh_client(self, timeout_s: float) -> Client:
-        """A client for the background, which shares nothing."""
-        return super().client_of(self.nodes(Options()), timeout_s)
+    def background(self) -> Callable[[float], Client]:
+        """A maker of clients for threads, given a deadline: of what is in force now, whatever later lines say.
+
+        Raises CliError.
+        """
+        frozen = Environment(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr, environ=self.environ)
+        frozen.tls, frozen.manner, frozen._layers = self.tls, self.manner, self.layers  # a copy
+        nodes = self.asked()
+        return lambda timeout_s: frozen.client_of(nodes, timeout_s)
 
     def release(self, client: Client) -> None:
         """Keep the connection for the next command."""
@@ -100,8 +140,12 @@ class ShellEnvironment(Environment):
     # Results ------------------------------------------------------------------------------------------
 
     def begin_line(self) -> None:
-        """What is shown from now on is the result of another line."""
+        """What is shown from now on is the result of another line, and files may have changed. Raises CliError."""
         self._fresh = True
+        self.read_again()
+        if self.layers.name != self._in_force:
+            self._in_force = self.layers.name
+            self.contexts.clear()
 
     def shown(self, document: Document, view: View) -> None:
         """Remember what a line showed, for `\\last`."""
@@ -166,6 +210,11 @@ class Session:
         """The verbs that are there."""
         return available(self.has)
 
+    def _meant(self, words: list[str]) -> list[str]:
+        """The words, with the user's alias replaced: what a read-only shell refuses is refused under any name."""
+        at = words[0] == "dyn"
+        return [*words[:at], *expanded(words[at:], self.env, lambda word: word in REDIS or find((word,)) is not None)]
+
     def note(self, text: str) -> None:
         """A remark that only a person wants."""
         if self.env.stderr_is_terminal:
@@ -221,12 +270,10 @@ class Session:
             return ExitStatus.OK
         if words[0] == "?":
             words[0] = "help"
-        self.env.read_again()
-        words = with_alias(words, self.env)  # here: what it stands for may be what a read-only shell refuses
-        argv = arguments(words, read_only=self.read_only)
+        self.env.begin_line()
+        argv = arguments(self._meant(words), read_only=self.read_only)
         self.env.expanded = self.settings["expanded"]
         self.env.tracing = self.settings["trace"]
-        self.env.begin_line()
         begun_s = self.env.now_s()
         status = run(argv, self.env)
         if status == ExitStatus.INTERRUPTED:

@@ -16,15 +16,24 @@ CONTEXT_SHOWN_S = 3600
 KEY_COLUMNS = 20
 
 
-def prompt(state: State, memory: Memory, marks: Sequence[str] = ()) -> StyleAndTextTuples:
-    """`dyn 4/5 CUT !1> `: cluster, nodes up, what verbs have done to it, keys with siblings that were seen."""
+def prompt(state: State, memory: Memory, marks: Sequence[str] = (), color: str = "") -> StyleAndTextTuples:
+    """`dyn 4/5 CUT !1> `: cluster, nodes up, what verbs have done to it, keys with siblings that were seen.
+
+    `color` is the saved context's, for the name.
+    """
     document = state.document
     name = document["cluster"] if document else "dyn"
     style = STYLES.get(document["health"], "") if document else "ansired"
     counts = f" {state.up}/{state.total}" if document else " ?"
     conflicts = f" !{memory.conflicts}" if memory.conflicts else ""
     done = "".join(f" {mark}" for mark in marks if mark)
-    return [("bold", show(name)), (style, counts), ("ansired", done), ("ansiyellow", conflicts), ("", "> ")]
+    return [
+        (f"bold ansi{color}" if color else "bold", show(name)),
+        (style, counts),
+        ("ansired", done),
+        ("ansiyellow", conflicts),
+        ("", "> "),
+    ]
 
 
 def toolbar(state: State, memory: Memory, now_s: float, columns: int, modes: Collection[str] = ()) -> str:

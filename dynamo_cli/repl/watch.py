@@ -59,6 +59,9 @@ def news(before: State, after: State) -> list[str]:
     told = [f"{show(name)} is {state}" for name, state in now.items() if was.get(name, state) != state]
     told += [f"{show(name)} has joined" for name in now if name not in was]
     told += [f"{show(name)} has left" for name in was if name not in now]
+    one, other = old.get("answered_by"), new.get("answered_by")
+    if one and other and one != other:
+        told.append(f"{show(other)} answers in place of {show(one)}")
     if new["epoch"] != old["epoch"]:
         told.append(f"ring epoch {new['epoch']}")
     if new["health"] != old["health"]:

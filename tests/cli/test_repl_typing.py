@@ -163,8 +163,8 @@ def test_the_shell_does_not_offer_what_it_refuses() -> None:
     assert "start" not in words("node ")
 
 
-def style_of(line: str, word: str, *verbs: str) -> str:
-    return next(style for style, text, *_ in styled(line, verbs) if text.strip() == word)
+def style_of(line: str, word: str, *known: str) -> str:
+    return next(style for style, text, *_ in styled(line, known) if text.strip() == word)
 
 
 @pytest.mark.parametrize(
@@ -185,10 +185,11 @@ def style_of(line: str, word: str, *verbs: str) -> str:
         ("\\say k", "\\say", COMMAND),
         ("\\sayy k", "\\sayy", UNKNOWN),
         ("exit", "exit", COMMAND),
+        ("mine k", "mine", COMMAND),
     ],
 )
 def test_colours_before_enter(line: str, word: str, style: str) -> None:
-    assert style_of(line, word, "say") == style
+    assert style_of(line, word, "\\say", "mine") == style
 
 
 @pytest.mark.parametrize(

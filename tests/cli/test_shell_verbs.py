@@ -19,7 +19,7 @@ from dynamo_cli.repl.basic import INCLUDES_MAX
 from dynamo_cli.repl.parse import is_dangerous, located, split, split_pipe
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from tests.helpers.cli import Result, dyn, environment
-from tests.helpers.fake_node import FakeNode, reading, version
+from tests.helpers.fake_node import RECEIPT, FakeNode, fake_node, reading, version
 
 HINTS = {"schema": "dyn.hints/v1", "held": []}
 
@@ -34,9 +34,10 @@ def node() -> Iterator[FakeNode]:
     fake.close()
 
 
-def script(node: FakeNode | None, *lines: str, **more: bool) -> Result:
+def script(node: FakeNode | None, *lines: str, **environ: str) -> Result:
     """The lines one after the other, with what each showed."""
-    return dyn("shell", "--keep-going", *(word for line in lines for word in ("-e", line)), node=node, **more)
+    words = (word for line in lines for word in ("-e", line))
+    return dyn("shell", "--keep-going", *words, node=node, environ=environ)
 
 
 def terminal(node: FakeNode) -> tuple[Session, BytesIO]:
@@ -197,6 +198,61 @@ def test_contexts_that_were_read(node: FakeNode) -> None:
     assert lines[1].split() == ["k", "read", "0", "s", "ago", "{n1:1}"]
     assert lines[2] == "t0ken"
     assert result.status == 3
+
+
+@pytest.fixture
+def other() -> Iterator[FakeNode]:
+    """A node of another cluster."""
+    with fake_node({"DYN.GET": reading(version(b"ale", {"x1": 1}), context=b"0ther"), "DYN.PUT": RECEIPT}) as fake:
+        yield fake
+
+
+@pytest.fixture
+def config(tmp_path: Path, other: FakeNode) -> dict[str, str]:
+    """Files with the other cluster as a saved context, and two aliases."""
+    (tmp_path / "contexts").mkdir()
+    (tmp_path / "contexts" / "other.toml").write_text(f'nodes = ["{other.address}"]\n')
+    (tmp_path / "config.toml").write_text('[alias]\nset-it = "put k v"\nlook = "dyn get k"\n')
+    return {"DYN_CONFIG_DIR": str(tmp_path)}
+
+
+def test_another_context_is_used_in_this_shell_alone(node: FakeNode, other: FakeNode, config: dict[str, str]) -> None:
+    """And what was read of one cluster is never sent to the other."""
+    lines = ("get k", "\\use other", "get k", "put k v", "\\use none", "\\use nonsense")
+    result = script(node, *lines, **config)
+    assert result.out.splitlines()[:4] == ["milk", f"asking {other.address}", "ale", "OK"]
+    assert [words[2] for words in other.asked if words[0] == b"DYN.PUT"] == [b"0ther"]
+    assert result.status == 3
+    assert "nonsense" in result.err
+
+
+def test_a_line_that_names_a_context_has_a_memory_of_its_own(
+    node: FakeNode, other: FakeNode, config: dict[str, str]
+) -> None:
+    result = script(node, "get k", "-c other put k v", "-c other put k w", "\\ctx k", **config)
+    assert result.status == 0, result.err
+    assert [words[2] for words in other.asked if words[0] == b"DYN.PUT"] == [b"0ther", b"0ther"]
+    assert result.out.splitlines()[-1] == "c0ntext"
+
+
+def test_an_alias_means_its_command_also_to_a_read_only_shell(node: FakeNode, config: dict[str, str]) -> None:
+    assert script(node, "look", **config).out == "milk\n"
+    result = dyn("shell", "--read-only", "-e", "set-it", node=node, environ=config)
+    assert result.status == 9
+    assert "read-only: put is refused" in result.err
+    assert not [words for words in node.asked if words[0] == b"DYN.PUT"]
+
+
+def test_what_runs_in_the_background_keeps_to_its_own_cluster(
+    node: FakeNode, other: FakeNode, config: dict[str, str]
+) -> None:
+    """Also while a line speaks to another one."""
+    outer, _, _ = environment(environ={"DYN_NODES": node.address, **config})
+    env = ShellEnvironment(outer, Options())
+    client_of = env.background()
+    env.manner = env.manner._replace(context="other")
+    assert str(client_of(1.0).address) == node.address
+    assert env.asked() == (other.address,)
 
 
 # Scripts within scripts ----------------------------------------------------------------------------------

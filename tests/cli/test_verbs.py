@@ -155,5 +155,5 @@ def test_verbs_are_completed(line: str, expected: list[str]) -> None:
 
 def test_a_verb_is_not_red() -> None:
     """Where it is known."""
-    assert styled("\\blow n2", ["blow"])[0] == ("bold", "\\blow")
+    assert styled("\\blow n2", ["\\blow"])[0] == ("bold", "\\blow")
     assert styled("\\blow n2")[0] == ("ansired", "\\blow")
