@@ -22,7 +22,8 @@ class Fit(NamedTuple):
 def fit(typed: str, candidate: str) -> Fit | None:
     """The fit, or None: its letters do not all occur in that order. Case counts only for a beginning."""
     if candidate.startswith(typed):
-        return Fit(0, 0, 0, tuple(range(len(typed))))  # beginnings stay in the order in which they came
+        rank = -1 if candidate == typed else 0
+        return Fit(rank, 0, 0, tuple(range(len(typed))))  # beginnings stay in the order in which they came
     if len(typed) < FUZZY_MIN:
         return None
     low, word = candidate.lower(), typed.lower()
