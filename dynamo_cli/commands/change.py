@@ -324,6 +324,7 @@ def weight(
 @command(
     "cluster zone",
     panel="Cluster",
+    danger="moderate",
     examples=[
         ("dyn cluster zone n1 east", "n1 stands in another zone than it was started with"),
         ("dyn cluster zone n1 east n2 west n3 east n4 west", "all of them in one change: then data moves once"),

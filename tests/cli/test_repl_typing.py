@@ -84,7 +84,8 @@ def test_suggestions_by_position(line: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("typed", "candidate", "rank"),
     [
-        ("cart", "cart", -1), ("ca", "cart", 0), ("", "cart", 0), ("CA", "cart", 1), ("st", "cluster status", 1), ("art", "cart", 2),
+        ("cart", "cart", -1), ("ca", "cart", 0), ("", "cart", 0), ("CA", "cart", 1), ("st", "cluster status", 1),
+        ("art", "cart", 2),
         ("c2", "cart:2", 3), ("u7", "user:7", 3), ("r", "cart", None), ("tc", "cart", None), ("rt7", "cart:7", None),
     ],
 )  # fmt: skip
