@@ -4,11 +4,11 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="demo shell explain get put del merge keys export import status doctor stat bench completion help version cluster ring node fault debug key context config alias" ;;
-        "demo") list="add remove" ;;
-        "cluster") list="status hints views plan commit leave remove replace weight abandon rotate transfers repair events" ;;
+        "") list="demo shell explain get put del merge keys export import status doctor stat top bench completion help version cluster ring node fault debug key context config alias" ;;
+        "demo") list="ls stop rm add remove kill pause resume restart" ;;
+        "cluster") list="status hints views plan commit leave remove replace weight zone abandon rotate transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
-        "node") list="start stop info ping unit cert stats data" ;;
+        "node") list="start stop info ping unit logs cert stats data" ;;
         "node data") list="backup info restore" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "debug") list="bundle" ;;
@@ -52,6 +52,8 @@ _dyn_value() {
         "node start:--replace") list="names" ;;
         "node stop:--data-dir") list="files" ;;
         "node unit:--config") list="files" ;;
+        "node logs:--file") list="files" ;;
+        "node logs:--level") list="info warn error" ;;
         "node cert:--dir") list="files" ;;
         "node data restore:--data") list="files" ;;
         "debug bundle:--log") list="files" ;;
@@ -74,8 +76,14 @@ _dyn_value() {
 _dyn_arguments() {
     list=""
     case "$1" in
+        "demo stop") list="none" ;;
+        "demo rm") list="none" ;;
         "demo add") list="none" ;;
         "demo remove") list="names" ;;
+        "demo kill") list="names" ;;
+        "demo pause") list="names" ;;
+        "demo resume") list="names" ;;
+        "demo restart") list="names" ;;
         "explain") list="siblings,context,clock,dot,blind-write,tombstone,last-write-wins,unknown,partition,ring,preference-list,replicas,coordinator,zone,weight,epoch,seal,discovery,quorum,sloppy-quorum,strict,hint,read-repair,anti-entropy,merkle,gossip,scrub*" ;;
         "get") list="keys*" ;;
         "put") list="keys values" ;;
@@ -86,18 +94,20 @@ _dyn_arguments() {
         "import") list="files" ;;
         "doctor") list="host.python,host.store,host.space,host.files,host.text,host.config,host.ports,host.mdns,host.secrets,host.completion,cluster.answer,cluster.health,cluster.views,cluster.versions,cluster.clocks,cluster.transfers,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.certificate,node.faults*" ;;
         "completion") list="bash,zsh,fish" ;;
-        "help") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,bench,completion,help,version,cluster,ring,node,fault,debug,key,context,config,alias,ctx,formats,environment,exit-codes*" ;;
-        "cluster plan") list="leave,remove,replace,weight names names" ;;
+        "help") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,top,bench,completion,help,version,cluster,ring,node,fault,debug,key,context,config,alias,ctx,formats,environment,scripts,exit-codes*" ;;
+        "cluster plan") list="leave,remove,replace,weight,zone names names*" ;;
         "cluster commit") list="none" ;;
         "cluster leave") list="names" ;;
-        "cluster remove") list="names" ;;
+        "cluster remove") list="names*" ;;
         "cluster replace") list="names names" ;;
         "cluster weight") list="names none" ;;
+        "cluster zone") list="names none names*" ;;
         "ring owner") list="keys*" ;;
         "ring diff") list="files files" ;;
         "node stop") list="names" ;;
         "node info") list="names" ;;
         "node ping") list="names" ;;
+        "node logs") list="names" ;;
         "node cert") list="ca,node,client none" ;;
         "node stats") list="names" ;;
         "node data backup") list="files" ;;
@@ -135,13 +145,17 @@ _dyn_arguments() {
 _dyn_options() {
     list=""
     case "$1" in
-        "demo") list="--nodes --base-port --keep" ;;
+        "demo") list="--nodes --base-port --keep --background" ;;
         "demo add") list="--base-port" ;;
         "demo remove") list="--base-port" ;;
-        "shell") list="-e --exec -f --file --read-only --keep-going --vi" ;;
-        "get") list="-r --strict --one --ctx" ;;
-        "put") list="-w --strict --ctx" ;;
-        "del") list="-w --strict --ctx" ;;
+        "demo kill") list="--base-port" ;;
+        "demo pause") list="--base-port" ;;
+        "demo resume") list="--base-port" ;;
+        "demo restart") list="--base-port" ;;
+        "shell") list="-e --exec -f --file --read-only --keep-going --check --vi" ;;
+        "get") list="-r --strict --one --ctx --trace" ;;
+        "put") list="-w --strict --ctx --trace" ;;
+        "del") list="-w --strict --ctx --trace" ;;
         "merge") list="--take --value --union --lww --edit --with -w --strict" ;;
         "keys") list="--limit --siblings -0 --null" ;;
         "export") list="--to --resume" ;;
@@ -149,18 +163,21 @@ _dyn_options() {
         "status") list="--check --wait --for --watch --interval" ;;
         "doctor") list="--list --only --skip --explain --bundle" ;;
         "stat") list="--interval --count" ;;
+        "top") list="--interval" ;;
         "bench") list="--op --reads --clients --pipeline --rate --size --keys --dist --duration --count --seed --fill --spread --assert --fault --compare --save" ;;
         "completion") list="--install --dry-run" ;;
         "cluster") list="--check --wait --for --watch --interval" ;;
         "cluster status") list="--check --wait --for --watch --interval" ;;
         "cluster hints") list="--watch --interval" ;;
         "cluster views") list="--watch --interval" ;;
-        "cluster commit") list="--dry-run --wait --for" ;;
-        "cluster leave") list="--dry-run --wait --for" ;;
-        "cluster remove") list="--force --dry-run --wait --for" ;;
-        "cluster replace") list="--dry-run --wait --for" ;;
-        "cluster weight") list="--dry-run --wait --for" ;;
+        "cluster commit") list="--accept-loss --dry-run --wait --for" ;;
+        "cluster leave") list="--dry-run --no-wait --wait --for" ;;
+        "cluster remove") list="--force --accept-loss --dry-run --no-wait --wait --for" ;;
+        "cluster replace") list="--dry-run --no-wait --wait --for" ;;
+        "cluster weight") list="--dry-run --no-wait --wait --for" ;;
+        "cluster zone") list="--dry-run --no-wait --wait --for" ;;
         "cluster abandon") list="--dry-run" ;;
+        "cluster rotate") list="--no-wait --for" ;;
         "cluster transfers") list="--watch --interval" ;;
         "cluster repair") list="--check --wait" ;;
         "cluster events") list="--last --since --level --follow -f" ;;
@@ -172,6 +189,7 @@ _dyn_options() {
         "node stop") list="--data-dir --for" ;;
         "node ping") list="--count" ;;
         "node unit") list="--user --name --config" ;;
+        "node logs") list="--file --last --since --level --follow -f" ;;
         "node cert") list="--dir --cluster --host --days --renew" ;;
         "node stats") list="--watch --interval" ;;
         "node data info") list="--check" ;;
@@ -191,7 +209,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-c|*:--context|*:-n|*:--node|*:-o|*:--output|*:--field|*:--timeout|*:--confirm|*:--color|*:--tls-ca|*:--tls-cert|*:--tls-key) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:--with"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"status:--wait"|"status:--for"|"status:--interval"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"stat:--interval"|"stat:--count"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster:--wait"|"cluster:--for"|"cluster:--interval"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring:--by"|"ring:--interval"|"ring show:--by"|"ring show:--interval"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node stop:--data-dir"|"node stop:--for"|"node ping:--count"|"node unit:--name"|"node unit:--config"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"debug bundle:--log"|"key locate:--ring"|"context add:--password-file"|"context add:--prompt-color"|"context add:--note"|"config set:--in"|"config unset:--in") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"demo kill:--base-port"|"demo pause:--base-port"|"demo resume:--base-port"|"demo restart:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:--with"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"status:--wait"|"status:--for"|"status:--interval"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"stat:--interval"|"stat:--count"|"top:--interval"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster:--wait"|"cluster:--for"|"cluster:--interval"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--accept-loss"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--accept-loss"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster zone:--for"|"cluster rotate:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring:--by"|"ring:--interval"|"ring show:--by"|"ring show:--interval"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node stop:--data-dir"|"node stop:--for"|"node ping:--count"|"node unit:--name"|"node unit:--config"|"node logs:--file"|"node logs:--last"|"node logs:--since"|"node logs:--level"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"debug bundle:--log"|"key locate:--ring"|"context add:--password-file"|"context add:--prompt-color"|"context add:--note"|"config set:--in"|"config unset:--in") return 0 ;;
     esac
     return 1
 }

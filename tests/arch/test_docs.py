@@ -1,6 +1,6 @@
 """The pages say what is true: commands, variables, paths, packages and schema are compared with the code.
 
-The command table of the README is generated: `python -m tests.helpers.readme` writes it anew.
+The command table of dynamo_cli/COMMANDS.md is generated: `python -m tests.helpers.readme` writes it anew.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from tests.helpers.readme import commands_block, generate
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 MAP = (ROOT / "node" / "ARCHITECTURE.md").read_text()
-PAGES = {"README.md": README, "node/ARCHITECTURE.md": MAP, "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_text()}
+COMMANDS = (ROOT / "dynamo_cli" / "COMMANDS.md").read_text()
+PAGES = {
+    name: (ROOT / name).read_text()
+    for name in (
+        "README.md", "node/ARCHITECTURE.md", "node/OPERATING.md", "dynamo_cli/COMMANDS.md", "tests/README.md",
+        "CHANGELOG.md",
+    )
+}  # fmt: skip
 
 VARIABLE = re.compile(r"\bDYN_[A-Z][A-Z_]*\b")
 
@@ -42,7 +49,7 @@ def test_the_set_up_commands_are_the_promised_ones() -> None:
 
 
 def test_the_command_table_is_current() -> None:
-    assert commands_block(README) == generate(), "run python -m tests.helpers.readme"
+    assert commands_block(COMMANDS) == generate(), "run python -m tests.helpers.readme"
 
 
 def test_every_variable_is_documented_and_exists() -> None:
@@ -53,7 +60,7 @@ def test_every_variable_is_documented_and_exists() -> None:
                 used.setdefault(item.value, path)
     used |= {f"DYN_{option.field.upper()}": "node/runtime/config.py" for option in OPTIONS} | {"DYN_KEY": "the same"}
     used |= {variable(setting.name): "dynamo_cli/settings.py" for setting in SETTINGS if setting.name not in OF_CONTEXT}
-    rows = "\n".join(line for line in README.split("## Environment")[1].splitlines() if line.startswith("|"))
+    rows = "\n".join(line for line in COMMANDS.split("## Environment")[1].splitlines() if line.startswith("|"))
     told = set(VARIABLE.findall(rows))
     assert {name: path for name, path in used.items() if name not in told} == {}
     assert told - used.keys() == set()

@@ -1,4 +1,4 @@
-"""The command table of the README, generated from the command tree: `python -m tests.helpers.readme` writes it anew."""
+"""The command table of dynamo_cli/COMMANDS.md, generated from the command tree: `python -m tests.helpers.readme` writes it anew."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from dynamo_cli.catalog import CommandSpec, ParameterSpec, catalog
 from dynamo_cli.options import PANELS
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "dynamo_cli" / "COMMANDS.md"
 BEGIN, END = "<!-- commands: generated, see tests/arch/test_docs.py -->\n", "<!-- /commands -->\n"
 
 
@@ -48,5 +48,5 @@ def code(text: str) -> str:
 
 
 if __name__ == "__main__":
-    page = README.read_text()
-    README.write_text(page.replace(BEGIN + commands_block(page) + END, BEGIN + generate() + END))
+    page = PAGE.read_text()
+    PAGE.write_text(page.replace(BEGIN + commands_block(page) + END, BEGIN + generate() + END))
