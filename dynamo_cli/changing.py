@@ -30,8 +30,6 @@ DECIDING_S = 5.0
 BALLOT_S = 2.0
 """And so long after a ballot that came to nothing it shows whether that was for another one."""
 
-TRANSFERS = "See what is under way: dyn cluster transfers"
-
 Result = TypeVar("Result")
 
 Ask = Callable[[Document], None]
@@ -116,30 +114,26 @@ def _asked(call: Call, doing: Doing, *words: str) -> Document:
             if error.code != "BUSY":
                 raise
             if time.monotonic() >= deadline:
-                raise CliError(ExitStatus.REFUSED, error.message, TRANSFERS) from None
+                raise CliError(
+                    ExitStatus.REFUSED, error.message, "See what is under way: dyn cluster transfers"
+                ) from None
         look_again()
 
 
 def rotated(call: Call, doing: Doing) -> Document:
     """What was decided of a new context secret, in its turn."""
+    epochs: list[int] = []
+
+    def ask() -> Document:
+        epochs.append(store.document(call.client, "TRANSFERS")["epoch"])
+        return _asked(call, doing, "ROTATE", "EPOCH", str(epochs[-1]))
+
     while True:
-        epoch = _in_turn(call, doing, lambda: _settled_epoch(call))
         try:
-            return _asked(call, doing, "ROTATE", "EPOCH", str(epoch))
+            return _in_turn(call, doing, ask)
         except CliError as error:
-            if not _is_overtaken(call, epoch, error, doing):
+            if not epochs or not _is_overtaken(call, epochs[-1], error, doing):
                 raise
-
-
-def _settled_epoch(call: Call) -> int:
-    seen = store.document(call.client, "TRANSFERS")
-    if seen["state"] == "moving":
-        raise CliError(
-            ExitStatus.REFUSED,
-            f"epoch {seen['epoch']} is still moving ({seen['change']}): one change at a time",
-            TRANSFERS,
-        )
-    return int(seen["epoch"])
 
 
 # Its turn ---------------------------------------------------------------------------------------------

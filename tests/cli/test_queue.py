@@ -210,14 +210,17 @@ def test_of_operators_at_once_each_gets_done_one_after_the_other() -> None:
 
 
 def test_rotate_waits_for_its_turn_too() -> None:
-    with fake_node(
-        DYN_CLUSTER=change("all learn a new context secret", 11, "settled"), DYN_RING=ring(3, 8),
-        DYN_TRANSFERS=one_after_the_other(transfers(), transfers(), settled()),
-    ) as node:  # fmt: skip
-        assert dyn("cluster", "rotate", "-y", node=node).status == 0
-        assert asked(node) == ["ROTATE EPOCH 10"]
-    with fake_node(DYN_TRANSFERS=transfers()) as node:
+    done = change("all learn a new context secret", 11, "settled")
+    looks = one_after_the_other(transfers(), transfers(), settled())
+    replies = one_after_the_other(MOVING, STALE, done)
+    with fake_node(DYN_CLUSTER=replies, DYN_RING=ring(3, 8), DYN_TRANSFERS=looks) as node:
         assert dyn("cluster", "rotate", "-y", "--no-wait", node=node).status == 9
+        assert asked(node) == ["ROTATE EPOCH 9"]
+    looks = one_after_the_other(transfers(), transfers(), settled(), settled(), settled(12))
+    replies = one_after_the_other(MOVING, STALE, done)
+    with fake_node(DYN_CLUSTER=replies, DYN_RING=ring(3, 8), DYN_TRANSFERS=looks) as node:
+        assert dyn("cluster", "rotate", "-y", node=node).status == 0
+        assert asked(node) == ["ROTATE EPOCH 9", "ROTATE EPOCH 10", "ROTATE EPOCH 12"]
 
 
 # Several at once --------------------------------------------------------------------------------------
