@@ -36,6 +36,8 @@ def plan_screen(document: Document, *, wide: bool = False, commit: bool = True) 
     if document["moves"]:
         lines += [_moves(document, wide=wide), *_left_out(len(document["moves"]), wide=wide), Text()]
     lines += [_balance(document, wide=wide), *_left_out(len(_names(document)), wide=wide), Text(), *_facts(document)]
+    if _is_risky(document):
+        lines += [Text(), _steps(document)]
     if commit:
         stake = document.get("lost", 0) + document.get("doubtful", 0)
         accept = f" --accept-loss {stake}" if stake else ""
@@ -99,7 +101,7 @@ def _balance(document: Document, *, wide: bool) -> Table:
 def _facts(document: Document) -> list[Text]:
     from rich.text import Text
 
-    moving, risk, seconds = document["partitions"], document["at_risk"], document["seconds"]
+    moving, risk = document["partitions"], document["at_risk"]
     even = change_text(document["before"]["efficiency"], document["after"]["efficiency"], ".2f")
     lines = [
         Text(f"moves       {moving:,} partitions get other owners" if moving else "moves       nothing"),
@@ -107,11 +109,49 @@ def _facts(document: Document) -> list[Text]:
     ]
     if risk:
         lines.append(Text(f"at risk     {risk:,} partitions have an owner that does not answer", style="warn"))
-    else:
+    elif not _is_risky(document):
         lines.append(Text("at risk     none: every partition has all its owners", style="good"))
     lines += _stake(document)
     if moving:
-        lines.append(Text(f"takes       {_about(seconds)}"))
+        lines.append(Text(f"takes       {_takes(document)}"))
+    return lines + _hindrances(document)
+
+
+STEPS = {"now": "now", "moving": "while it moves", "settled": "when it is settled"}
+RISKS = {"short": "AN OWNER SILENT", "one_left": "ONE LEFT", "none_left": "NONE LEFT", "no_quorum": "NO STRICT QUORUM"}
+
+
+def _is_risky(document: Document) -> bool:
+    """Whether at any step of it a partition has an owner that does not answer."""
+    return any(step.get(risk) for step in document.get("steps") or () for risk in RISKS)
+
+
+def _steps(document: Document) -> Table:
+    """A row a step of the change: how many partitions are at which risk, if nobody comes or goes meanwhile."""
+    from rich.text import Text
+
+    table = table_of(("PARTITIONS WITH", False), *((title, True) for title in RISKS.values()))
+    for step in document["steps"]:
+        counts = [step.get(risk) or 0 for risk in RISKS]
+        style = "bad" if any(counts[1:]) else "warn" if counts[0] else ""
+        table.add_row(STEPS.get(step["step"], show(str(step["step"]))), *(Text(f"{n:,}", style=style) for n in counts))
+    return table
+
+
+def _hindrances(document: Document) -> list[Text]:
+    """What would keep the change from being decided, or from coming to its end."""
+    from rich.text import Text
+
+    lines = []
+    waits, votes = document.get("waits"), document.get("votes")
+    if waits:
+        names = ", ".join(map(show, waits["nodes"]))
+        lines.append(
+            Text(f"waits       for {names}: {waits['partitions']:,} partitions cannot be taken in without", style="bad")
+        )
+    if votes and votes["up"] < votes["needed"]:
+        text = f"votes       {votes['up']} of {votes['voters']} voters answer, {votes['needed']} are needed"
+        lines.append(Text(text, style="bad"))
     return lines
 
 
@@ -125,6 +165,14 @@ def _stake(document: Document) -> list[Text]:
         text = f"in doubt    {doubtful:,} partitions: what only these nodes have acknowledged is lost"
         lines.append(Text(text, style="bad"))
     return lines
+
+
+def _takes(document: Document) -> str:
+    """How long it takes, and at which pace who is last may take in now."""
+    pace, about = document.get("pace"), _about(document["seconds"])
+    if not pace or document["seconds"] is None:
+        return about
+    return f"{about}: {show(pace['node'])}, the slowest, is granted {pace['rows_s']:,} rows/s now"
 
 
 def _about(seconds: float | None) -> str:

@@ -89,6 +89,36 @@ def test_a_plan_of_many_nodes_fits_and_says_what_is_left_out() -> None:
     assert all(name in wide for name in names)
 
 
+def steps(short: int = 0, one_left: int = 0, none_left: int = 0, no_quorum: int = 0) -> list[dict[str, Any]]:
+    """As a plan has them: all is well when it is settled."""
+    risks = {"short": short, "one_left": one_left, "none_left": none_left, "no_quorum": no_quorum}
+    now, moving = {"step": "now", **risks}, {"step": "moving", **risks, "short": short * 2}
+    return [now, moving, {"step": "settled", **dict.fromkeys(risks, 0)}]
+
+
+def test_a_plan_says_what_is_at_risk_at_each_step_and_what_keeps_it_from_its_end() -> None:
+    more = {
+        "steps": steps(1230, 76, 0, 76), "votes": {"voters": 5, "needed": 3, "up": 2},
+        "waits": {"partitions": 76, "nodes": ["n4", "n5"]}, "pace": {"node": "n2", "rows_s": 2000},
+    }  # fmt: skip
+    with fake_node(DYN_CLUSTER=plan(**more)) as node:
+        lines = dyn("cluster", "plan", "leave", "n3", *PLAIN, node=node, terminal=True).out.splitlines()
+    assert "takes       about 1m 15s: n2, the slowest, is granted 2,000 rows/s now" in lines
+    assert "waits       for n4, n5: 76 partitions cannot be taken in without" in lines
+    assert "votes       2 of 5 voters answer, 3 are needed" in lines
+    assert [line.split() for line in lines if line.startswith(("now", "while it moves", "when it is"))] == [
+        ["now", "1,230", "76", "0", "76"],
+        ["while", "it", "moves", "2,460", "76", "0", "76"],
+        ["when", "it", "is", "settled", "0", "0", "0", "0"],
+    ]
+    assert max(map(len, lines)) <= 80
+    well = {"steps": steps(), "votes": {"voters": 5, "needed": 3, "up": 5}, "waits": None, "pace": None, "at_risk": 0}
+    with fake_node(DYN_CLUSTER=plan(**well)) as node:
+        out = dyn("cluster", "plan", "leave", "n3", *PLAIN, node=node, terminal=True).out
+    assert "at risk     none: every partition has all its owners\n" in out
+    assert not [word for word in ("waits", "votes", "PARTITIONS WITH", "NO STRICT") if word in out]
+
+
 @pytest.mark.parametrize(
     ("words", "sent"),
     [

@@ -110,6 +110,37 @@ def test_a_dead_node_is_removed_and_of_two_the_other_one_by_force(tmp_path: Path
         check_keys(one)
 
 
+def test_two_dead_of_five_are_removed_at_once_and_of_two_operators_each_has_its_turn(tmp_path: Path) -> None:
+    """One after the other neither goes: what both owned has to be heard from two owners, and one is left."""
+    with Cluster(5, tmp_path, start=False) as cluster:
+        one, two, three, *dead = grown(cluster, 5)
+        asked = through(one, two, three)
+        for node in dead:
+            node.kill()
+        eventually(
+            lambda: list(one.document("VIEWS")["views"][0]["sees"].values()).count("down") == 2, "two to be missed"
+        )
+        alone = json.loads(dyn("cluster", "plan", "remove", "n4", "--json", environ=asked).out)
+        plan = json.loads(dyn("cluster", "plan", "remove", "n4", "n5", "--json", environ=asked).out)
+        assert alone["waits"] == {"partitions": plan["doubtful"], "nodes": ["n5"]}
+        assert (plan["lost"], plan["waits"], plan["votes"]) == (0, None, {"voters": 5, "needed": 3, "up": 3})
+        assert plan["steps"][0]["no_quorum"] == plan["doubtful"] > 0
+        refused = dyn("cluster", "remove", "n4", "n5", "-y", environ=asked)
+        assert (refused.status, refused.out) == (9, "")
+        accept = f"--accept-loss {plan['doubtful']}"
+        assert refused.err.endswith(f"If that is accepted: dyn cluster remove n4 n5 {accept}\n")
+
+        removed = dyn("cluster", "remove", "n4", "n5", *accept.split(), "-y", environ=asked)
+        assert (removed.status, removed.out) == (0, f"epoch {plan['epoch'] + 1} moves: remove n4 n5\n")
+        second = dyn("cluster", "weight", "n1", "2", "-y", "--wait", environ=through(two))  # while that one moves
+        assert (second.status, second.out.splitlines()[-1]) == (0, f"epoch {plan['epoch'] + 4} is settled: weight n1 2")
+        waited = f"waits for its turn: epoch {plan['epoch'] + 1} moves: remove n4 n5; "
+        assert second.err.startswith(waited) or not second.err, "unless the first one was over by then"
+        assert members(three) == ["n1", "n2", "n3"]
+        check_keys(one, two, three)
+        eventually(lambda: three.document("STATUS")["health"] == "healthy", "the cluster to be healthy")
+
+
 def test_a_share_grows_and_what_is_kept_of_the_ring_shows_by_how_much(tmp_path: Path) -> None:
     """With N+1 nodes, so that another weight moves replicas, too."""
     kept = tmp_path / "before.json"
