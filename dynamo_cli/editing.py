@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dynamo_cli.contexts import Table, changed, parsed, write_private
+from dynamo_cli.editor import edit
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
@@ -60,15 +59,14 @@ def edited(call: Call, path: str, check: Callable[[Table], None], begin: str = "
     """
     if not call.env.can_ask:
         raise CliError(ExitStatus.REFUSED, "an editor needs a terminal", "Set one thing: dyn config set NAME VALUE")
-    editor = call.env.environ.get("VISUAL") or call.env.environ.get("EDITOR") or "vi"
     before = read_text(path) or begin
     with tempfile.NamedTemporaryFile("w", prefix="dyn-", suffix=".toml", encoding="utf-8", delete=False) as copy:
         copy.write(before)
     try:
-        status = subprocess.run([*shlex.split(editor), copy.name], check=False).returncode
-    except (OSError, ValueError) as error:
+        status = edit(copy.name, call.env.environ)
+    except CliError:
         os.unlink(copy.name)
-        raise CliError(ExitStatus.FAILURE, f"cannot start the editor {editor}: {error}", "Set EDITOR") from None
+        raise
     after = read_text(copy.name)
     if status != 0 or after == before:
         os.unlink(copy.name)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import tempfile
 from pathlib import Path
 
+from dynamo_cli.editor import edit, editor_of
 from dynamo_cli.environment import Environment
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.render.plain import show
 from node.core.limits import VALUE_BYTES_CEILING
-
-EDITOR = "vi"
-"""What POSIX says is there, and git uses, when neither VISUAL nor EDITOR says otherwise."""
 
 
 class Draft:
@@ -29,17 +25,10 @@ class Draft:
 
     def edited(self, env: Environment) -> bytes:
         """What the user's editor makes of it. Raises CliError if there is none, or if it fails."""
-        line = env.environ.get("VISUAL") or env.environ.get("EDITOR") or EDITOR
-        try:
-            words = shlex.split(line)
-            done = subprocess.run([*words, str(self.path)], env=dict(env.environ), check=False)
-        except (OSError, ValueError, IndexError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise usage(f"cannot run the editor {show(line)!r}: {why}", "Set EDITOR") from None
-        if done.returncode:
-            raise CliError(
-                ExitStatus.FAILURE, f"the editor {show(line)!r} ended with {done.returncode}", "Nothing was written"
-            )
+        status = edit(self.path, env.environ)
+        if status:
+            why = f"the editor {editor_of(env.environ)} ended with {status}"
+            raise CliError(ExitStatus.FAILURE, why, "Nothing was written")
         try:
             return self.path.read_bytes()
         except OSError as error:

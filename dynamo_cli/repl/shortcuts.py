@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dynamo_cli import editor
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.repl.verbs import Facility, verb
@@ -65,18 +64,12 @@ def edit(shell: Session, words: Sequence[str]) -> int:
 
 def edited(text: str, environ: Mapping[str, str], *, suffix: str = ".dyn") -> str:
     """A text as the user's editor leaves it. Raises CliError when there is none, or it fails: then nothing is lost."""
-    command = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
     with tempfile.NamedTemporaryFile("w+", suffix=suffix, encoding="utf-8", errors="surrogateescape") as file:
         file.write(text + "\n" * (not text.endswith("\n")))
         file.flush()
-        try:
-            done = subprocess.run([*shlex.split(command), file.name], check=False)
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise CliError(ExitStatus.FAILURE, f"cannot start the editor {command}: {why}", "Set EDITOR") from None
-        if done.returncode:
-            raise CliError(
-                ExitStatus.FAILURE, f"{os.path.basename(command)} ended with {done.returncode}", "Nothing ran"
-            )
+        status = editor.edit(file.name, environ)
+        if status:
+            name = os.path.basename(editor.editor_of(environ))
+            raise CliError(ExitStatus.FAILURE, f"{name} ended with {status}", "Nothing ran")
         with open(file.name, encoding="utf-8", errors="surrogateescape") as again:  # an editor may write another file
             return again.read()
