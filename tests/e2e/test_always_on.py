@@ -59,6 +59,11 @@ def test_what_a_dead_node_missed_is_handed_to_it(five: Cluster) -> None:
         "the first write of all may be among them"
     )
     assert {hint["waits_because"] for hint in held} == {f"{dead.name} does not answer {hint['by']}" for hint in held}
+    stories = [asked.document("EXPLAIN", key) for key in owned]
+    kept = [replica["hint_for"] for story in stories for replica in story["replicas"] if replica["hint_for"]]
+    assert set(kept) == {dead.name}
+    assert 0 <= sum(hint["keys"] for hint in held) - len(kept) <= 1, "key by key they are the same as counted"
+    assert all(f"{dead.name} gets" in story["repairs"][0] for story in stories)
     before = [hint["keys"] for hint in held if hint["by"] == keeper.name]
     keeper.kill()
     keeper.start().ready()
