@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from node.core.ids import Instant, NodeId, scan_position
-from node.core.limits import KEY_BYTES_MAX, SURVEY_MS_MAX
+from node.core.limits import KEY_BYTES_MAX, OPERATIONS_MAX, SURVEY_MS_MAX
 from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
 from node.wire.messages import UNREADABLE, Answer, Ask, Fetch, Fetched, Kept
@@ -162,7 +162,8 @@ def serve_kept(shared: Shared, peer: NodeId, question: Ask, now: Instant, out: O
     def found(owners: tuple[NodeId, ...], then: Instant, effects: Outbox) -> None:
         effects.send(peer, Answer(question.rid, msgspec.json.encode(Kept(list(owners)))))
 
-    if not 0 < len(question.key) <= KEY_BYTES_MAX or not shared.cluster.seated:
+    asks_in_vain = not 0 < len(question.key) <= KEY_BYTES_MAX or not shared.cluster.seated
+    if asks_in_vain or len(shared.pending) >= OPERATIONS_MAX:
         out.send(peer, Answer(question.rid, b"{}"))
     else:
         look_up(shared, question.key, found, now, out)

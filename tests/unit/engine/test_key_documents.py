@@ -142,6 +142,13 @@ def test_a_question_about_no_key_or_too_long_a_one_is_answered_with_nothing() ->
         assert not engine.out.owed
 
 
+def test_a_node_with_too_much_to_do_does_not_tell_its_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    monkeypatch.setattr("node.engine.key_survey.OPERATIONS_MAX", 0)
+    engine.receive("n2", Ask(5, "kept", KEY))
+    assert engine.sent("n2") == [Answer(5, b"{}")]
+
+
 def test_history_tells_the_versions_that_stale_replicas_still_hold(five: Owners) -> None:
     one, two, three, *_ = preference(five)
     old = row_of(b"old")
