@@ -82,8 +82,8 @@ def latest(reading: Reading) -> tuple[int, str]:
     winner, loser = _clock_of(reading.live[first]), _clock_of(reading.live[second])
     said = f"{sibling_label(first)} was written last, {apart_s:.3f} s after {sibling_label(second)}"
     if winner == loser:
-        return first, f"{said}, by the clock of {winner}, which may have been set meanwhile"
-    return first, f"{said}, if the clock of {winner} and that of {loser} were right to less than that"
+        return first, f"{said}, by the clock of {winner}, unless that was set"
+    return first, f"{said}, unless the clocks of {winner} and {loser} differ by more"
 
 
 def _time(version: Version, index: int) -> datetime:
