@@ -17,9 +17,10 @@ HTTP_BURST = 100
 HTTP_FRESH_S = 1.0
 """A document that was told so lately is told again. So any number of viewers costs the cluster one survey a second."""
 
-HTTP_EXPLAINS_PER_S = 10
-HTTP_EXPLAINS_MAX = 4
-"""Explanations of keys a second, and under way. Each is a read on up to eight nodes, and brings all values of a key."""
+HTTP_COSTLY_PER_S = 10
+HTTP_COSTLY_MAX = 4
+"""Explanations of a key and pages of keys a second, and under way. An explanation is a read on up to eight nodes and
+brings all values of a key; a page of keys reads up to 6,400 rows on R nodes."""
 
 HTTP_DOCUMENT_BYTES_MAX = 4 * 1024 * 1024
 """A longer document is not for a browser: a key may have 100 siblings of a megabyte, a ring 8,192 lists of nodes."""

@@ -148,6 +148,7 @@ class About:
             repair_age_s=age_s if isinstance(age_s, int | float) else None,
             repair_differed=differed if isinstance(differed, int) else None,
             background_rows_s=shared.admission.rows_s,
+            repairs=shared.repairs,
         )
 
     def metrics(self) -> tuple[str, bytes]:

@@ -113,6 +113,8 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
     (
         "Background work",
         (
+            Panel("Copies repaired", "By reads that met an older version, and by comparing in the background.", "ops",
+                  ((f"sum by (source) ({rate('dyn_repaired_copies_total')})", "{{source}}"),)),
             Panel("Since the last repair pass", "Each node compares all it owns with the other owners.", "s",
                   ((named("dyn_repair_pass_age_seconds"), "{{node}}"),)),
             Panel("Keys that differed", "Found by each node's last full pass.", "none",

@@ -39,6 +39,7 @@ class Standing(NamedTuple):
     repair_age_s: float | None
     repair_differed: int | None
     background_rows_s: float
+    repairs: Mapping[str, int]
 
 
 class Surroundings(NamedTuple):
@@ -142,6 +143,10 @@ def _standing(standing: Standing) -> Iterator[Metric]:
     ):
         if value is not None:
             yield GaugeMetricFamily(name, text, value=float(value))
+    repaired = CounterMetricFamily("dyn_repaired_copies", "Copies brought up to date by what", labels=["source"])
+    for noticed_by, copies in standing.repairs.items():
+        repaired.add_metric([noticed_by], copies)
+    yield repaired
 
 
 def _hints(hints: object, around: Surroundings) -> Iterator[Metric]:

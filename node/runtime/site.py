@@ -31,10 +31,10 @@ import msgspec
 from node.core.limits import KEY_BYTES_MAX
 from node.core.limits_http import (
     HTTP_BURST,
+    HTTP_COSTLY_MAX,
+    HTTP_COSTLY_PER_S,
     HTTP_DOCUMENT_BYTES_MAX,
     HTTP_EVENTS,
-    HTTP_EXPLAINS_MAX,
-    HTTP_EXPLAINS_PER_S,
     HTTP_FRESH_S,
     HTTP_PER_S,
     HTTP_TOO_LONG_S,
@@ -43,7 +43,8 @@ from node.core.limits_http import (
 from node.runtime.auth import USER, Password, is_loopback
 from node.runtime.dashboard import dashboard
 from node.runtime.http import TEXT, Answer, Question, Respond
-from node.wire.requests import Document, Failed, Inspect, Request, Result
+from node.wire.requests import Document, Failed, Inspect, KeyPage, Keys, Request, Result
+from node.wire.text import as_text
 from node.words import in_words, level_of
 
 JSON: Final = "application/json"
@@ -102,8 +103,8 @@ class Site:
         self._told: dict[str, tuple[float, Result]] = {}
         self._awaited: dict[str, list[Callable[[Result], None]]] = {}
         self._requests = Bucket(HTTP_PER_S, HTTP_BURST)
-        self._explains = Bucket(HTTP_EXPLAINS_PER_S, HTTP_EXPLAINS_PER_S)
-        self._explaining = 0
+        self._costlies = Bucket(HTTP_COSTLY_PER_S, HTTP_COSTLY_PER_S)
+        self._under_way = 0
 
     def answer(self, question: Question, respond: Respond) -> None:
         """Answer one request, now or later."""
@@ -124,6 +125,8 @@ class Site:
             respond(Answer(200, JSON, msgspec.json.format(msgspec.json.encode(dashboard()), indent=2) + b"\n"))
         elif path == "/api/explain":
             self._explain(question, respond)
+        elif path == "/api/keys":
+            self._keys(question, respond)
         elif path.startswith("/api/") and (name := path.removeprefix("/api/")) in DOCUMENTS:
             self._ask(name, lambda result: respond(told(result)))
         else:
@@ -171,17 +174,30 @@ class Site:
             self._told[name] = until, result if fits else too_long(result)
 
     def _explain(self, question: Question, respond: Respond) -> None:
-        key = key_of(question.query)
+        key = key_of(fields_of(question.query))
         if isinstance(key, Answer):
             respond(key)
-        elif self._explaining >= HTTP_EXPLAINS_MAX or not self._explains.take(self._now()):
-            respond(failure(429, "BUSY", "too many keys at once; ask again in a second", "Retry-After: 1\r\n"))
         else:
-            self._explaining += 1
-            self._submit(Inspect("explain", key), partial(self._explained, respond))
+            self._costly(Inspect("explain", key), respond)
 
-    def _explained(self, respond: Respond, result: Result) -> None:
-        self._explaining -= 1
+    def _keys(self, question: Question, respond: Respond) -> None:
+        fields = fields_of(question.query)
+        prefix, cursor = fields.get("prefix", b""), fields.get("cursor", b"0")
+        if len(prefix) > KEY_BYTES_MAX:
+            respond(failure(400, "ERR", f"a key has at most {KEY_BYTES_MAX} bytes"))
+        else:
+            self._costly(Keys(prefix, cursor, siblings=fields.get("siblings") == b"1"), respond)
+
+    def _costly(self, request: Request, respond: Respond) -> None:
+        """Ask what makes several nodes read: only so much of it at a time."""
+        if self._under_way >= HTTP_COSTLY_MAX or not self._costlies.take(self._now()):
+            respond(failure(429, "BUSY", "too many questions at once; ask again in a second", "Retry-After: 1\r\n"))
+        else:
+            self._under_way += 1
+            self._submit(request, partial(self._answered, respond))
+
+    def _answered(self, respond: Respond, result: Result) -> None:
+        self._under_way -= 1
         respond(told(result))
 
     def _file(self, name: str) -> bytes:
@@ -226,12 +242,17 @@ def knows(password: Password, authorization: str | None) -> bool:
     return scheme.lower() == "basic" and bool(colon) and password.matches(user or USER, secret)
 
 
-def key_of(query: str) -> bytes | Answer:
-    """The key that `key=…&enc=utf8|base64` names: percent-encoded bytes, or base64 of them."""
-    fields: dict[str, bytes] = {}
+def fields_of(query: str) -> dict[str, bytes]:
+    """The fields of a query, percent-encoded bytes; of two of one name the last."""
+    fields = {}
     for field in query.split("&"):
         name, _, value = field.partition("=")
         fields[name] = unquote_to_bytes(value.replace("+", " "))
+    return fields
+
+
+def key_of(fields: Mapping[str, bytes]) -> bytes | Answer:
+    """The key that `key` and `enc` (utf8 or base64) name."""
     key, encoding = fields.get("key", b""), fields.get("enc", b"utf8")
     if encoding == b"base64":
         try:
@@ -259,7 +280,11 @@ def told(result: Result) -> Answer:
         if len(result.json) <= HTTP_DOCUMENT_BYTES_MAX:
             return Answer(200, JSON, result.json + b"\n")
         result = too_long(result)
-    assert isinstance(result, Failed), f"{result!r} is no answer to an Inspect"
+    if isinstance(result, KeyPage):
+        keys = [dict(zip(("key", "enc"), as_text(key), strict=True)) for key in result.keys]
+        document = {"schema": "dyn.keys/v1", "cursor": result.cursor.decode(), "keys": keys}
+        return Answer(200, JSON, msgspec.json.encode(document) + b"\n")
+    assert isinstance(result, Failed), f"{result!r} is no answer to what is asked here"
     return failure(STATUSES.get(result.code, 503), result.code, result.text)
 
 

@@ -116,6 +116,23 @@ def test_a_conflict_is_shown_with_both_clocks(browser: Browser, cluster: Cluster
     assert_clean(page, f"http://127.0.0.1:{cluster[0].http_port}/")
 
 
+def test_keys_in_conflict_are_found(browser: Browser, cluster: Cluster) -> None:
+    for value in ("one", "two"):
+        cluster.send(0, "DYN.PUT", b"pair:\xff", "", value)
+        cluster.send(0, "SET", f"pair:{value}", value)
+    page = open_page(browser, cluster, width=375, height=700)
+    page.type("#key", "pair:")
+    page.run("document.querySelector('#begins').click()")
+    page.wait("document.querySelector('#searched').innerText === '3 keys that begin with \"pair:\"'", "the keys")
+    page.run("document.querySelector('#conflicts').click()")
+    page.wait("document.querySelector('#searched').innerText.startsWith('1 key in conflict')", "the conflict")
+    assert page.text("#found") == r"pair:\xff"
+    page.run("document.querySelector('#found button').click()")
+    page.wait("document.querySelector('.verdict')?.innerText.startsWith('! conflict')", "what it is")
+    assert page.run(FITS)
+    assert_clean(page, f"http://127.0.0.1:{cluster[0].http_port}/")
+
+
 def test_markup_and_bytes_are_text(browser: Browser, cluster: Cluster) -> None:
     cluster.send(0, "SET", MARKUP, IMAGE)
     cluster.send(0, "SET", b"\x00\xff<b>", b"\xfe\x01\\")
@@ -258,6 +275,7 @@ def test_a_ring_that_cannot_be_had_is_said_to_be_missing(browser: Browser) -> No
         assert page.text("#undrawn") == "It cannot be drawn: no ring is to be had."
         explain(page, "k", "! stale")
         documents |= told(2)
+        again(page)
         page.wait("document.querySelector('#drawing svg')", "the ring")
         assert page.text("#undrawn") == ""
 

@@ -2,9 +2,10 @@
 
 import { explained } from "./key.js";
 import { Ring, colours, place } from "./ring.js";
-import { bytes, count, el, many, ms, say, show, span, svg, sync, when } from "./text.js";
+import { bytes, count, data, el, many, ms, say, show, span, svg, sync, when } from "./text.js";
 
 const EVERY_MS = 2000, PATIENCE_MS = 5000, KEY_EVERY = 3; // a key is asked for anew at every third round
+const FOUND_MAX = 100, PAGES_MAX = 40, SEARCH_MS = 150; // of a search for keys: the node takes ten pages a second
 const MANY = 16; // of more nodes than that, those that do not answer come first
 const $ = (id) => document.getElementById(id);
 const by = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
@@ -14,7 +15,7 @@ const TONES = { up: "good", suspect: "warn", down: "bad", healthy: "good", degra
 const HEALTHS = { healthy: "✓ healthy", degraded: "! degraded", critical: "✗ critical" };
 
 const page = { ring: null, status: null, colour: new Map(), partition: null, node: null, key: null, paused: false,
-  round: 0, turn: 0, timer: 0, drawn: "" };
+  round: 0, turn: 0, search: 0, timer: 0, drawn: "" };
 const ring = new Ring($("drawing"), {
   choose: (at) => choose(page.partition === at ? null : at, null),
   point: (at) => say($("pointed"), at === null || !page.ring ? "" : place(page.ring, at)),
@@ -85,7 +86,7 @@ function showStatus(status) {
   $("reasons").hidden = !status.reasons.length;
   sync($("reasons"), status.reasons, (why) => why, (why) => el("li", {}, show(why)));
   const { last_pass_s_ago: ago, divergent } = status.repair;
-  say($("totals"), [`keys with siblings ${count(status.siblings)}`, `hints ${count(status.hints)}`,
+  say($("totals"), [`${many(status.siblings, "key")} with siblings on the node with most`, `hints ${count(status.hints)}`,
     `tombstones ${count(status.tombstones)}`,
     ago === null ? "no repair pass yet" : `last repair pass ${span(ago)} ago, ${many(divergent, "key")} differed`,
     status.views_agree ? "all views agree" : "! views differ: dyn cluster views"].join(" · "));
@@ -121,6 +122,7 @@ function showNodes(status, hints, transfers) {
   const columns = COLUMNS.filter(([name]) => name !== "Zone" || status.nodes.some((node) => node.zone));
   sync($("nodes-head"), columns, ([name]) => name,
     ([name, , number]) => el("th", { role: "columnheader", scope: "col", class: number ? "number" : "" }, name));
+  $("nodes-box").classList.toggle("tall", status.nodes.length > MANY);
   sync($("nodes-body"), status.nodes.toSorted(status.nodes.length > MANY ? worstFirst : by), (node) => node.name, newRow, (row, node) => {
     sync(row, columns, ([name]) => name, ([name, , number]) => newCell(name, number, node), (cell, [name, text]) => {
       if (name !== "Node") say(cell, text(node));
@@ -244,6 +246,37 @@ function askForAddress() {
   if (key) askForKey(key, named.get("enc") === "base64" ? "base64" : "utf8");
 }
 
+/** Page after page, the keys that begin as the field says; with `siblings` those of several versions. */
+async function search(siblings) {
+  const prefix = $("enc").value === "utf8" ? $("key").value : "";
+  const found = [];
+  const turn = (page.search += 1);
+  let cursor = "0", pages = 0, why = "";
+  try {
+    do {
+      say($("searched"), `Looking, ${many(found.length, "key")} so far …`);
+      const asked = new URLSearchParams({ prefix, cursor, ...(siblings ? { siblings: "1" } : {}) });
+      const answer = await ask(`keys?${asked}`);
+      if (turn !== page.search) return;
+      if (pages) await new Promise((done) => setTimeout(done, SEARCH_MS));
+      found.push(...answer.keys);
+      cursor = answer.cursor;
+      pages += 1;
+    } while (cursor !== "0" && found.length < FOUND_MAX && pages < PAGES_MAX);
+  } catch (error) {
+    why = `, then ${show(error.message)}`;
+  }
+  const what = siblings ? ["key in conflict", "keys in conflict"] : ["key"];
+  const begins = prefix ? ` that begin${found.length === 1 ? "s" : ""} with "${show(prefix)}"` : "";
+  const rest = cursor === "0" || why ? "" : ", and there may be more: dyn keys";
+  say($("searched"), `${many(found.length, ...what)}${begins}${why}${rest}`);
+  $("found").replaceChildren(...found.slice(0, FOUND_MAX).map(({ key, enc }) => {
+    const button = el("button", { type: "button" }, data(key, enc) || "(empty)");
+    button.addEventListener("click", () => askForKey(key, enc));
+    return el("li", {}, button);
+  }));
+}
+
 // Requests and events -------------------------------------------------------------------------------------
 
 function showStats(stats) {
@@ -289,6 +322,8 @@ $("pause").addEventListener("click", () => {
   $("pause").setAttribute("aria-pressed", String(page.paused));
   round();
 });
+$("begins").addEventListener("click", () => search(false));
+$("conflicts").addEventListener("click", () => search(true));
 addEventListener("hashchange", askForAddress);
 document.addEventListener("visibilitychange", round);
 await round();

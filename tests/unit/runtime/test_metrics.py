@@ -39,7 +39,7 @@ def measures() -> Measures:
     return made
 
 
-STANDING = Standing(7, True, 85, 256, 3, 4.5, 2, 20_000.0)
+STANDING = Standing(7, True, 85, 256, 3, 4.5, 2, 20_000.0, {"read": 8, "compared": 1})
 
 
 def families(standing: Standing | None = STANDING) -> dict[str, Metric]:
@@ -75,7 +75,7 @@ def test_what_is_told() -> None:
 
 
 def test_what_is_unknown_is_not_told() -> None:
-    unknown = Standing(7, False, 85, 256, None, None, None, 20_000.0)
+    unknown = Standing(7, False, 85, 256, None, None, None, 20_000.0, {})
     assert "dyn_repair_pass_age_seconds" not in families(unknown)
     assert "dyn_ring_epoch" in families(unknown)
     assert "dyn_ring_epoch" not in families(None)

@@ -13,9 +13,9 @@ import pytest
 from node.core.limits import KEY_BYTES_MAX
 from node.core.limits_http import (
     HTTP_BURST,
+    HTTP_COSTLY_MAX,
+    HTTP_COSTLY_PER_S,
     HTTP_DOCUMENT_BYTES_MAX,
-    HTTP_EXPLAINS_MAX,
-    HTTP_EXPLAINS_PER_S,
     HTTP_FRESH_S,
     HTTP_TOO_LONG_S,
     HTTP_WRONG_PASSWORD_S,
@@ -23,7 +23,7 @@ from node.core.limits_http import (
 from node.runtime.auth import Password
 from node.runtime.http import Answer, Question
 from node.runtime.site import FILES, FOLDER, Site
-from node.wire.requests import Document, Failed, Inspect, Request, Result
+from node.wire.requests import Document, Failed, Inspect, KeyPage, Keys, Request, Result
 from tests.helpers import documents
 
 SECRET = "correct: horse ✓"
@@ -34,7 +34,7 @@ class World:
 
     def __init__(self, *, secret: str | None = None, listen: str = "127.0.0.1") -> None:
         self.now = 100.0
-        self.asked: list[Inspect] = []
+        self.asked: list[Inspect | Keys] = []
         self.held: list[Callable[[Result], None]] = []
         self.hold = False
         self.result: Result = Document(json.dumps(documents.status()).encode())
@@ -45,7 +45,7 @@ class World:
         )  # fmt: skip
 
     def _submit(self, request: Request, deliver: Callable[[Result], None]) -> None:
-        assert isinstance(request, Inspect)
+        assert isinstance(request, Inspect | Keys)
         self.asked.append(request)
         if self.hold:
             self.held.append(deliver)
@@ -157,7 +157,7 @@ def test_documents_are_for_the_page_itself(headers: dict[str, str], status: int)
     assert world.status("/", host="localhost:7900", **headers) == 200, "anybody may link to the page"
 
 
-GUARDED = ["/", "/page.js", "/api/status", "/api/ring", "/api/explain?key=k"]
+GUARDED = ["/", "/page.js", "/api/status", "/api/ring", "/api/explain?key=k", "/api/keys"]
 
 
 @pytest.mark.parametrize("path", GUARDED)
@@ -292,16 +292,30 @@ def test_what_is_no_key_is_not_asked_for(query: str) -> None:
     assert world.asked == []
 
 
-def test_explanations_are_bounded() -> None:
+def test_keys_are_listed_page_by_page() -> None:
+    world = World()
+    world.result = KeyPage(b"123", (b"cart", b"\xff"))
+    (answer,) = world.ask("/api/keys?siblings=1&prefix=a+%2B&cursor=77")
+    assert world.asked == [Keys(b"a +", b"77", siblings=True)]
+    keys = [{"key": "cart", "enc": "utf8"}, {"key": "/w==", "enc": "base64"}]
+    assert json.loads(answer.body) == {"schema": "dyn.keys/v1", "cursor": "123", "keys": keys}
+    world.ask("/api/keys")
+    assert world.asked[-1] == Keys()
+    assert world.status("/api/keys?prefix=" + "a" * (KEY_BYTES_MAX + 1)) == 400
+    world.result = Failed("ERR", "invalid cursor: begin with 0")
+    assert world.status("/api/keys?cursor=x") == 400
+
+
+def test_costly_questions_are_bounded() -> None:
     world = World()
     world.hold = True
-    for _ in range(HTTP_EXPLAINS_MAX):
+    for _ in range(HTTP_COSTLY_MAX):
         assert world.ask("/api/explain?key=k") == []
-    assert world.status("/api/explain?key=k") == 429
+    assert world.status("/api/explain?key=k") == world.status("/api/keys") == 429
     for deliver in world.held:
         deliver(world.result)
     world.hold = False
-    left = HTTP_EXPLAINS_PER_S - HTTP_EXPLAINS_MAX
+    left = HTTP_COSTLY_PER_S - HTTP_COSTLY_MAX
     assert [world.status("/api/explain?key=k") for _ in range(left + 1)] == [200] * left + [429]
     world.now += 1.0
     assert world.status("/api/explain?key=k") == 200
@@ -331,7 +345,7 @@ def test_a_document_that_was_too_long_is_not_made_again_at_once() -> None:
 def test_the_files_are_small_and_nobody_elses() -> None:
     files = {path.name: path.read_text() for path in FOLDER.iterdir()}
     assert {name for name, _ in FILES.values()} == files.keys()
-    assert sum(len(text.encode()) for text in files.values()) <= 40 * 1024
+    assert sum(len(text.encode()) for text in files.values()) <= 44_000
     for name, text in files.items():
         addresses = [found for found in re.findall(r"\w+://[^\s'\"]*", text) if "www.w3.org" not in found]
         assert addresses == [], name
