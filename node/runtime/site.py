@@ -137,8 +137,6 @@ class Site:
     def _refusal(self, question: Question) -> Answer | None:
         """Why this request is not answered, if it is not: nobody's browser, password or patience is abused."""
         password, headers = self._password(), question.headers
-        if not self._requests.take(self._now()):
-            return Answer(429, TEXT, b"too many requests\n", "Retry-After: 1\r\n")
         if password is None and not is_loopback(question.peer):
             return Answer(403, TEXT, b"this node has no client password, so it answers its own machine only\n")
         if password is not None and not knows(password, headers.get("authorization")):
@@ -147,6 +145,8 @@ class Site:
             return Answer(401, TEXT, b"the password of clients is needed\n", ask, wait_s)
         if question.path.startswith("/api/") and is_from_elsewhere(headers):
             return Answer(403, TEXT, b"another site's page asks, and this is for the node's own\n")
+        if not self._requests.take(self._now()):  # last: who may not ask uses up nobody's share
+            return Answer(429, TEXT, b"too many requests\n", "Retry-After: 1\r\n")
         return None
 
     # Documents -------------------------------------------------------------------------------------------

@@ -252,6 +252,14 @@ def test_requests_are_bounded_and_those_of_programs_are_not_among_them() -> None
     assert world.status("/") == 200
 
 
+def test_who_may_not_ask_uses_up_nobodys_share() -> None:
+    world = World(secret=SECRET)
+    for _ in range(HTTP_BURST + 5):
+        assert world.status("/") == world.status("/api/keys", authorization=basic("default", "wrong")) == 401
+        assert world.status("/api/keys", authorization=basic("", SECRET), sec_fetch_site="cross-site") == 403
+    assert world.status("/", authorization=basic("", SECRET)) == 200
+
+
 # A key ------------------------------------------------------------------------------------------------------------
 
 
