@@ -15,6 +15,7 @@ import base64
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -76,6 +77,7 @@ class Browser:
             self._process.wait()
         os.close(self._hear)
         self._log.close()
+        shutil.rmtree(self._folder / "chromium", ignore_errors=True)  # 10 MB, of which nobody learns anything
 
     def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
         """A new page, on which nothing of others is: no cookies, no cache, no passwords."""
