@@ -77,7 +77,7 @@ def write_bundle(call: Call, file: str | None, *, keys: bool = False, logs: tupl
     target = Path(file or time.strftime("dyn-bundle-%Y%m%dT%H%M%SZ.zip", time.gmtime())).expanduser()
     if target.exists() and not call.options.yes:
         raise CliError(ExitStatus.REFUSED, f"{target} exists already", "Name a new file, or overwrite it: --yes")
-    entries = [_findings(call), _versions(), _settings(call)]
+    entries = [_findings(call), _versions(), _settings(call), _of_client(call)]
     of_nodes, silent = _of_nodes(call)
     entries += of_nodes + [_log(Path(path).expanduser()) for path in logs]
     if keys:
@@ -151,6 +151,12 @@ def _settings(call: Call) -> Entry:
 
     document = {"node": settings_with_origins(call.env), "environment": bundles.variables(call.env.environ)}
     return as_json("settings.json", document, "settings of a node started here, and where they come from")
+
+
+def _of_client(call: Call) -> Entry:
+    from dynamo_cli.commands.config import settings_document
+
+    return as_json("client.json", settings_document(call), "settings of this command line, and who says so")
 
 
 def _of_nodes(call: Call) -> tuple[list[Entry], dict[str, str]]:

@@ -44,11 +44,17 @@ def show_settings(
     call: Call, origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False
 ) -> ExitStatus:
     """Show every setting: flag, else environment, ./dyn.toml, the context in force, config.toml, default."""
-    document = {"schema": "dyn.config/v1", "settings": [_setting(call, setting) for setting in settings.SETTINGS]}
-    call.emit(document, View(_with_origin if origin else _without, setting_rows, lambda d: list(d["settings"])))
+    call.emit(
+        settings_document(call), View(_with_origin if origin else _without, setting_rows, lambda d: list(d["settings"]))
+    )
     if not origin:
         call.remark("Next:  dyn config show --origin      dyn config set SETTING VALUE")
     return ExitStatus.OK
+
+
+def settings_document(call: Call) -> Document:
+    """The dyn.config/v1 document: every setting, its value and who says so. No value is a secret: those are files."""
+    return {"schema": "dyn.config/v1", "settings": [_setting(call, setting) for setting in settings.SETTINGS]}
 
 
 def _setting(call: Call, setting: settings.Setting) -> Document:

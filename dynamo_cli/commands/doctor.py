@@ -127,6 +127,8 @@ def document_of(call: Call, found: list[Finding], heard: Heard | None) -> Docume
         if heard is None
         else f"{len(heard.nodes)} of {len(heard.nodes) + len(heard.silent)} nodes asked"
     )
+    if call.env.layers.name is not None:
+        asked = f"context {call.env.layers.name}, {asked}"
     if heard is not None and heard.status is None:
         asked = f"no node at {', '.join(call.env.nodes(call.options))}"
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import shutil
@@ -24,12 +23,6 @@ MDNS_GROUP = "224.0.0.251"
 
 COMPLETION_BYTES_MAX = 1 << 20
 """A larger file is no completion script of ours."""
-
-COMPLETION_FILES = {
-    "bash": ("data", "bash-completion/completions/dyn"),
-    "fish": ("config", "fish/completions/dyn.fish"),
-}
-"""Where a shell looks for a user's own completions, under XDG directories. (zsh has no such place.)"""
 
 
 def machine_facts(env: Environment, is_wanted: Callable[[str], bool]) -> Machine:
@@ -63,9 +56,11 @@ def machine_facts(env: Environment, is_wanted: Callable[[str], bool]) -> Machine
 def secret_files(env: Environment) -> Iterator[Path]:
     """The files of keys and passwords that a node or a client here would read."""
     yield env.directory("config") / "cluster.key"
-    for variable in ("DYN_KEY_FILE", "DYN_PASSWORD_FILE", "DYN_TLS_KEY"):
-        if env.environ.get(variable):
-            yield Path(env.environ[variable]).expanduser()
+    if env.environ.get("DYN_KEY_FILE"):
+        yield Path(env.environ["DYN_KEY_FILE"]).expanduser()
+    for found in map(env.layers.find, ("password-file", "tls-key")):
+        if found is not None:
+            yield Path(str(found.value)).expanduser()
 
 
 def _is_exposed(path: Path) -> bool:
@@ -159,17 +154,15 @@ def _why_no_multicast() -> str:
 
 def _completion(env: Environment, shell: str) -> tuple[str, bool] | None:
     """The completion file of the caller's shell, if there is one: its path, and whether it is of this release."""
-    kind, below = COMPLETION_FILES.get(shell, ("", ""))
-    if not kind:
-        return None
-    path = env.directory(kind).parent / below  # DYN_DATA_DIR and the like are ours, not the shell's
-    if env.environ.get(f"DYN_{kind.upper()}_DIR"):
-        return None
-    from dynamo_cli.completions import script
+    from dynamo_cli.commands.completion import place
+    from dynamo_cli.completions import SHELLS, script
 
+    if shell not in SHELLS:
+        return None
+    path = Path(place(shell, env.environ))
     try:
-        if not path.is_file() or os.stat(path).st_size > COMPLETION_BYTES_MAX:
+        if not path.is_file() or path.stat().st_size > COMPLETION_BYTES_MAX:
             return None
-        return str(path), path.read_text("utf-8") == script(shell)
+        return _homely(path, env), path.read_text("utf-8") == script(shell)
     except (OSError, UnicodeDecodeError):
         return None

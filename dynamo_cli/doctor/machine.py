@@ -144,5 +144,5 @@ def _completion(known: Machine) -> Iterator[Finding]:
         yield Finding("host.completion", OK, f"{path} is current")
     else:
         yield Finding(
-            "host.completion", WARN, f"{path} is of another release", f"dyn completion {known.shell} > {path}"
+            "host.completion", WARN, f"{path} is of another release", f"dyn completion {known.shell} --install"
         )

@@ -102,6 +102,7 @@ def test_a_bundle_tells_of_all_nodes_and_keeps_secrets_keys_and_values(cluster: 
         assert "dyn_version:" in files[f"nodes/{name}/info.txt"]
         assert "starts; clients" in files[f"nodes/{name}/log.txt"], "its log is a file of this machine"
     assert json.loads(files["doctor.json"])["schema"] == "dyn.doctor/v1"
+    assert json.loads(files["client.json"])["schema"] == "dyn.config/v1"
     assert json.loads(files["settings.json"])["environment"]["DYN_PASSWORD"] == LEFT_OUT
     everything = "\n".join(files.values())
     for secret in (PASSWORD, CLUSTER_KEY, KEY, VALUE):

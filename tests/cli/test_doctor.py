@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from dynamo_cli.doctor.catalog import CHECKS
 from dynamo_cli.doctor.cluster import Conflict, Heard, Node, cluster
 from dynamo_cli.doctor.findings import FAIL, OK, WARN, Finding, chosen
 from dynamo_cli.doctor.machine import Machine, Port, machine
+from node.storage.probe import why_no_store
 from tests.helpers.cli import dyn
 from tests.helpers.documents import hints, ring, settled, stats, status, transfers, views
 from tests.helpers.fake_node import HANG_UP, Err, FakeNode, fake_node
@@ -242,3 +244,40 @@ def test_the_list_the_explanation_and_a_check_that_there_is_not() -> None:
         wrong = dyn("doctor", "data.hint", node=other)
         assert (wrong.status, "Did you mean data.hints?" in wrong.err) == (2, True)
         assert dyn("doctor", "--explain", "host", node=other).status == 2
+
+
+def test_what_is_found_on_a_machine(tmp_path: Path) -> None:
+    """A secret that others can read, an old completion file, a setting that is none, a port that is taken, no disk."""
+    (tmp_path / ".config/dyn").mkdir(parents=True)
+    (tmp_path / ".config/dyn/cluster.key").write_text("k")
+    (tmp_path / ".config/dyn/cluster.key").chmod(0o644)
+    old = tmp_path / ".local/share/bash-completion/completions/dyn"
+    old.parent.mkdir(parents=True)
+    old.write_text("# Generated from the command tree by `dyn completion bash`: do not edit.")
+    (tmp_path / ".local/share/dyn").write_text("a file where nodes would keep their data")
+    environ = {"HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    with fake_node() as other:
+        told = dyn("doctor", "--only", "local", "--json", environ={**environ, "DYN_PORT": str(other.port)})
+        refused = dyn("doctor", "host.config", "--json", environ={**environ, "DYN_NRW": "1/9/9"})
+    checks = {check["id"]: (check["level"], check["text"], check["fix"]) for check in json.loads(told.out)["checks"]}
+    assert told.status == 8
+    assert checks["host.secrets"][0] == FAIL
+    assert checks["host.secrets"][2] == f"chmod 600 {tmp_path}/.config/dyn/cluster.key"
+    assert checks["host.completion"] == (
+        WARN, "~/.local/share/bash-completion/completions/dyn is of another release", "dyn completion bash --install",
+    )  # fmt: skip
+    assert checks["host.store"][0] == FAIL
+    assert f"{other.port} used by " in checks["host.ports"][1]
+    assert checks["host.ports"][0] == WARN
+    [config] = json.loads(refused.out)["checks"]
+    assert (config["level"], "DYN_NRW" in config["text"]) == (WARN, True)
+
+
+def test_where_a_store_can_be_kept_and_where_not(tmp_path: Path) -> None:
+    assert why_no_store(tmp_path) == ""
+    assert list(tmp_path.iterdir()) == [], "it leaves nothing"
+    assert why_no_store(tmp_path / "new" / "dyn") == ""
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("")
+    assert why_no_store(tmp_path / "file" / "dyn").endswith("is no directory")
+    assert why_no_store(Path("/proc")) != ""
