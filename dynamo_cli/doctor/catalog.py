@@ -148,7 +148,7 @@ CHECKS: Mapping[str, Check] = {
     "node.certificate": Check(
         "certificates of nodes that end within 30 days",
         "After its end neither peers nor clients take it. A renewed one counts from the next start on.",
-        also=("dyn help node cert node",),
+        also=("dyn help node cert",),
     ),
     "node.faults": Check(
         "faults in force on purpose (nodes started with --allow-faults)",

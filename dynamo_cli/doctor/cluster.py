@@ -87,7 +87,8 @@ def _answers(heard: Heard) -> Iterator[Finding]:
     told = ", ".join(f"{name} {node.took_ms:.1f} ms" for name, node in heard.nodes.items() if node.took_ms is not None)
     total = len(heard.nodes) + len(heard.silent)
     if not heard.silent:
-        yield Finding("cluster.answer", OK, f"all {total} nodes answer ({told})")
+        who = f"all {total} nodes answer" if total > 1 else "the one node answers"
+        yield Finding("cluster.answer", OK, f"{who} ({told})")
     for name, why in heard.silent.items():
         yield Finding("cluster.answer", WARN, f"{name} does not answer: {why}", f"dyn node start --name {name} …")
 
@@ -328,7 +329,10 @@ def _certificates(heard: Heard) -> Iterator[Finding]:
     for name, days in soon.items():
         told = f"the certificate of {name} {'has ended' if days < 0 else f'ends in {days:.0f} days'}"
         yield Finding(
-            "node.certificate", FAIL if days < 0 else WARN, told, f"dyn node cert node {name}, then start it again"
+            "node.certificate",
+            FAIL if days < 0 else WARN,
+            told,
+            f"dyn node cert node {name} --renew, and start it again",
         )
     if ends and not soon:
         first = min(ends, key=lambda name: ends[name])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dynamo_cli.catalog import find
 from dynamo_cli.doctor.catalog import CHECKS
 from dynamo_cli.doctor.cluster import Conflict, Heard, Node, cluster
 from dynamo_cli.doctor.findings import FAIL, OK, WARN, Finding, chosen
@@ -281,3 +283,21 @@ def test_where_a_store_can_be_kept_and_where_not(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert why_no_store(tmp_path / "file" / "dyn").endswith("is no directory")
     assert why_no_store(Path("/proc")) != ""
+
+
+def test_every_command_that_is_named_is_one() -> None:
+    """What mends a trouble, and where to see more: the words are a command, and the options are its own."""
+    fixes = [f.fix for known, *_ in OF_MACHINES for f in machine(known)]
+    fixes += [f.fix for heard, *_ in OF_CLUSTERS for f in cluster(heard)]
+    lines = [fix.partition(", ")[0] for fix in fixes if fix.startswith("dyn ")]
+    lines += [line for check in CHECKS.values() for line in check.also]
+    assert len(set(lines)) > 20
+    for line in dict.fromkeys(lines):
+        words = shlex.split(line)[1:]
+        if words[0] == "help":
+            assert dyn("help", *words[1:]).status == 0, line
+            continue
+        spec = next(filter(None, (find(tuple(words[:count])) for count in (3, 2, 1))), None)
+        assert spec is not None, line
+        known_options = {flag for parameter in spec.parameters for flag in parameter.flags}
+        assert {word for word in words if word.startswith("-")} <= known_options, line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,7 +87,9 @@ def test_redis_cli_gets_in(nodes: list[Node], authority: Authority) -> None:
     tls = ("--tls", "--cacert", str(authority.ca))
     assert run(*tls, "SET", "from-cli", "milk") == "OK"
     assert run(*tls, "GET", "from-cli") == "milk"
-    assert "tls:1" in run(*tls, "INFO", "dyn")
+    info = run(*tls, "INFO", "dyn")
+    assert "tls:1" in info
+    assert re.search(r"^tls_ends_at:\d{10}\r?$", info, re.MULTILINE), "for dyn doctor"
     pair = authority.issue("client", "dyn")
     assert run(*tls, "--cert", str(pair.cert), "--key", str(pair.key), "GET", "from-cli") == "milk"
     assert run("GET", "from-cli").startswith("ERR this port speaks TLS: dyn --tls-ca FILE")
