@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.render.plain import shortened, show
-from dynamo_cli.repl.parse import is_dangerous_line, split_pipe
+from dynamo_cli.repl.parse import is_dangerous_line
 from dynamo_cli.repl.verbs import parts_of, verb
+from dynamo_cli.repl.words import split_pipe
 
 if TYPE_CHECKING:
     from dynamo_cli.environment import Environment

@@ -21,7 +21,8 @@ from dynamo_cli.catalog import CommandSpec, ParameterSpec, catalog, find
 from dynamo_cli.commands.help import TOPICS
 from dynamo_cli.render.plain import show
 from dynamo_cli.repl.fuzzy import FUZZY_MIN, best
-from dynamo_cli.repl.parse import ELSEWHERE, REDIS, located, split_pipe
+from dynamo_cli.repl.parse import ELSEWHERE, REDIS, located
+from dynamo_cli.repl.words import split_pipe
 
 if TYPE_CHECKING:
     from dynamo_cli.repl.session import Session

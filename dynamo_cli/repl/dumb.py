@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dynamo_cli.repl.parse import is_open
 from dynamo_cli.repl.session import Session
+from dynamo_cli.repl.words import is_open
 
 
 class PlainTerminal:

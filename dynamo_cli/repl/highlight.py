@@ -13,7 +13,8 @@ from prompt_toolkit.formatted_text.utils import split_lines
 from prompt_toolkit.lexers import Lexer
 
 from dynamo_cli.catalog import catalog, find
-from dynamo_cli.repl.parse import LEAVE, REDIS, TOKENS, commands_in, located, split_pipe
+from dynamo_cli.repl.parse import LEAVE, REDIS, located
+from dynamo_cli.repl.words import commands_in, spans, split_pipe
 
 UNKNOWN, COMMAND, CHANGES, OPTION, QUOTED, PIPE = (
     "ansired",
@@ -23,6 +24,11 @@ UNKNOWN, COMMAND, CHANGES, OPTION, QUOTED, PIPE = (
     "ansigreen",
     "ansimagenta",
 )
+COMMENT = "class:quiet"
+TEXT_MAX = 10_000
+"""Of a longer command only the value is being typed, and colours would cost more than they tell."""
+WORDS_MAX = 12
+"""A command stands within so many words, with the options before and within it."""
 OURS = (*LEAVE, "dyn", "clear", "?")
 """Words that are no commands, and mean something."""
 
@@ -43,36 +49,39 @@ class ShellLexer(Lexer):
 
 def styled(line: str, known: Collection[str] = ()) -> StyleAndTextTuples:
     """The line in pieces of one style each; together they are the line."""
+    if len(line) > TEXT_MAX:
+        return [("", line)]
     text, command = split_pipe(line)
-    pieces: StyleAndTextTuples = []
-    words: list[str] = []
-    for match in TOKENS.finditer(text):
-        token = match.group()
-        if token.isspace():
-            pieces.append(("", token))
-            continue
-        words.append(token)
-        pieces.append((_style(words, known), token))
-    return [*pieces, (PIPE, line[len(text) :])] if command is not None else pieces
+    parts = list(spans(text))
+    words = [part for kind, part in parts if kind == "word"]
+    leading = _leading(words, known)
+    styles = iter([*leading, *(_argument(word) for word in words[len(leading) :])])
+    found: StyleAndTextTuples = []
+    for kind, part in parts:
+        found.append((next(styles) if kind == "word" else COMMENT if kind == "comment" else "", part))
+    return [*found, (PIPE, line[len(text) :])] if command is not None else found
 
 
-def _style(words: Sequence[str], known: Collection[str]) -> str:
-    """The style of the last of the words."""
-    words = [REDIS.get(words[0], words[0]), *words[1:]]
-    word = words[-1]
+def _leading(words: Sequence[str], known: Collection[str]) -> list[str]:
+    """The styles of the words that name the command."""
+    if not words:
+        return []
+    words = [REDIS.get(words[0], words[0]), *words[1:WORDS_MAX]]
     path, end = located(words)
+    if not path:
+        first = words[0]
+        return [COMMAND if first in OURS or _begins(first, known) else UNKNOWN]
     spec = find(path)
-    if end == len(words) and path:
-        return CHANGES if spec is not None and spec.danger else COMMAND
-    if word.startswith("-") and len(words) > 1:
-        return OPTION
-    if word[0] in "'\"":
-        return QUOTED
-    if len(words) == 1:
-        return COMMAND if word in OURS or _begins(word, known) else UNKNOWN
-    if path and spec is not None and not spec.runs and end == len(words) - 1:
-        return COMMAND if any(name.startswith(word) for name in spec.subcommands) else UNKNOWN
-    return ""
+    assert spec is not None, "located finds what is there"
+    styles = [_argument(word) if word.startswith("-") else CHANGES if spec.danger else COMMAND for word in words[:end]]
+    if not spec.runs and end < len(words) and not words[end].startswith("-"):
+        begins = any(name.startswith(words[end]) for name in spec.subcommands)
+        styles.append(COMMAND if begins else UNKNOWN)
+    return styles
+
+
+def _argument(word: str) -> str:
+    return OPTION if word.startswith("-") else QUOTED if word[0] in "'\"" else ""
 
 
 def _begins(word: str, known: Collection[str]) -> bool:

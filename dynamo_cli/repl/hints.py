@@ -8,11 +8,15 @@ from types import MappingProxyType
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from dynamo_cli.catalog import CommandSpec, ParameterSpec, find
-from dynamo_cli.repl.parse import REDIS, TOKENS, located
+from dynamo_cli.repl.parse import REDIS, located
 from dynamo_cli.repl.verbs import Verb
+from dynamo_cli.repl.words import spans
 
 NOW, QUIET, PLAIN = "bold underline", "class:quiet", ""
 MORE = " …"
+
+TEXT_MAX = 10_000
+"""Of a longer line only the value is being typed, and nobody looks for a hint."""
 
 Piece = tuple[str, str]
 
@@ -21,7 +25,7 @@ def hint(
     text: str, verbs: Iterable[Verb], columns: int, aliases: Mapping[str, str] = MappingProxyType({})
 ) -> StyleAndTextTuples:
     """One line about the line before the cursor; nothing where there is nothing to say."""
-    words = [match.group() for match in TOKENS.finditer(text) if not match.group().isspace()]
+    words = [] if len(text) > TEXT_MAX else [part for kind, part in spans(text) if kind == "word"]
     if not words:
         return []
     if words[0].startswith("\\"):

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
-from prompt_toolkit.auto_suggest import ConditionalAutoSuggest
+from prompt_toolkit.auto_suggest import ConditionalAutoSuggest, ThreadedAutoSuggest
 from prompt_toolkit.completion import ThreadedCompleter
+from prompt_toolkit.cursor_shapes import ModalCursorShapeConfig
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -33,12 +34,12 @@ from dynamo_cli.repl.highlight import ShellLexer
 from dynamo_cli.repl.hints import hint
 from dynamo_cli.repl.history import CarefulSuggest, open_history
 from dynamo_cli.repl.keys import ShellKeys
-from dynamo_cli.repl.parse import commands_in, is_open
 from dynamo_cli.repl.pasted import run_typed
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.shortcuts import Keyboard
 from dynamo_cli.repl.toolbar import prompt, toolbar
 from dynamo_cli.repl.watch import Watcher
+from dynamo_cli.repl.words import commands_in, is_open
 
 TOOLBAR_ROWS_MIN = 10
 """A smaller terminal has no room for a toolbar."""
@@ -98,7 +99,9 @@ class Terminal:
             self._prompt,
             completer=ThreadedCompleter(ShellCompleter(sources)),
             complete_while_typing=True,
-            auto_suggest=ConditionalAutoSuggest(CarefulSuggest(), Condition(lambda: switches["suggest"])),
+            auto_suggest=ConditionalAutoSuggest(
+                ThreadedAutoSuggest(CarefulSuggest()), Condition(lambda: switches["suggest"])
+            ),
             history=open_history(history),
             lexer=ShellLexer(self._known),
             bottom_toolbar=self._toolbar,
@@ -106,10 +109,13 @@ class Terminal:
             prompt_continuation="... ",
             enable_open_in_editor=True,
             enable_suspend=True,
+            enable_system_prompt=True,
+            cursor=ModalCursorShapeConfig(),
             style=STYLE,
             input=keyboard,
             output=screen,
         )
+        self.prompts.app.renderer.cpr_not_supported_callback = None  # what does not move needs no warning
         buffer = self.prompts.default_buffer
         # Not by the session's own switch, which would turn off the completion while typing.
         buffer.enable_history_search = Condition(lambda: True)

@@ -7,7 +7,6 @@ one; Redis' upper-case names mean the command of the same meaning.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 
 from dynamo_cli.catalog import CommandSpec, find
@@ -15,14 +14,12 @@ from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.repl.verbs import is_dangerous as is_dangerous_verb
 from dynamo_cli.repl.verbs import parts_of
+from dynamo_cli.repl.words import split as words_of
 
 REDIS = {"SET": "put", "GET": "get", "DEL": "del", "KEYS": "keys"}
 """Redis' words for ours."""
 
 LEAVE = ("exit", "quit", "bye")
-TOKENS = re.compile(r"\s+|'[^']*'?|\"(?:\\.|[^\"\\])*\"?|(?:\\.|[^\s'\"])+", re.DOTALL)
-"""The pieces of a line, also of one that is not complete: blanks, quoted text, and the rest."""
-
 SECRET = re.compile(r"\b(auth|password|passwd|secret|token|hello)\b", re.IGNORECASE)
 """A line with one of these words is never written to a file."""
 
@@ -33,18 +30,9 @@ ELSEWHERE = (("shell",), ("node", "start"), ("demo",), ("completion",))
 def split(line: str) -> list[str]:
     """The words of a line; raises a usage error for an open quote. A comment begins with # at a word's start."""
     try:
-        return shlex.split(line, comments=True)
+        return words_of(line)
     except ValueError as error:
-        raise usage(f"{error}".lower(), "Close the quote, or escape it with \\") from None
-
-
-def is_open(text: str) -> bool:
-    """Whether a line ends within quotes or after a backslash, so that the next one belongs to it."""
-    try:
-        shlex.split(text.lstrip().removeprefix("\\"), comments=True)
-    except ValueError:
-        return True
-    return False
+        raise usage(str(error), "Close the quote, or escape it with \\") from None
 
 
 def located(words: Sequence[str]) -> tuple[tuple[str, ...], int]:
@@ -112,36 +100,6 @@ def is_dangerous_line(line: str) -> bool:
 def is_private(line: str) -> bool:
     """Whether a line must not be remembered: it begins with a space, or may hold a secret."""
     return line.startswith(" ") or SECRET.search(line) is not None
-
-
-def commands_in(text: str) -> list[str]:
-    """The commands in a text of several lines, each with its line end; together they are the text."""
-    commands, begun = [], ""
-    for line in text.splitlines(keepends=True):
-        begun += line
-        if not is_open(begun):
-            commands.append(begun)
-            begun = ""
-    return [*commands, begun] if begun else commands
-
-
-def split_pipe(line: str) -> tuple[str, str | None]:
-    """A line and the command of the system's shell that it is piped into: what follows ` | ` outside quotes."""
-    quote, at = "", 0
-    while at < len(line):
-        letter = line[at]
-        if letter == "\\" and quote != "'":
-            at += 1
-        elif quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        elif letter == "#" and line[at - 1 : at].strip() == "":
-            break
-        elif letter == "|" and at and line[at - 1].isspace() and not line[at + 1 : at + 2].strip():
-            return line[:at].rstrip(), line[at + 1 :].strip()
-        at += 1
-    return line, None
 
 
 def _named_options(spec: CommandSpec) -> dict[str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.render.plain import shortened, show
-from dynamo_cli.repl.parse import commands_in
 from dynamo_cli.repl.session import Session
+from dynamo_cli.repl.words import commands_in
 
 LINE_COLUMNS = 60
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, TextIO
 
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.repl.parse import is_open
 from dynamo_cli.repl.session import Session
+from dynamo_cli.repl.words import is_open
 
 
 class Line(NamedTuple):

@@ -20,9 +20,10 @@ from dynamo_cli.line import expanded
 from dynamo_cli.options import Options
 from dynamo_cli.render.plain import show
 from dynamo_cli.repl.output import piped
-from dynamo_cli.repl.parse import LEAVE, REDIS, arguments, split, split_pipe
+from dynamo_cli.repl.parse import LEAVE, REDIS, arguments, split
 from dynamo_cli.repl.settings import Settings
 from dynamo_cli.repl.verbs import Facility, Verb, available, named, parts_of, refused, takes_line
+from dynamo_cli.repl.words import split_pipe
 from dynamo_cli.store import Memory
 
 if TYPE_CHECKING:

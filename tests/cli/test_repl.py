@@ -20,9 +20,10 @@ from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
 from dynamo_cli.repl.loop import WATCH_S, Terminal
-from dynamo_cli.repl.parse import arguments, is_open, split
+from dynamo_cli.repl.parse import arguments, split
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from dynamo_cli.repl.start import run_on_terminal
+from dynamo_cli.repl.words import is_open
 from tests.helpers.cli import dyn, environment
 from tests.helpers.cluster import ROOT
 from tests.helpers.fake_node import HANG, FakeNode, fake_node

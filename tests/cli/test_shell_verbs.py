@@ -16,8 +16,9 @@ from dynamo_cli.options import DANGERS, Options
 from dynamo_cli.render.plain import expanded_text
 from dynamo_cli.repl.again import HOME, Wish, drawn, wish_of
 from dynamo_cli.repl.basic import INCLUDES_MAX
-from dynamo_cli.repl.parse import is_dangerous, located, split, split_pipe
+from dynamo_cli.repl.parse import is_dangerous, located, split
 from dynamo_cli.repl.session import Session, ShellEnvironment
+from dynamo_cli.repl.words import split_pipe
 from tests.helpers.cli import Result, dyn, environment
 from tests.helpers.fake_node import RECEIPT, FakeNode, fake_node, reading, version
 

@@ -11,9 +11,9 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
 from dynamo_cli.repl.complete import Sources, suggest
 from dynamo_cli.repl.highlight import styled
-from dynamo_cli.repl.parse import is_open
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from dynamo_cli.repl.verbs import VERBS, Facility, parts_of, verb
+from dynamo_cli.repl.words import is_open
 from tests.helpers.cli import dyn, environment
 
 TOLD: list[Sequence[str]] = []
