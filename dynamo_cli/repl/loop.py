@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app, run_in_terminal
+from prompt_toolkit.application import Application, get_app, run_in_terminal
 from prompt_toolkit.auto_suggest import ConditionalAutoSuggest, ThreadedAutoSuggest
 from prompt_toolkit.completion import ThreadedCompleter
 from prompt_toolkit.cursor_shapes import ModalCursorShapeConfig
@@ -41,6 +41,8 @@ from dynamo_cli.repl.toolbar import prompt, toolbar
 from dynamo_cli.repl.watch import Watcher
 from dynamo_cli.repl.words import commands_in, is_open
 
+MENU_ROWS = 8
+"""Lines below the prompt that the menu of completions has for itself."""
 TOOLBAR_ROWS_MIN = 10
 """A smaller terminal has no room for a toolbar."""
 WATCH_S = 1.5
@@ -115,6 +117,7 @@ class Terminal:
             input=keyboard,
             output=screen,
         )
+        self.prompts.app.before_render += self._fit
         self.prompts.app.renderer.cpr_not_supported_callback = None  # what does not move needs no warning
         buffer = self.prompts.default_buffer
         # Not by the session's own switch, which would turn off the completion while typing.
@@ -220,6 +223,11 @@ class Terminal:
 
     def _prompt(self) -> StyleAndTextTuples:
         return prompt(self.watcher.state, self.env.contexts, self.session.marks, self.saved.color)
+
+    def _fit(self, app: Application[Any]) -> None:
+        """Keep no more lines free for the menu of completions than a low terminal has."""
+        rows = app.output.get_size().rows
+        self.prompts.reserve_space_for_menu = min(MENU_ROWS, max(0, rows - MENU_ROWS // 2))
 
     def _toolbar(self) -> StyleAndTextTuples:
         size = get_app().output.get_size()

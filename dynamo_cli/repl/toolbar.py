@@ -74,5 +74,5 @@ def _last_context(memory: Memory, now_s: float) -> str:
     for version in reading.versions:
         for name, n in (version.clock or {}).items():
             clock[name] = max(n, clock.get(name, 0))
-    dots = clock_text(dict(sorted(clock.items()))).replace(", ", ",")
-    return f"ctx {show(reading.key)[:KEY_COLUMNS]} {dots} {now_s - read_at_s:.0f} s"
+    dots = f" {clock_text(dict(sorted(clock.items())))}".replace(", ", ",") if clock else ""
+    return f"ctx {show(reading.key)[:KEY_COLUMNS]}{dots} {now_s - read_at_s:.0f} s"

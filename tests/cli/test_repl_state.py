@@ -142,6 +142,8 @@ def test_the_toolbar_shows_the_context_of_the_last_read() -> None:
     assert "ctx user:7 {n1:1,n3:2} 9 s" in line
     assert toolbar(State(STATUS, ""), memory, 19.0, 30) == " n1  degraded  2/3 up "  # what is least missed goes first
     assert len(toolbar(State(STATUS, ""), memory, 19.0, 8)) == 8
+    memory.learn(Reading(b"plain", b"c", (Version(b"a"),)), 10.0)
+    assert "ctx plain 9 s" in toolbar(State(STATUS, ""), memory, 19.0, 200)  # read without its clocks
     assert "no node answers: refused" in toolbar(State(None, "refused"), memory, 19.0, 80)
 
 

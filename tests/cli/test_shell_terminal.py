@@ -129,3 +129,14 @@ def test_a_tab_waits_for_keys_that_come_late(tmp_path: Path) -> None:
         screen.prompt()
         screen.type("get us" + TAB)
         screen.see(lambda: screen.line == "dyn 2/3> get user:7")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 80), (8, 60), (9, 30)])
+def test_a_low_or_narrow_terminal_has_a_prompt(tmp_path: Path, rows: int, columns: int) -> None:
+    """And no toolbar, where it would take the line that is typed."""
+    with shell_node() as node, shell(node.address, tmp_path) as screen:
+        screen.prompt()
+        screen.resize(rows, columns)
+        screen.type("get ca")
+        screen.see(lambda: screen.line.endswith("> get ca"))
+        assert not any("degraded" in line for line in screen.lines)

@@ -46,6 +46,12 @@ class Screen:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.process.close(force=True)
 
+    def resize(self, rows: int, columns: int) -> None:
+        """Make the window another size, and clear it, as terminals do."""
+        self._screen.resize(rows, columns)
+        self._screen.reset()
+        self.process.setwinsize(rows, columns)
+
     def type(self, keys: str) -> None:
         """Press keys."""
         self.process.send(keys)
