@@ -61,6 +61,12 @@ def between(before: Document | None, after: Document | None, seconds: float) -> 
     )
 
 
+def since_start(document: Document | None) -> Between | None:
+    """What one node did since its start; None if it does not tell for how long."""
+    uptime_s = number((document or {}).get("uptime_s"), 0)
+    return between({"uptime_s": 0}, document, uptime_s)
+
+
 def lately(document: Document) -> Document | None:
     """Requests a second that one node served of late, and over how long that is, as it tells itself."""
     recent = document.get("recent")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import decode, exact, shortened, show
-from dynamo_cli.render.ring_rows import owners_of
+from dynamo_cli.render.ring_rows import REQUESTS_MIN, UNEVEN, owners_of
 from dynamo_cli.render.rows import by_name
 from dynamo_cli.render.table import NAME_COLUMNS, ROWS_SHOWN, change_text, table_of
 
@@ -28,12 +28,6 @@ STRIP_MAX = 1024
 BAR_COLUMNS = 10
 
 ZONE_COLUMNS = 8
-
-UNEVEN = 0.15
-"""A node is out of balance when its requests differ from the mean by more: the paper's own threshold (section 6.2)."""
-
-REQUESTS_MIN = 1000
-"""Requests of all nodes together from which on it is said who has too many: of few, the differences are chance."""
 
 LOAD_EFFICIENCY = 0.9
 """Mean by worst replica load that placement promises while there are 8 partitions a node."""

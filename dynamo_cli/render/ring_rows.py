@@ -11,6 +11,12 @@ from dynamo_cli.render.rows import Rows, by_name, newcomers, ring_rows
 
 Document = Mapping[str, Any]
 
+UNEVEN = 0.15
+"""A node is out of balance when its requests differ from the mean by more: the paper's own threshold (section 6.2)."""
+
+REQUESTS_MIN = 1000
+"""Requests of all nodes together from which on it is said who has too many: of few, the differences are chance."""
+
 
 def owners_of(document: Document) -> list[list[str]]:
     """The owners of each partition; while the ring moves, those before."""

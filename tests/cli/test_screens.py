@@ -98,6 +98,7 @@ COMMANDS = [
     ("ring", "show", "--by", "zone"),
     ("node", "stats"),
     ("stat", "--count", "1", "--interval", "0.1"),
+    ("slo",),
     ("node", "info"),
     ("node", "logs", "--file", "/dev/null"),
     ("node", "unit"),
