@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from dynamo_cli import store
@@ -92,12 +93,17 @@ class Panel:
             self.client = self.call.env.client_apart(others or tuple(self.addresses.values()), self.wait_s)
             self._read_at = time.monotonic()
 
-    def look(self, name: str = "STATS", *words: Word) -> list[Told]:
-        """Ask every member for one document: what each said within `wait_s`, in the order of the ring."""
+    def look(
+        self, name: str = "STATS", *words: Word, more: Callable[[str], tuple[Word, ...]] = lambda node: ()
+    ) -> list[Told]:
+        """Ask every member for one document: what each said within `wait_s`, in the order of the ring.
+
+        `more` are further words, for that node alone.
+        """
         for node, address in self.addresses.items():
             if node not in self._members:
                 self._members[node] = _Member(self.call.env.client_apart((address,), self.wait_s))
-            self._members[node].ask(name, *words)
+            self._members[node].ask(name, *words, *more(node))
         deadline = time.monotonic() + self.wait_s
         told = []
         for node, address in self.addresses.items():

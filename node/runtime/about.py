@@ -18,6 +18,7 @@ from node.wire.replies import ErrorReply, Value
 from node.wire.versions import NEWEST, OLDEST
 
 if TYPE_CHECKING:
+    from node.runtime.measures import Measures
     from node.runtime.metrics import Standing, Surroundings
     from node.runtime.server import Server
 
@@ -29,6 +30,16 @@ class About:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self._server.config.name
+
+    @property
+    def measures(self) -> Measures:
+        """What the node measures of itself."""
+        return self._server.measures
 
     def names(self) -> Mapping[int, str]:
         """Node names by dot epoch."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from node.wire.replies import Value
+
+if TYPE_CHECKING:
+    from node.runtime.measures import Measures
 
 
 class ServerFacts(Protocol):
@@ -14,6 +17,14 @@ class ServerFacts(Protocol):
 
     version: str
     """Version of dyn."""
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+
+    @property
+    def measures(self) -> Measures:
+        """What the node measures of itself."""
 
     def names(self) -> Mapping[int, str]:
         """Return node names by dot epoch, in the order of birth of each store's epochs."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.core.limits import AUTH_ATTEMPTS_MAX, WRITER_BYTES_MAX
 from node.core.limits_backup import BACKUP_PATH_BYTES_MAX
+from node.runtime import watched
 from node.runtime.auth import USER, delay_s, is_loopback
 from node.wire import catalog, faults
 from node.wire.commands import Entry, wrong_arity
@@ -333,4 +334,6 @@ _ANSWERS: Final[dict[str, Answer]] = {
     "HELP": _help,
     "DYN.BACKUP": _backup,
     "DYN.FAULT": _fault,
+    "DYN.HOT": watched.hot,
+    "DYN.MONITOR": watched.monitor,
 }

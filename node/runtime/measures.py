@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Final
 
 from node.core.limits import LATENCY_WINDOW_S
+from node.runtime.sampler import Sampler
 from node.wire.requests import Failed, Found, Get, Inspect, Keys, Put, Request, Result
+from node.wire.watches import Monitor
 
 SUB_BITS: Final = 4
 SUB: Final = 1 << SUB_BITS
@@ -150,7 +153,10 @@ class Measures:
         storage: Callable[[], dict[str, object]],
         queues: Callable[[], dict[str, object]],
         tombstones: Callable[[], int] = lambda: 0,
+        rng: Random | None = None,
     ) -> None:
+        self.sampler = Sampler(now, rng or Random())
+        self._left = 0  # requests that pass by before the sampler looks at one
         self.outcomes: dict[tuple[str, str], int] = {}
         self.latency = {operation: Histogram() for operation in OPERATIONS}
         self.versions_per_read: dict[int, int] = {}
@@ -172,6 +178,8 @@ class Measures:
             if type(result) is Found:
                 versions = len(result.row.versions)
                 self.versions_per_read[versions] = self.versions_per_read.get(versions, 0) + 1
+                if versions > 1:
+                    self.sampler.several(request.key, result.row)  # type: ignore[union-attr]  # kind is Get
         elif kind is Put:
             operation = "put" if request.value is not None else "del"  # type: ignore[union-attr]  # kind is Put
         else:
@@ -184,6 +192,14 @@ class Measures:
         histogram = self.latency.get(operation)
         if histogram is not None and key[1] != BUSY:  # being turned away is quick, and nobody is served by it
             histogram.add(seconds)
+        self._left -= 1
+        if self._left < 0:
+            self._left = self.sampler.take(operation, key[1], request, result, seconds)
+
+    def listen(self, order: Monitor, wall_s: float) -> dict[str, object] | None:
+        """What DYN.MONITOR tells a listener (`Sampler.listen`): from the next request on, each is looked at."""
+        self._left = 0
+        return self.sampler.listen(order, wall_s)
 
     def tick(self) -> None:
         """Turn the windows if it is time: called about once a second."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,30 @@ def test_requests_a_second_of_all_nodes(nodes: dict[str, str]) -> None:
     assert all(load["per_s"] is not None for load in ring["load"])
     short = dyn("cluster", "status", "--timeout", "0.8", environ=nodes)  # an option that older nodes do not know
     assert short.status == 0
+
+
+def test_single_requests_of_all_nodes(nodes: dict[str, str]) -> None:
+    """Somebody reads while we listen; what is hot is asked for afterwards."""
+    reading = threading.Event()
+
+    def read() -> None:
+        while not reading.wait(0.02):
+            dyn("get", "hot:1", environ=nodes)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        told = dyn("monitor", "--for", "1.5", "--key", "hot:*", "-o", "jsonl", environ=nodes)
+    finally:
+        reading.set()
+        reader.join()
+    assert {(row["op"], row["key"], row["outcome"]) for row in map(json.loads, told.out.splitlines())} == {
+        ("get", "hot:1", "ok")
+    }
+    hot = json.loads(dyn("hot", "--json", environ=nodes).out)
+    assert (hot["one_in"], hot["silent"], hot["sampled"] > 0) == (64, [], True)
+    slo = json.loads(dyn("slo", "--check", "--json", environ=nodes).out)
+    assert (slo["answered"], slo["objectives"][0]["bad"]) == (3, 0)
 
 
 def test_the_figures_of_a_node_by_its_name(nodes: dict[str, str]) -> None:

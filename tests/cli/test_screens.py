@@ -18,6 +18,7 @@ from tests.helpers.documents import (
     explain,
     hints,
     history,
+    hot_keys,
     joining,
     key_repair,
     pass_document,
@@ -49,6 +50,7 @@ def node() -> Iterator[FakeNode]:
     documents |= {"DYN.HINTS": hints(EVIL), "DYN.VIEWS": views(EVIL)}
     documents["DYN.RING"]["members"][0] |= {"address": EVIL, "zone": EVIL}
     documents["DYN.STATS"] = stats(EVIL)
+    documents["DYN.HOT"] = lambda *words: hot_keys(EVIL)
     documents["DYN.BACKUP"] = backup(EVIL)
     documents["DYN.TRANSFERS"] = transfers(EVIL)
     documents["DYN.CLUSTER"] = lambda verb, *rest: plan(EVIL) if verb == b"PLAN" else change(f"leave {EVIL}")
@@ -99,6 +101,7 @@ COMMANDS = [
     ("node", "stats"),
     ("stat", "--count", "1", "--interval", "0.1"),
     ("slo",),
+    ("hot",),
     ("node", "info"),
     ("node", "logs", "--file", "/dev/null"),
     ("node", "unit"),

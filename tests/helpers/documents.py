@@ -154,6 +154,15 @@ def stats(text: str = "n1") -> dict[str, Any]:
             "background": [{"task": "hints", "granted": 312.5, "because": text}, scrub]}  # fmt: skip
 
 
+def hot_keys(text: str = "k") -> dict[str, Any]:
+    """A DYN.HOT document with a key in each list."""
+    key = {"key": text, "enc": "utf8"}
+    hot = {**key, "reads": 3, "writes": 1, "uncounted_max": 0, "share": 0.5, "per_s": 9.1}
+    return {"schema": "dyn.hot/v1", "node": text, "one_in": 64, "sampled": 8, "over_s": 42.0, "hot": [hot],
+            "biggest": [{**key, "bytes": 30, "seen_s_ago": 1.0}],
+            "siblings": [{**key, "values": 2, "seen_s_ago": 1.0}]}  # fmt: skip
+
+
 def backup(text: str = "n1", **more: Any) -> dict[str, Any]:
     """A DYN.BACKUP document of a copy that is finished."""
     return {"schema": "dyn.backup/v1", "running": False, "node": text, "cluster": text, "file": text, "keys": 5,

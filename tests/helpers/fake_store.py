@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from queue import Queue
+from random import Random
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from node.core.row import EMPTY, Actor, Row
 from node.core.version import advance
 from node.runtime.auth import Password
 from node.runtime.clients import ClientListener
+from node.runtime.measures import Measures
 from node.wire.replies import Value
 from node.wire.requests import (
     Ack,
@@ -54,8 +56,12 @@ class FakeStore:
     """Answers at once, or, with `hold`, when the test says so; `failing` answers every request with one error."""
 
     version = "0.1.0"
+    name = "n1"
 
     def __init__(self) -> None:
+        self.measures = Measures(
+            lambda: 0.0, totals=lambda: (0, 0, 0, 0, 0), hints=tuple, storage=dict, queues=dict, rng=Random(1)
+        )
         self.rows: dict[bytes, Row] = {}
         self.births: dict[bytes, int] = {}
         self.requests: list[Request] = []

@@ -1,0 +1,104 @@
+"""The screen and the rows of `dyn hot`: three short tables of keys."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dynamo_cli.render.plain import decode, exact, shortened, show
+from dynamo_cli.render.rows import Rows, duration_text, size_text
+from dynamo_cli.render.table import NAME_COLUMNS, table_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+Document = Mapping[str, Any]
+
+KEY_COLUMNS = 40
+"""Width that a key gets at most, unless `wide`."""
+
+AT_SHOWN = 3
+
+
+def hot_rows(document: Document) -> Rows:
+    """A dyn.hot.keys/v1 document: a row a key of each list. Unknown is empty."""
+    names = ("list", "node", "key", "per_s", "share", "reads", "writes", "bytes", "values", "at")
+    rows: list[tuple[str, ...]] = []
+    for name in ("hot", "biggest", "siblings"):
+        for entry in document[name]:
+            figures = ("" if entry.get(each) is None else str(entry[each]) for each in names[3:9])
+            rows.append((name, show(entry["node"] or ""), key_text(entry), *figures, show(",".join(entry["at"]))))
+    return names, rows
+
+
+def key_text(entry: Document) -> str:
+    """A key as safe text; one that is no base64 although it says so as it came."""
+    try:
+        return exact(decode(entry["key"], entry["enc"]))
+    except (binascii.Error, ValueError):
+        return exact(entry["key"])
+
+
+def hot_screen(document: Document, *, wide: bool = False) -> RenderableType:
+    """The same for people, made for 80 columns."""
+    from rich.console import Group
+    from rich.text import Text
+
+    head = "no node told anything"
+    if document["one_in"] is not None:
+        span = "" if document["over_s"] is None else f" over the last {document['over_s']:.0f} s"
+        head = f"{document['sampled']:,} requests sampled{span}, one in {document['one_in']}: estimates"
+    lines: list[RenderableType] = [Text(head, style="quiet")]
+    tables = (("hot", "REQ/S", _rate), ("biggest", "BYTES", _bytes), ("siblings", "VALUES", _values))
+    for name, figure, told in tables:
+        if document[name]:
+            lines += [Text(), _table(document, name, figure, told, wide=wide)]
+    if not any(document[name] for name, _, _ in tables):
+        lines.append(Text("no request for a key was sampled: nothing is hot"))
+    for silent in document["silent"]:
+        lines.append(Text(f"  ! {show(silent['node'])} tells nothing: {show(silent['because'])}", style="warn"))
+    return Group(*lines)
+
+
+TITLES = {"hot": "HOT", "biggest": "BIGGEST", "siblings": "MOST SIBLINGS"}
+
+
+def _table(document: Document, name: str, figure: str, told: Any, *, wide: bool) -> Table:  # noqa: ANN401
+    from rich.text import Text
+
+    by_node = document["by"] == "node"
+    more = [("SHARE", True), ("READS", True)] if name == "hot" else [("SEEN", True)]
+    table = table_of(
+        *([("NODE", False)] if by_node else []), (TITLES[name], False), (figure, True), *more,
+        *([] if by_node else [("AT", False)]),
+    )  # fmt: skip
+    for entry in document[name]:
+        key, at = key_text(entry), entry["at"]
+        nodes = " ".join(map(show, at if wide else at[:AT_SHOWN])) + (" …" if len(at) > AT_SHOWN and not wide else "")
+        table.add_row(
+            *([shortened(show(entry["node"] or ""), NAME_COLUMNS)] if by_node else []),
+            Text(key if wide else shortened(key, KEY_COLUMNS), style="label"),
+            *told(entry),
+            *([] if by_node else [nodes]),
+        )
+    return table
+
+
+def _rate(entry: Document) -> tuple[str, ...]:
+    count = entry["reads"] + entry["writes"]
+    share = "?" if entry["share"] is None else f"{entry['share']:.1%}"
+    return f"{entry['per_s']:,.1f}", share, f"{entry['reads'] / count:.0%}" if count else "-"
+
+
+def _ago(entry: Document) -> str:
+    return "?" if entry["seen_s_ago"] is None else f"{duration_text(entry['seen_s_ago'])} ago"
+
+
+def _bytes(entry: Document) -> tuple[str, ...]:
+    return size_text(entry["bytes"]), _ago(entry)
+
+
+def _values(entry: Document) -> tuple[str, ...]:
+    return f"{entry['values']:,}", _ago(entry)
