@@ -1,0 +1,79 @@
+"""The screen, the rows and the lines of `dyn latency`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dynamo_cli.render.flow import ms_text
+from dynamo_cli.render.plain import exact, shortened, show
+from dynamo_cli.render.rows import Rows, by_name
+from dynamo_cli.render.table import NAME_COLUMNS, table_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Document = Mapping[str, Any]
+
+WHAT = ("ping", "get", "put", "del")
+FIGURES = ("p50", "p99", "p999", "max")
+
+WIDTHS = (8, 5, 6, 6, 7, 6, 6, 6, 7, 6, 6)
+ABOVE = ("", "ping", "", "", "get", "", "", "", "put", "", "")
+BELOW = ("TIME", "p50", "p99", "max", "samples", "p50", "p99", "p99.9", "samples", "p50", "p99")
+
+
+def latency_rows(document: Document) -> Rows:
+    """A dyn.latency/v1 document: a row a node and a kind of request. Unknown is empty."""
+    rows: list[tuple[str, ...]] = []
+    for node in by_name([{**node, "name": node["node"]} for node in document["nodes"]]):
+        for what in WHAT:
+            told = node[what] or {}
+            figures = ("" if told.get(name) is None else str(told[name]) for name in ("samples", *FIGURES))
+            rows.append((document["at"], exact(node["node"]), what, *figures))
+    return ("at", "node", "what", "samples", "p50_ms", "p99_ms", "p999_ms", "max_ms"), rows
+
+
+def latency_screen(document: Document) -> RenderableType:
+    """The same for people: a row a node, milliseconds."""
+    from rich.console import Group
+    from rich.text import Text
+
+    table = table_of(
+        ("NODE", False), *((heading, True) for heading in
+                           ("PING P50", "P99", "MAX", "GET P50", "P99", "P99.9", "PUT P50", "P99", "P99.9")),
+    )  # fmt: skip
+    rows = by_name([{**node, "name": node["node"]} for node in document["nodes"]])
+    shown = [*rows, {**document["total"], "node": "all"}] if len(rows) > 1 else rows
+    for node in shown:
+        cells = [shortened(show(node["node"]), min(NAME_COLUMNS, 12))]
+        for what, names in (("ping", ("p50", "p99", "max")), ("get", FIGURES[:3]), ("put", FIGURES[:3])):
+            told = node[what]
+            cells += ["?" if told is None else ms_text(told.get(name)) for name in names]
+        table.add_row(Text(cells[0], style="label"), *cells[1:])
+    head = f"ms over {document['over_s']:.1f} s; ping from here and back, get and put as the nodes served clients"
+    silent = [
+        Text(f"  ! {show(node['node'])} tells nothing: {show(node['unknown_because'])}", style="warn")
+        for node in rows
+        if node["unknown_because"]
+    ]
+    return Group(Text(head, style="quiet"), Text(), table, *silent)
+
+
+def history_header() -> str:
+    """The two lines above the lines of --history."""
+    return _line(ABOVE) + _line(BELOW)
+
+
+def history_line(document: Document) -> str:
+    """All nodes together, a line."""
+    total = document["total"]
+    get, put = total["get"], total["put"]
+    pings = (ms_text(total["ping"][name]) for name in ("p50", "p99", "max"))
+    gets = (ms_text(get[name]) for name in FIGURES[:3])
+    puts = (ms_text(put[name]) for name in FIGURES[:2])
+    return _line((document["at"][11:19], *pings, f"{get['samples']:,}", *gets, f"{put['samples']:,}", *puts))
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return " ".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip() + "\n"
