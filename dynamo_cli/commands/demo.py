@@ -116,7 +116,7 @@ def in_foreground(call: Call, wanted: Wanted) -> ExitStatus:
                 if demo.unlisted:
                     call.remark(f"dyn demo ls will not know it: {show(demo.unlisted)}")
                 cluster = demo.cluster
-                status = play(call, cluster, demo.took_s)
+                status = play(call, cluster, demo.took_s, new=demo.new)
         except NodeFailed as error:
             for line in error.lines:
                 call.env.write(f"{show(line)}\n", error=True)
@@ -162,12 +162,13 @@ def is_for_people(env: Environment) -> bool:
     return env.stdin.isatty() and env.stdout_is_terminal
 
 
-def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
+def play(call: Call, cluster: DemoCluster, took_s: float, *, new: bool) -> ExitStatus | None:
     """The shell on a terminal (None), else the tour and how it ended."""
     from dynamo_cli.commands.shell import history_path
     from dynamo_cli.demo.changing import Changes
     from dynamo_cli.demo.control import Control
     from dynamo_cli.demo.crashes import Crashes, above_the_prompt
+    from dynamo_cli.demo.samples import write_samples
     from dynamo_cli.demo.showing import banner
     from dynamo_cli.demo.tour import Tour
     from dynamo_cli.demo.verbs import Demo
@@ -181,16 +182,19 @@ def play(call: Call, cluster: DemoCluster, took_s: float) -> ExitStatus | None:
     if not is_for_people(outer):
         call.note(f"{len(cluster)} nodes ready in {took_s:.1f} s")
         return Tour(cluster, env).run()
-    env.write(banner(cluster, took_s, outer.columns()))
+    env.write(banner(cluster, took_s, outer.columns(), write_samples(cluster) if new else ""))
     options = Options(nodes=cluster.addresses, timeout_s=call.options.timeout_s, color=call.options.color)
     shell = ShellEnvironment(env, options)
     changes = Changes(cluster)
+    ours = Demo(cluster, changes)
     control, crashes = Control(changes), Crashes(cluster, above_the_prompt(shell))
     control.start()
     crashes.start()
+    ours.faults.start()
     try:
-        run_on_terminal(Session(shell, facilities=[Demo(cluster, changes)]), history_path(env))
+        run_on_terminal(Session(shell, facilities=[ours]), history_path(env))
     finally:
+        ours.faults.stop()
         crashes.stop()
         control.close()
         shell.hang_up()

@@ -23,6 +23,7 @@ from dynamo_cli.demo.control import Control, failed, told
 from dynamo_cli.demo.crashes import Crashes
 from dynamo_cli.demo.processes import child_environ, program
 from dynamo_cli.demo.running import Wanted, running
+from dynamo_cli.demo.samples import write_samples
 from dynamo_cli.errors import CliError
 
 LOG = "demo.log"
@@ -37,6 +38,8 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, _leave)
     try:
         with running(wanted, os.environ, "background", tell=_ready) as demo:
+            if demo.new:
+                write_samples(demo.cluster)
             _serve(Changes(demo.cluster), demo.document)
     except CliError as error:
         _say(failed(error))

@@ -29,13 +29,17 @@ class Wanted(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A demo that runs. `name`: what `dyn demo ls` calls it; "" if it could not be listed, `unlisted` says why."""
+    """A demo that runs. `name`: what `dyn demo ls` calls it; "" if it could not be listed, `unlisted` says why.
+
+    `new`: its nodes had no data before.
+    """
 
     cluster: DemoCluster
     name: str
     unlisted: str
     started_at: str
     took_s: float
+    new: bool
 
     @property
     def document(self) -> Document:
@@ -74,10 +78,11 @@ def running(
             base_port=wanted.base_port, entry=held.path if held is not None else None,
         )  # fmt: skip
         made(folder, temporary)
+        new = not any(node.data.exists() for node in cluster)
         took_s = cluster.start(tell)
         if not temporary:
             write_record(cluster)
-        yield Running(cluster, held.name if held is not None else "", unlisted, started_at, took_s)
+        yield Running(cluster, held.name if held is not None else "", unlisted, started_at, took_s, new)
     finally:
         if cluster is not None:
             cluster.close()

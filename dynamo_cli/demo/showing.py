@@ -81,19 +81,27 @@ def _screen(document: Document, wide: bool) -> RenderableType:
 # How a demo begins ---------------------------------------------------------------------------------------
 
 
-def banner(cluster: DemoCluster, took_s: float, columns: int) -> str:
+SIDE_MAX = 4
+"""More nodes than this on the other side of a cut need not be named."""
+
+
+def banner(cluster: DemoCluster, took_s: float, columns: int, holds: str = "") -> str:
     """What is there, and what can be done with it, in its shell."""
     first, last = cluster.nodes[0].place, cluster.nodes[-1].name
+    few = [node.name for node in cluster][: 1 if len(cluster) < 4 else 2]
+    others = [node.name for node in cluster][len(few) :]
+    cut = f"{','.join(few)} / {','.join(others)}" if len(others) <= SIDE_MAX else ",".join(few)
     steps = [
         ("from another terminal", f"dyn -n :{first.port} cluster status      redis-cli -p {first.port}"),
-        ("break something", f"\\kill {last}      \\restart {last}      \\nodes"),
+        ("break something", f"\\kill {last}      \\restart {last}      \\nodes      \\faults"),
         ("let it grow and shrink", f"\\add      \\remove {last}"),
         ("guided tour", "\\tour"),
     ]
     if len(cluster) > 1:
-        steps.insert(2, ("cut it in two", f"fault cut {first.name} {last}      fault list      fault heal"))
+        steps.insert(2, ("cut it in two", f"\\partition {cut}      \\heal"))
+        steps.insert(3, ("and more gently", f"\\slow {last} 200      \\pause {last}      \\skew {last} 30"))
     ports = [f"{node.name} :{node.place.port}" for node in cluster]
-    return _block(ports, took_s, steps, columns)
+    return _block(ports, took_s, steps, columns, holds)
 
 
 def started_text(document: Document, columns: int) -> str:
@@ -115,12 +123,13 @@ def started_text(document: Document, columns: int) -> str:
     return head + _block(ports, document["took_s"], steps, columns)
 
 
-def _block(ports: Sequence[str], took_s: float, steps: Sequence[tuple[str, str]], columns: int) -> str:
+def _block(ports: Sequence[str], took_s: float, steps: Sequence[tuple[str, str]], columns: int, holds: str = "") -> str:
     ready = textwrap.fill(
         f"{'   '.join(ports)}   ready in {took_s:.1f} s", max(40, columns - 2), initial_indent="  ",
         subsequent_indent="  ", drop_whitespace=True, break_on_hyphens=False,
     )  # fmt: skip
-    return "\n".join(["", ready, "", *(f"  {title:<24}{line}" for title, line in steps), ""]) + "\n"
+    told = [f"  {holds}"] if holds else []
+    return "\n".join(["", ready, *told, "", *(f"  {title:<24}{line}" for title, line in steps), ""]) + "\n"
 
 
 def started_rows(document: Document) -> Rows:

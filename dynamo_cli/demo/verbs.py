@@ -1,92 +1,36 @@
-"""The verbs of the demo's shell: `\\kill`, `\\restart`, `\\add`, `\\remove`, `\\nodes`, `\\tour`."""
+"""The verbs of the demo's shell: nodes that come and go, what they are, the tour; and those of `fault_verbs`."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 from dynamo_cli.call import Call
-from dynamo_cli.demo.changing import Changes
-from dynamo_cli.demo.processes import DemoCluster, DemoNode, NodeFailed, asking
+from dynamo_cli.demo import fault_verbs
+from dynamo_cli.demo.facility import Demo, every
+from dynamo_cli.demo.processes import DemoNode, NodeFailed, asking
 from dynamo_cli.demo.showing import show_steps
 from dynamo_cli.demo.tour import Tour
-from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.repl.session import Session
-from dynamo_cli.repl.verbs import Facility, verb
+from dynamo_cli.repl.verbs import verb
 from dynamo_cli.store import document
 
-NOTICE_S = 5.0
-"""How long we watch for the others to notice that a node is gone."""
-POLL_S = 0.02
-
-
-class Demo(Facility):
-    """The cluster that the shell has started; what its verbs work on."""
-
-    where = "the shell of dyn demo"
-
-    def __init__(self, cluster: DemoCluster, changes: Changes) -> None:
-        self.cluster = cluster
-        self.changes = changes
-
-
-def running(shell: Session, words: Sequence[str]) -> list[str]:
-    """The nodes that run, where one may be named."""
-    return [node.name for node in shell.facility(Demo).cluster if not node.ended] if not words else []
-
-
-def every(shell: Session, words: Sequence[str]) -> list[str]:
-    """All nodes, where one may be named."""
-    return [node.name for node in shell.facility(Demo).cluster] if not words else []
-
-
-@verb(
-    "kill", usage="NODE", summary="End a node at once, as a power cut would (kill -9).", needs=Demo,
-    completes=running, danger=True,
-)  # fmt: skip
-def kill(shell: Session, words: Sequence[str]) -> int:
-    """kill -9, then watch another node notice."""
-    cluster = shell.facility(Demo).cluster
-    node = cluster.find(words[0])
-    if node.ended:
-        raise CliError(ExitStatus.FAILURE, f"{node.name} does not run", f"Start it: \\restart {node.name}")
-    pid = node.kill()
-    began = time.monotonic()
-    shell.env.write(f"{node.name} killed (kill -9, pid {pid})\n")
-    witness = next((other for other in cluster if not other.ended), None)
-    if witness is None:
-        shell.env.write("no node is left\n")
-    elif _noticed(witness, node, began + NOTICE_S):
-        took_s = time.monotonic() - began
-        shell.env.write(f"{witness.name} calls it down after {took_s:.1f} s. Bring it back: \\restart {node.name}\n")
-    else:
-        shell.env.write(f"{witness.name} has not noticed yet, {NOTICE_S:g} s later\n")
-    return ExitStatus.OK
-
-
-def _noticed(witness: DemoNode, gone: DemoNode, deadline: float) -> bool:
-    while time.monotonic() < deadline:
-        with suppress(CliError), asking(witness) as client:
-            states = {found["name"]: found["state"] for found in document(client, "STATUS")["nodes"]}
-            if states.get(gone.name) == "down":
-                return True
-        time.sleep(POLL_S)
-    return False
+__all__ = ["Demo", "fault_verbs"]
 
 
 @verb("restart", usage="NODE", summary="Start a node again, on the data it left.", needs=Demo, completes=every)
 def restart(shell: Session, words: Sequence[str]) -> int:
     """A clean stop if it runs, then the same command again."""
-    cluster = shell.facility(Demo).cluster
-    node = cluster.find(words[0])
+    demo = shell.facility(Demo)
+    node = demo.cluster.find(words[0])
     try:
-        took_s = cluster.restart(node)
+        with demo.changes.alone():
+            took_s = demo.cluster.restart(node)
     except NodeFailed as error:
         shell.env.write("".join(f"{line}\n" for line in error.lines), error=True)
         raise
     shell.env.write(f"{node.name} ready after {took_s:.1f} s (pid {node.pid}), keys: {keys_of(node)}\n")
+    shell.env.write(f"{fault_verbs.back(demo, node)}\n")
     return ExitStatus.OK
 
 

@@ -14,6 +14,8 @@ import pyte
 from tests.helpers.cluster import eventually
 
 COLUMNS, ROWS = 80, 24
+PROMPT = re.compile(r"\w+ (\d/\d|\?)( [A-Z]+)*( !\d)?>")
+EVENT = re.compile(r"\* \d\d:\d\d:\d\d  ")
 WHERE_IS_THE_CURSOR = "\x1b[6n"
 
 CTRL_C, CTRL_D, ENTER, TAB = "\x03", "\x04", "\r", "\t"
@@ -103,16 +105,18 @@ class Screen:
 
     def prompt(self, *, seconds: float = 20) -> None:
         """Wait until the shell waits for a line."""
-        self.see(lambda: re.fullmatch(r"\w+ (\d/\d|\?)( !\d)?>", self.line), seconds=seconds)
+        self.see(lambda: PROMPT.fullmatch(self.line), seconds=seconds)
 
     def run(self, line: str, *, seconds: float = 20) -> list[str]:
-        """Clear the screen, run a line of the shell, and return what stands between it and the next prompt."""
+        """Clear the screen, run a line of the shell, and return what stands between it and the next prompt.
+
+        What the shell tells of its own accord (`* 12:03:11  n2 is down`) is left out.
+        """
         self.enter("clear")
         self.see(lambda: self._screen.cursor.y == 0 and self.line.endswith(">"))
         self.enter(line)
-        ended = re.compile(r"\w+ (\d/\d|\?)( !\d)?>")
-        self.see(lambda: self._screen.cursor.y > 0 and ended.fullmatch(self.line), seconds=seconds)
-        return self.lines[1 : self._screen.cursor.y]
+        self.see(lambda: self._screen.cursor.y > 0 and PROMPT.fullmatch(self.line), seconds=seconds)
+        return [shown for shown in self.lines[1 : self._screen.cursor.y] if not EVENT.match(shown)]
 
     def end(self, seconds: float = 20) -> int:
         """Wait for the program to end; return its exit status."""

@@ -1,0 +1,32 @@
+"""Sample keys for a new demo, so that there is something to get, to break and to merge from the first line on."""
+
+from __future__ import annotations
+
+from dynamo_cli import store
+from dynamo_cli.demo.processes import DemoCluster, asking
+from dynamo_cli.errors import CliError
+
+CARTS = [["eggs"], ["bread", "salt"], ["milk"], ["tea", "jam"], ["rice"]]
+STOCK = ("apples", "bread", "eggs", "jam", "milk", "rice", "salt", "tea")
+FIRST, LAST = 1041, 1060
+
+
+def samples() -> dict[bytes, bytes]:
+    """Keys and values: carts as lists, stock as counts."""
+    carts = {
+        b"cart:%d" % number: str(CARTS[number % len(CARTS)]).replace("'", '"').encode()
+        for number in range(FIRST, LAST + 1)
+    }
+    return carts | {b"stock:" + name.encode(): b"%d" % (7 * len(name)) for name in STOCK}
+
+
+def write_samples(cluster: DemoCluster) -> str:
+    """Write them; in words what there is, or why not."""
+    made = samples()
+    try:
+        with asking(cluster.nodes[0]) as client:
+            for key, value in made.items():
+                store.put(client, key, b"", value)
+    except CliError as error:
+        return f"no sample keys: {error.message}"
+    return f"{len(made)} sample keys (cart:{FIRST} to cart:{LAST}, stock:*)"
