@@ -4,7 +4,7 @@
 function __dyn_subcommands
     switch $argv[1]
         case ''
-            string split ' ' 'demo shell explain get put del merge keys export import status doctor stat top bench completion help version cluster ring node fault debug key context config alias'
+            string split ' ' 'demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion help version cluster ring node fault debug key context config alias'
         case 'demo'
             string split ' ' 'ls stop rm add remove kill pause resume restart'
         case 'cluster'
@@ -39,7 +39,7 @@ function __dyn_where
     for word in $tokens[2..]
         if test -n "$previous"
             set previous ""
-        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'demo add:--base-port' 'demo remove:--base-port' 'demo kill:--base-port' 'demo pause:--base-port' 'demo resume:--base-port' 'demo restart:--base-port' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:--with' 'merge:-w' 'keys:--limit' 'export:--to' 'import:--existing' 'import:--resume' 'status:--wait' 'status:--for' 'status:--interval' 'doctor:--only' 'doctor:--skip' 'doctor:--explain' 'doctor:--bundle' 'stat:--interval' 'stat:--count' 'top:--interval' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--rate' 'bench:--size' 'bench:--keys' 'bench:--dist' 'bench:--duration' 'bench:--count' 'bench:--seed' 'bench:--assert' 'bench:--fault' 'bench:--compare' 'cluster:--wait' 'cluster:--for' 'cluster:--interval' 'cluster status:--wait' 'cluster status:--for' 'cluster status:--interval' 'cluster hints:--interval' 'cluster views:--interval' 'cluster commit:--accept-loss' 'cluster commit:--for' 'cluster leave:--for' 'cluster remove:--accept-loss' 'cluster remove:--for' 'cluster replace:--for' 'cluster weight:--for' 'cluster zone:--for' 'cluster rotate:--for' 'cluster transfers:--interval' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'ring:--by' 'ring:--interval' 'ring show:--by' 'ring show:--interval' 'ring export:--format' 'ring export:--file' 'ring simulate:--nodes' 'ring simulate:--zones' 'ring simulate:--partitions' 'ring simulate:--replicas' 'ring simulate:--remove' 'ring simulate:--weight' 'ring simulate:--add' 'ring simulate:--keys' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--log-format' 'node start:--seat' 'node start:--replace' 'node stop:--data-dir' 'node stop:--for' 'node ping:--count' 'node unit:--name' 'node unit:--config' 'node logs:--file' 'node logs:--last' 'node logs:--since' 'node logs:--level' 'node cert:--dir' 'node cert:--cluster' 'node cert:--host' 'node cert:--days' 'node stats:--interval' 'node data restore:--data' 'debug bundle:--log' 'key locate:--ring' 'context add:--password-file' 'context add:--prompt-color' 'context add:--note' 'config set:--in' 'config unset:--in'; or contains -- $word -c --context -n --node -o --output --field --timeout --confirm --color --tls-ca --tls-cert --tls-key
+        else if contains -- "$path:$word" 'demo:--nodes' 'demo:--base-port' 'demo:--keep' 'demo add:--base-port' 'demo remove:--base-port' 'demo kill:--base-port' 'demo pause:--base-port' 'demo resume:--base-port' 'demo restart:--base-port' 'shell:-e' 'shell:--exec' 'shell:-f' 'shell:--file' 'get:-r' 'put:-w' 'put:--ctx' 'del:-w' 'del:--ctx' 'merge:--take' 'merge:--value' 'merge:--with' 'merge:-w' 'keys:--limit' 'export:--to' 'import:--existing' 'import:--resume' 'status:--wait' 'status:--for' 'status:--interval' 'doctor:--only' 'doctor:--skip' 'doctor:--explain' 'doctor:--bundle' 'stat:--interval' 'stat:--count' 'top:--interval' 'latency:--interval' 'slo:--for' 'slo:--interval' 'hot:--count' 'hot:--by' 'hot:--interval' 'monitor:--key' 'monitor:--op' 'monitor:--rate' 'monitor:--for' 'bench:--op' 'bench:--reads' 'bench:--clients' 'bench:--pipeline' 'bench:--rate' 'bench:--size' 'bench:--keys' 'bench:--dist' 'bench:--duration' 'bench:--count' 'bench:--seed' 'bench:--assert' 'bench:--fault' 'bench:--compare' 'cluster:--wait' 'cluster:--for' 'cluster:--interval' 'cluster status:--wait' 'cluster status:--for' 'cluster status:--interval' 'cluster hints:--interval' 'cluster views:--interval' 'cluster commit:--accept-loss' 'cluster commit:--for' 'cluster leave:--for' 'cluster remove:--accept-loss' 'cluster remove:--for' 'cluster replace:--for' 'cluster weight:--for' 'cluster zone:--for' 'cluster rotate:--for' 'cluster transfers:--interval' 'cluster events:--last' 'cluster events:--since' 'cluster events:--level' 'ring:--by' 'ring:--interval' 'ring show:--by' 'ring show:--interval' 'ring export:--format' 'ring export:--file' 'ring simulate:--nodes' 'ring simulate:--zones' 'ring simulate:--partitions' 'ring simulate:--replicas' 'ring simulate:--remove' 'ring simulate:--weight' 'ring simulate:--add' 'ring simulate:--keys' 'node start:--name' 'node start:--cluster' 'node start:--listen' 'node start:--port' 'node start:--peer-port' 'node start:--http-port' 'node start:--data-dir' 'node start:--join' 'node start:--discover' 'node start:--zone' 'node start:--weight' 'node start:--nrw' 'node start:--partitions' 'node start:--durability' 'node start:--max-value-bytes' 'node start:--config' 'node start:--key-file' 'node start:--password-file' 'node start:--log-format' 'node start:--seat' 'node start:--replace' 'node stop:--data-dir' 'node stop:--for' 'node ping:--count' 'node unit:--name' 'node unit:--config' 'node logs:--file' 'node logs:--last' 'node logs:--since' 'node logs:--level' 'node cert:--dir' 'node cert:--cluster' 'node cert:--host' 'node cert:--days' 'node stats:--interval' 'node data restore:--data' 'debug bundle:--log' 'key locate:--ring' 'context add:--password-file' 'context add:--prompt-color' 'context add:--note' 'config set:--in' 'config unset:--in'; or contains -- $word -c --context -n --node -o --output --field --timeout --confirm --color --tls-ca --tls-cert --tls-key
             set previous $word
         else if string match -q -- '-*' $word
             continue
@@ -104,6 +104,10 @@ complete -c dyn -n "__dyn_at '' 1" -a status -d 'Health, nodes and views of the 
 complete -c dyn -n "__dyn_at '' 1" -a doctor -d 'Say what is wrong here and in the cluster, and the command that mends it'
 complete -c dyn -n "__dyn_at '' 1" -a stat -d 'Requests, latencies, siblings, hints and repairs of all nodes together, a line an interval'
 complete -c dyn -n "__dyn_at '' 1" -a top -d 'The cluster on a full screen: every node'\''s requests and latencies, what waits, the ring, the last events'
+complete -c dyn -n "__dyn_at '' 1" -a latency -d 'Percentiles of round trips (ping) to every node from here, and of what each served its clients meanwhile'
+complete -c dyn -n "__dyn_at '' 1" -a slo -d 'Hold the cluster to the figures that the paper reports: each objective with its value, verdict and section'
+complete -c dyn -n "__dyn_at '' 1" -a hot -d 'The keys that most requests are for, the biggest that were read or written, and those with most siblings'
+complete -c dyn -n "__dyn_at '' 1" -a monitor -d 'Show clients'\'' requests as they end, at every node: when, where, which key, what came of it, how long it took'
 complete -c dyn -n "__dyn_at '' 1" -a bench -d 'Measure throughput and latency: closed loop, or with --rate open loop, where latency counts from when it was due'
 complete -c dyn -n "__dyn_at '' 1" -a completion -d 'Print the completion script of a shell, or install it for this account'
 complete -c dyn -n "__dyn_at '' 1" -a help -d 'Explain a command or a topic'
@@ -219,6 +223,20 @@ complete -c dyn -n "__dyn_in 'doctor'" -l bundle -r -F -d 'Write what there is t
 complete -c dyn -n "__dyn_in 'stat'" -l interval -x -d 'Seconds a line; default 1'
 complete -c dyn -n "__dyn_in 'stat'" -l count -x -d 'End after N lines; default: Ctrl-C'
 complete -c dyn -n "__dyn_in 'top'" -l interval -x -d 'Between two looks; default 1'
+complete -c dyn -n "__dyn_in 'latency'" -l history -d 'A line an interval, of all nodes together'
+complete -c dyn -n "__dyn_in 'latency'" -l interval -x -d 'Default 1; with --history 15'
+complete -c dyn -n "__dyn_in 'slo'" -l for -x -d 'Measure from now; default since the start'
+complete -c dyn -n "__dyn_in 'slo'" -l check -d 'Exit 8 if one is missed'
+complete -c dyn -n "__dyn_in 'slo'" -l watch -d 'Look again and again, until Ctrl-C'
+complete -c dyn -n "__dyn_in 'slo'" -l interval -x -d 'Between two looks of --watch; default 1'
+complete -c dyn -n "__dyn_in 'hot'" -l count -x -d 'Keys of each list; default 10'
+complete -c dyn -n "__dyn_in 'hot'" -l by -x -a 'cluster node' -d 'Of all nodes together, or of each'
+complete -c dyn -n "__dyn_in 'hot'" -l watch -d 'Look again and again, until Ctrl-C'
+complete -c dyn -n "__dyn_in 'hot'" -l interval -x -d 'Between two looks of --watch; default 1'
+complete -c dyn -n "__dyn_in 'monitor'" -l key -x -d 'Only of keys like it: *, ?, [a-c]'
+complete -c dyn -n "__dyn_in 'monitor'" -l op -x -d 'Only these; default all'
+complete -c dyn -n "__dyn_in 'monitor'" -l rate -x -d 'At most so many; default 100/s'
+complete -c dyn -n "__dyn_in 'monitor'" -l for -x -d 'End after S; default: Ctrl-C'
 complete -c dyn -n "__dyn_in 'bench'" -l op -x -a 'get put mixed' -d 'What to do'
 complete -c dyn -n "__dyn_in 'bench'" -l reads -x -d 'Share of gets in mixed'
 complete -c dyn -n "__dyn_in 'bench'" -l clients -x -d 'Connections'
@@ -239,7 +257,7 @@ complete -c dyn -n "__dyn_in 'bench'" -l save -d 'Keep the figures in the state 
 complete -c dyn -n "__dyn_at 'completion' 1" -a 'bash zsh fish'
 complete -c dyn -n "__dyn_in 'completion'" -l install -d 'Write it where the shell looks for it: one file, never an rc file'
 complete -c dyn -n "__dyn_in 'completion'" -l dry-run -d 'With --install: only say what would be written'
-complete -c dyn -n "__dyn_at 'help' 1+" -a 'demo shell explain get put del merge keys export import status doctor stat top bench completion help version cluster ring node fault debug key context config alias ctx formats environment scripts exit-codes'
+complete -c dyn -n "__dyn_at 'help' 1+" -a 'demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion help version cluster ring node fault debug key context config alias ctx formats environment scripts exit-codes'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a status -d 'Health, nodes and views of the cluster'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a hints -d 'Rows that nodes keep for owners who missed them: how many, since when, and why each still waits'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a views -d 'Who believes what about whom'

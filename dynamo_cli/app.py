@@ -26,9 +26,9 @@ from dynamo_cli.render.plain import show_lines
 
 MODULES = (
     "start", "demo", "demo_running", "demo_nodes", "shell", "explain", "values", "merge", "keys", "key", "export",
-    "import_keys", "cluster", "change", "transfers", "repair", "events", "doctor", "ring", "diff", "simulate", "node",
-    "process", "logs", "data", "cert", "stats", "stat", "top", "latency", "slo", "hot", "monitor", "fault", "bench",
-    "context_look", "context", "config", "alias", "completion", "bundle", "help",
+    "import_keys", "cluster", "change", "unplanned", "transfers", "repair", "events", "doctor", "ring", "diff",
+    "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top", "latency", "slo", "hot", "monitor",
+    "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 

@@ -1,6 +1,4 @@
-"""`dyn cluster plan`, and what does it: `commit`, `leave`, `remove`, `replace`, `weight`, `zone`; and `abandon`.
-
-(And `rotate`, which moves nothing, but is decided like those.)
+"""`dyn cluster plan`, and what does it: `commit`, `leave`, `remove`, `replace`, `weight`, `zone`.
 
 Each of them asks for the plan first, shows it to who is to confirm it, and has the cluster do just that: the plan's id
 carries the epoch it was made for, and a ring that has changed since refuses it.
@@ -13,16 +11,15 @@ from typing import Annotated
 
 import typer
 
-from dynamo_cli import store
 from dynamo_cli.arguments import choice, count, seconds_long, text
 from dynamo_cli.call import Call, Document
-from dynamo_cli.changing import Doing, carry_out, confirm, decided, emit_plan, planned, report, rotated
+from dynamo_cli.changing import Doing, carry_out, confirm, decided, emit_plan, planned, report
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.following import WAIT_S
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import show
-from dynamo_cli.render.plan import at_stake, change_line
+from dynamo_cli.render.plan import at_stake
 from node.core.limits import PARTITIONS_MAX, WEIGHT_MAX
 
 EXITS = [1, 5, 6, 7, 9]
@@ -356,49 +353,3 @@ def zone(
     if len(words) % 2:
         raise usage(f"{words[-1]!r} has no zone", "As in: dyn cluster zone n1 east n2 west")
     return carry_out(call, _doing(dry_run, no_wait, wait, at_most), partial(confirm, call), "ZONE", *words)
-
-
-@command(
-    "cluster abandon",
-    panel="Cluster",
-    danger="moderate",
-    examples=[
-        ("dyn cluster abandon", "give up the change that is under way"),
-        ("dyn cluster abandon --dry-run", "only say what would be given up"),
-    ],
-    exits=EXITS,
-    see=["cluster transfers", "cluster plan"],
-)
-def abandon(call: Call, dry_run: DryRun = False) -> ExitStatus:
-    """Give up the change that is under way: the ring is again what it was before, and nothing is lost."""
-    under_way = store.document(call.client, "TRANSFERS")
-    epoch, state = under_way["epoch"], under_way["state"]
-    if state != "moving":
-        raise CliError(ExitStatus.REFUSED, f"nothing moves: ring epoch {epoch} is settled", "See: dyn cluster status")
-    document = {"schema": "dyn.change/v1", "epoch": epoch, "change": under_way["change"], "state": state}
-    if dry_run:
-        return report(call, document, Doing())
-    call.confirm(f"{change_line(document)}. Give it up?")
-    return report(call, store.change(call.client, "ABANDON", "EPOCH", epoch), Doing())
-
-
-@command(
-    "cluster rotate",
-    panel="Cluster",
-    danger="moderate",
-    examples=[
-        ("dyn cluster rotate", "a new secret for contexts, from now on"),
-        ("dyn cluster rotate -y", "for scripts: ask nothing"),
-    ],
-    exits=EXITS,
-    see=["cluster status", "node start"],
-)
-def rotate(call: Call, no_wait: NoWait = False, at_most: AtMost = WAIT_S) -> ExitStatus:
-    """Make a new secret, by which nodes know that a context is one of theirs. Contexts of the last one stay good.
-
-    Those of the one before that are refused (exit 4): who still has such a context reads the key again. The cluster
-    key, by which nodes know each other, is another secret: node start --help says how that one is exchanged.
-    """
-    call.confirm("Make a new context secret?")
-    doing = Doing(queue=not no_wait, at_most_s=at_most)
-    return report(call, rotated(call, doing), doing)

@@ -1,6 +1,6 @@
 """The pages say what is true: commands, variables, paths, packages and schema are compared with the code.
 
-The command table of dynamo_cli/COMMANDS.md is generated: `python -m tests.helpers.readme` writes it anew.
+The command table of dynamo_cli/COMMANDS.md is generated: `python -m tests.helpers.commands` writes it anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dynamo_cli.catalog import find
 from dynamo_cli.layers import OF_CONTEXT, variable
 from dynamo_cli.settings import SETTINGS
 from node.runtime.config import OPTIONS
-from tests.helpers.readme import commands_block, generate
+from tests.helpers.commands import commands_block, generate
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -49,7 +49,7 @@ def test_the_set_up_commands_are_the_promised_ones() -> None:
 
 
 def test_the_command_table_is_current() -> None:
-    assert commands_block(COMMANDS) == generate(), "run python -m tests.helpers.readme"
+    assert commands_block(COMMANDS) == generate(), "run python -m tests.helpers.commands"
 
 
 def test_every_variable_is_documented_and_exists() -> None:

@@ -1,4 +1,4 @@
-"""The command table of dynamo_cli/COMMANDS.md, generated from the command tree: `python -m tests.helpers.readme` writes it anew."""
+"""The command table of dynamo_cli/COMMANDS.md, from the command tree: `python -m tests.helpers.commands` writes it."""
 
 from __future__ import annotations
 
