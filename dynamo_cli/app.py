@@ -28,7 +28,7 @@ MODULES = (
     "start", "demo", "demo_running", "demo_nodes", "shell", "explain", "values", "merge", "keys", "key", "export",
     "import_keys", "cluster", "change", "unplanned", "transfers", "repair", "events", "doctor", "ring", "diff",
     "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top", "latency", "slo", "hot", "monitor",
-    "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "help",
+    "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "schema", "manual", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
@@ -38,6 +38,7 @@ DEFAULTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("context",): ("context", "ls"),
     ("config",): ("config", "show"),
     ("alias",): ("alias", "ls"),
+    ("schema",): ("schema", "ls"),
 }
 """What a group shows when nothing follows it: its one obvious screen. It takes that command's options, too."""
 
@@ -69,6 +70,7 @@ GROUPS = {
     "context": "Clusters under names: which nodes to ask, and how.",
     "config": "The settings of dyn, and where each comes from.",
     "alias": "Words of your own for commands.",
+    "schema": "The JSON Schemas of what dyn prints.",
 }
 """Commands that only hold others, and what their help says."""
 

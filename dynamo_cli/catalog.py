@@ -120,6 +120,7 @@ PANEL_OF_GROUPS = dict.fromkeys(("context", "config", "alias"), "Configure") | {
     "key": "Data",
     "fault": "Faults",
     "debug": "Help",
+    "schema": "Help",
 }
 
 

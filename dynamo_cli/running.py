@@ -36,7 +36,7 @@ def is_here(address: Address) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         try:
             probe.bind((address.host, 0))
-        except OSError:
+        except (OSError, TypeError, ValueError):  # the last two: a node told what no host can be called
             return False
     return True
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import platform
-from textwrap import wrap
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from textwrap import fill, wrap
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dynamo_cli.arguments import text
-from dynamo_cli.call import Call
+from dynamo_cli.call import Call, Document
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import MEANINGS, ExitStatus
 from dynamo_cli.options import PANELS, command
 from dynamo_cli.render.plain import json_text
+
+if TYPE_CHECKING:
+    from dynamo_cli.catalog import CommandSpec
 
 COLUMNS = 80
 """Width of help pages: they read alike everywhere, and may be piped."""
@@ -21,7 +25,7 @@ LABEL_COLUMNS = 26
 EXAMPLE_COLUMNS = 44
 """An example that is longer has what it does in the next line, and room for it."""
 
-TOPICS = {
+TOPICS: dict[str, str | Callable[[], str]] = {
     "ctx": """\
 A causal context says what a writer has seen. A write replaces exactly what its
 context covers; what it does not cover stays beside it, as a sibling. So two
@@ -90,9 +94,30 @@ compares, and fails with the line and the difference:
 
 In the shell, \\record FILE writes such a script of what you type; \\check FILE
 runs it there.""",
+    "ports": """\
+  7700  clients: dyn, redis-cli, any Redis client       --port
+  7800  the other nodes; the client port + 100          --peer-port
+  7900  HTTP: /health, /metrics, a page; + 200          --http-port
+
+All on 127.0.0.1, unless a node has another --listen. The n-th node of dyn demo
+has 7700 + n, and so on (--base-port). A port that is taken is an error that
+says who has it, never another port.""",
+    "shell-keys": lambda: "".join(f"  {keys:<19}{meaning}\n" for keys, meaning in _shortcuts()).rstrip("\n"),
     "exit-codes": "\n".join(f"  {int(status):3d}  {meaning}" for status, meaning in MEANINGS.items()),
 }
-"""Pages beside those of the commands."""
+"""Pages beside those of the commands: texts, or what makes one."""
+
+
+def topic(name: str) -> str:
+    """The page of a topic."""
+    page = TOPICS[name]
+    return page if isinstance(page, str) else page()
+
+
+def _shortcuts() -> Iterable[tuple[str, str]]:
+    from dynamo_cli.repl.shortcuts import SHORTCUTS
+
+    return SHORTCUTS
 
 
 @command(
@@ -108,8 +133,42 @@ def show_help(
     ] = None,
 ) -> ExitStatus:
     """Explain a command or a topic."""
-    call.env.page(help_page(tuple(words or ())))
+    path = tuple(words or ())
+    if call.format in ("json", "jsonl"):
+        call.env.write(json_text(help_document(path)))
+    else:
+        call.env.page(help_page(path))
     return ExitStatus.OK
+
+
+def help_document(path: tuple[str, ...]) -> Document:
+    """A topic, a command, or with () all commands, for programs. Raises a usage error."""
+    from dynamo_cli.catalog import catalog, find
+
+    if " ".join(path) in TOPICS:
+        return {"schema": "dyn.help.topic/v1", "topic": " ".join(path), "text": topic(" ".join(path))}
+    if path and find(path) is None:
+        help_page(path)  # says what is wrong
+    commands = [spec for spec in catalog() if spec.path[: len(path)] == path and spec.runs]
+    return {"schema": "dyn.help/v1", "commands": [_about(spec) for spec in commands]}
+
+
+def _about(spec: CommandSpec) -> Document:
+    own = [*spec.arguments, *spec.own_options]
+    return {
+        "command": " ".join(spec.path),
+        "summary": spec.summary,
+        "description": spec.description,
+        "danger": spec.danger or None,
+        "parameters": [
+            {"name": p.name, "flags": list(p.flags), "metavar": p.metavar or None, "required": p.required,
+             "repeats": p.repeats, "help": p.help}
+            for p in own
+        ],
+        "examples": [{"command": line, "what": what} for line, what in spec.examples],
+        "exits": sorted({0, 2, *spec.exits}),
+        "see": list(spec.see),
+    }  # fmt: skip
 
 
 @command("version", panel="Help")
@@ -141,7 +200,7 @@ def help_page(path: tuple[str, ...]) -> str:
     if not path:
         return _contents()
     if " ".join(path) in TOPICS:
-        return TOPICS[" ".join(path)] + "\n"
+        return topic(" ".join(path)) + "\n"
     spec = find(path)
     if spec is None:
         from dynamo_cli.concepts.pages import meant
@@ -150,7 +209,8 @@ def help_page(path: tuple[str, ...]) -> str:
         hint = f"That is a concept: dyn explain {term}" if term else "See what there is: dyn help"
         raise usage(f"no help on {' '.join(path)!r}", hint)
     arguments = [a.metavar.rstrip("…") + "…" * a.repeats for a in spec.arguments]
-    blocks = [" ".join([spec.name, *arguments, "[OPTION]…" if spec.runs else "COMMAND"])]
+    usage_line = " ".join([spec.name, *arguments, "[OPTION]…" if spec.runs else "COMMAND"])
+    blocks = [fill(usage_line, COLUMNS, subsequent_indent="  ", break_on_hyphens=False)]
     blocks.append("\n".join(wrap(spec.description, COLUMNS, break_on_hyphens=False)))
     children = [(child.name, child.summary) for name in spec.subcommands if (child := find((*path, name)))]
     blocks += _block("Commands", children)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from dynamo_cli.app import run
 from dynamo_cli.environment import Environment
 from tests.helpers.fake_node import FakeNode
+from tests.helpers.schemas import check
 
 
 class Terminal(io.TextIOWrapper):
@@ -65,4 +66,5 @@ def dyn(
     made, out, err = environment(stdin=stdin, terminal=terminal, environ=known, encoding=encoding)
     status = run(argv, made)
     raw = out.getvalue()
+    check(raw)
     return Result(status, raw.decode(encoding, "replace"), err.getvalue().decode(encoding, "replace"), raw)

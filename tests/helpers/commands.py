@@ -1,4 +1,4 @@
-"""The command table of dynamo_cli/COMMANDS.md, from the command tree: `python -m tests.helpers.commands` writes it."""
+"""The command table of dynamo_cli/COMMANDS.md, from the command tree: `tests.helpers.generated` writes it."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ def code(text: str) -> str:
     return "`" + text.replace("|", r"\|") + "`"
 
 
-if __name__ == "__main__":
+def written() -> str:
+    """Return the page as it would be if its table were written now."""
     page = PAGE.read_text()
-    PAGE.write_text(page.replace(BEGIN + commands_block(page) + END, BEGIN + generate() + END))
+    return page.replace(BEGIN + commands_block(page) + END, BEGIN + generate() + END)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written())
