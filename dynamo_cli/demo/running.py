@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from dynamo_cli.demo import registry
 from dynamo_cli.demo.changing import described, write_record
 from dynamo_cli.demo.processes import DemoCluster, make_folder, places_of
+from dynamo_cli.demo.saved import saved_context
 from dynamo_cli.errors import CliError
 
 Document = dict[str, Any]
@@ -62,9 +63,9 @@ def running(
     made: Callable[[Path, bool], None] = lambda folder, temporary: None,
     tell: Callable[[int, int], None] = lambda ready, count: None,
 ) -> Iterator[Running]:
-    """Start a demo, and end it with the context. `made` hears of its folder, and whether it is temporary.
+    """Start a demo, and end it with the context; a saved context leads to it meanwhile.
 
-    Raises CliError, NodeFailed among others.
+    `made` hears of its folder, and whether it is temporary. Raises CliError, NodeFailed among others.
     """
     folder, temporary = make_folder(wanted.keep)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -82,7 +83,9 @@ def running(
         took_s = cluster.start(tell)
         if not temporary:
             write_record(cluster)
-        yield Running(cluster, held.name if held is not None else "", unlisted, started_at, took_s, new)
+        name = held.name if held is not None else ""
+        with saved_context(environ, name, cluster.addresses):
+            yield Running(cluster, name, unlisted, started_at, took_s, new)
     finally:
         if cluster is not None:
             cluster.close()
