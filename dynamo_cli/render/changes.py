@@ -96,7 +96,7 @@ def _rows(table: Table) -> Iterator[tuple[tuple[str, ...], Row]]:
 
 def _like(table: Table) -> Table:
     """An empty table that looks the same."""
-    fresh = Table(box=table.box, show_edge=False, pad_edge=False, padding=table.padding, header_style="heading")
+    fresh = type(table)(box=table.box, show_edge=False, pad_edge=False, padding=table.padding, header_style="heading")
     for column in table.columns:
         fresh.add_column(
             column.header, justify=column.justify, no_wrap=column.no_wrap, overflow=column.overflow,

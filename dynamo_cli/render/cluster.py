@@ -11,6 +11,7 @@ from rich.text import Text
 
 from dynamo_cli.render.plain import show
 from dynamo_cli.render.rows import by_name, duration_text, size_text
+from dynamo_cli.render.table import bare_table
 
 Document = Mapping[str, Any]
 
@@ -41,7 +42,7 @@ def node_table(document: Document, *, wide: bool = False) -> Table:
     nodes = document["nodes"]
     total = sum(node["partitions"] or 0 for node in nodes) or 1
     voices = sum(node["uptime_s"] is not None for node in nodes)
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("STATE", "NODE", "ADDRESS", *(("ZONE",) if wide else ())):
         table.add_column(name, no_wrap=not wide, overflow="fold" if wide else "ellipsis")
     for name in ("OWNS", *(("PARTITIONS", "HINTS") if wide else ()), "KEYS", "DISK", "P99", "UP", "SEEN"):
@@ -99,7 +100,7 @@ def hints_screen(document: Document) -> RenderableType:
         f"{rows:,} {'rows wait for their owners' if rows != 1 else 'row waits for its owner'}, {size_text(size)}",
         style="warn",
     )
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("FOR", "KEPT BY"):
         table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=20)
     for name in ("ROWS", "SIZE", "OLDEST"):
@@ -124,7 +125,7 @@ def views_screen(document: Document) -> RenderableType:
     head = Text("the nodes that answer agree on members and epoch")
     if not document["agree"]:
         head = Text("the nodes DIFFER: who does not answer a node is down for that node", style="warn")
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("VIEW OF", "EPOCH"):
         table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=20)
     for name in names:

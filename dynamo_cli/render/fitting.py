@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ class Fitting(Table):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lay out the columns that have room."""
         room = options.max_width
-        widths = [
-            max((Measurement.get(console, options, cell).maximum for cell in (*column.cells, column.header)), default=0)
-            for column in self.columns
-        ]
+        widths = [self._natural(column, console, options) for column in self.columns]
         shown = len(widths)
         while shown > 1 and sum(min(width, CELLS_MIN) + GAP for width in widths[:shown]) - GAP > room:
             shown -= 1
@@ -46,6 +43,12 @@ class Fitting(Table):
                 column.width = None
         if hidden := len(widths) - shown:
             yield Text(f"({hidden} column{'s' * (hidden > 1)} hidden: -o wide)", "quiet")
+
+    def _natural(self, column: Column, console: Console, options: ConsoleOptions) -> int:
+        """The width at which nothing of a column is cut, or the most that it may have."""
+        cells = (*column.cells, column.header)
+        width = max((Measurement.get(console, options, cell).maximum for cell in cells), default=0)
+        return width if column.max_width is None else min(width, column.max_width)
 
 
 def fit(widths: list[int], room: int) -> list[int]:

@@ -18,11 +18,16 @@ SPANS_SHOWN = 12
 """Pieces of a list of partitions (`rows.spans_text`), unless `wide`."""
 
 
-def table_of(*columns: tuple[str, bool]) -> Table:
-    """An empty table with these headings; True: figures, which stand on the right. What does not fit is cut."""
+def bare_table() -> Table:
+    """An empty table without columns, which says what it leaves out where there is no room for all of them."""
     from dynamo_cli.render.fitting import GAP, Fitting  # rich, which a command that draws nothing does not load
 
-    table = Fitting(box=None, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="heading")
+    return Fitting(box=None, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="heading")
+
+
+def table_of(*columns: tuple[str, bool]) -> Table:
+    """An empty table with these headings; True: figures, which stand on the right. What does not fit is cut."""
+    table = bare_table()
     for name, right in columns:
         table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     return table

@@ -367,3 +367,16 @@ def test_what_a_node_did_is_told_in_words_and_by_figure() -> None:
     assert unknown.status == 2
     assert "There are n1, n2, n3" in unknown.err
     assert other.status == 0
+
+
+@pytest.mark.parametrize("columns", [40, 60])
+def test_on_a_narrow_terminal_columns_are_hidden_and_counted(columns: int) -> None:
+    names = [f"node-{i:02d}" for i in range(24)]
+    each = [{"of": name, "epoch": 7, "sees": dict.fromkeys(names, "up")} for name in names]
+    sees = {"schema": "dyn.views/v1", "views": each, "agree": True}
+    narrow = {"COLUMNS": str(columns)}
+    with fake_node(DYN_VIEWS=sees, DYN_STATUS=status(), DYN_HINTS=hints()) as node:
+        for name in ("views", "status", "hints"):
+            out = dyn("cluster", name, "--color", "never", node=node, terminal=True, environ=narrow).out
+            assert max(map(len, out.splitlines())) <= columns
+            assert ("hidden: -o wide)" in out) == (name != "hints" or columns == 40), out
