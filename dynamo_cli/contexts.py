@@ -8,7 +8,6 @@ imported, and TOML only where there is a file.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 
 from dynamo_cli.errors import CliError, usage
@@ -137,14 +136,6 @@ def write_private(path: str, text: str, *, mode: int = 0o600) -> None:
         os.replace(made, path)
     except OSError as error:
         raise _unwritable(path, error) from None
-
-
-def others_may_read(path: str) -> bool:
-    """Whether other accounts than the owner's may read a file."""
-    try:
-        return bool(os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH))
-    except OSError:
-        return False
 
 
 def _unwritable(path: str, error: OSError) -> CliError:

@@ -51,6 +51,9 @@ See also  dyn explain context, dyn explain siblings, dyn explain blind-write""",
   csv       as plain, as CSV
   value     only the value's bytes (get), or the new context (put, del, merge)
 
+One field alone: --field PATH, as in nodes.0.name, or nodes.*.name for each, a
+line each as jq -r would print it. What documents hold: dyn schema.
+
 In plain and csv, backslashes and control bytes are escaped (\\\\, \\n, \\x1b). In
 JSON formats errors are objects too.""",
     "environment": """\

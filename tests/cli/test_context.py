@@ -11,7 +11,7 @@ import pytest
 
 from dynamo_cli import contexts
 from dynamo_cli.errors import CliError
-from tests.helpers.cli import Result, dyn, environment
+from tests.helpers.cli import Result, dyn
 from tests.helpers.documents import plan, ring, status
 from tests.helpers.fake_node import FakeNode, fake_node, reading, version
 
@@ -341,25 +341,6 @@ def test_an_editor_saves_only_what_makes_sense(home: Home) -> None:
     ):
         result = home.dyn("context", "edit", "a", terminal=True, EDITOR=editor, TMPDIR=str(home.path))
         assert (result.status, home.saved("a")) == (code, after), (editor, result.err)
-
-
-def test_a_shell_line_may_name_a_context(home: Home) -> None:
-    """… and its password is that context's, also when the connection is made again later."""
-    from dynamo_cli.options import Options
-    from dynamo_cli.repl.session import Session, ShellEnvironment
-
-    with fake_node(DYN_GET=ONE, AUTH=b"OK") as first, fake_node(DYN_GET=ONE, AUTH=b"OK") as second:
-        (home.path / "word").write_text("second\n")
-        home.dyn("context", "add", "two", "-n", second.address, "--password-file", str(home.path / "word"))
-        made, out, _ = environment(environ=home.environ)
-        shell = ShellEnvironment(made, Options(nodes=(first.address,)))
-        session = Session(shell)
-        assert [session.run(line) for line in ("get k", "get -c two k", "get k")] == [0, 0, 0]
-        assert (len(first.asked), len(second.asked)) == (2, 1)
-        assert not any(words[0] == b"AUTH" for words in first.introductions)
-        assert second.introductions[0] == (b"AUTH", b"second")
-        shell.hang_up()
-    assert out.getvalue() == b"milk\n" * 3
 
 
 # Aliases ----------------------------------------------------------------------------------------------
