@@ -120,7 +120,7 @@ class Environment:
         if self.manner.field is not None and not error:
             from dynamo_cli.fields import pick
 
-            text = pick(text, self.manner.field)
+            text = pick(text, self.manner.field, safe=self.stdout_is_terminal)
         stream = self.stderr if error else self.stdout
         encoding = getattr(stream, "encoding", None) or "utf-8"
         try:

@@ -16,8 +16,13 @@ EACH = "*"
 NAMES_SHOWN = 12
 
 
-def pick(text: str, path: str) -> str:
-    """The field of each JSON document in `text`, one document a line. Raises NOT_FOUND, or a usage error."""
+def pick(text: str, path: str, *, safe: bool) -> str:
+    """The field of each JSON document in `text`, one document a line. Raises NOT_FOUND, or a usage error.
+
+    `safe`: for a terminal, which would obey what others may have put into a text.
+    """
+    from dynamo_cli.render.plain import show_lines
+
     picked = []
     for line in filter(None, text.split("\n")):
         try:
@@ -25,6 +30,8 @@ def pick(text: str, path: str) -> str:
         except ValueError:
             raise usage("--field picks from JSON, and this command prints none", "Leave out --field") from None
         picked += [_text(value) for value in _walk(document, path.split("."), path)]
+    if safe:
+        picked = [show_lines(value.encode("utf-8", "surrogatepass")) for value in picked]
     return "".join(f"{value}\n" for value in picked)
 
 

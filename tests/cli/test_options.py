@@ -232,6 +232,13 @@ def test_a_field_of_what_is_no_json_is_a_usage_error() -> None:
         assert dyn("ring", "export", "--format", "svg", "--field", "epoch", node=node).status == 2
 
 
+def test_a_field_commands_no_terminal_and_is_exact_in_a_pipe() -> None:
+    with fake_node(DYN_GET=reading(version(b"a\x1b[31mb\nc", {"n1": 1}))) as node:
+        argv = ("get", "k", "--field", "values.0.value")
+        assert dyn(*argv, node=node).raw == b"a\x1b[31mb\nc\n"
+        assert dyn(*argv, node=node, terminal=True).out == "a\\x1b[31mb\nc\n"
+
+
 def test_a_field_of_each_line() -> None:
     with fake_node(DYN_KEYS=[b"0", [b"a", b"b"]]) as node:
         assert dyn("keys", "-o", "jsonl", "--field", "key", node=node).out == "a\nb\n"
