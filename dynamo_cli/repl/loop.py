@@ -26,6 +26,7 @@ from prompt_toolkit.styles import Style
 from dynamo_cli import settings
 from dynamo_cli.client import Client
 from dynamo_cli.contexts import names
+from dynamo_cli.crash import crash
 from dynamo_cli.errors import CliError
 from dynamo_cli.render.plain import shortened, show
 from dynamo_cli.repl.complete import ShellCompleter, Sources, files_like
@@ -51,6 +52,8 @@ WELCOME_S = 0.3
 """How long the first prompt waits for the cluster: a node that is silent does not keep anybody from typing."""
 AGAIN_S = 1.0
 """Ctrl-C twice within this time means: how do I get out of here?"""
+BUGS_MAX = 3
+"""Prompts in a row that may fail."""
 WAITING_MAX = 5
 """Events kept while a command runs: the latest."""
 
@@ -84,6 +87,7 @@ class Terminal:
         self.keyboard = Keyboard()
         session.provide(self.keyboard)
         self._waiting: deque[str] = deque(maxlen=WAITING_MAX)
+        self._title = ""
         self._interrupted_at_s: float | None = None
         self.finder = KeyFinder(self._client, self.env.contexts.keys, self._found_late)
         self.saved = Saved()
@@ -136,7 +140,7 @@ class Terminal:
                     self._set_mode()
                     self._read_saved()
                     line, self.keyboard.next_line = self.keyboard.next_line, ""
-                    text = self.prompts.prompt(default=line)
+                    text = self._typed(line)
                     self.keyboard.typed.append(text)
                     run_typed(self.session, text, self._ask)
                     self.finder.forget()
@@ -146,6 +150,34 @@ class Terminal:
                     break
         finally:
             self.watcher.stop()
+            self._set_title(over=True)
+
+    def _typed(self, line: str) -> str:
+        """What is typed at the prompt, which begins with a line. Raises KeyboardInterrupt and EOFError.
+
+        What goes wrong within the prompt, such as keys that no keyboard has, costs the line and not the shell, unless
+        it goes wrong each time.
+        """
+        for left in reversed(range(BUGS_MAX)):
+            try:
+                return self.prompts.prompt(default=line, pre_run=self._watch_for_bugs, set_exception_handler=False)
+            except Exception as error:
+                if not left or isinstance(error, EOFError):
+                    raise
+                self.env.write(f"{self.env.program}: {show(crash(error, self.env).line())}\n", error=True)
+                line = ""
+        raise AssertionError("the last try returns or raises")
+
+    def _watch_for_bugs(self) -> None:
+        """Have what goes wrong within the prompt end it: prompt_toolkit would show it, and wait for a key."""
+        app = self.prompts.app
+        assert app.loop is not None, "it runs"
+        app.loop.set_exception_handler(lambda loop, context: self._broken(context.get("exception")))
+
+    def _broken(self, error: BaseException | None) -> None:
+        if isinstance(error, Exception) and self.prompts.app.is_running:
+            with suppress(Exception):  # it ends already
+                self.prompts.app.exit(exception=error)
 
     def _ask(self, question: str) -> str:
         self.env.write(question, error=True)
@@ -167,6 +199,7 @@ class Terminal:
             self._waiting.append(f"* {time.strftime('%H:%M:%S')}  {'; '.join(told)}")
         if self._waiting:
             self._at_prompt(self._tell_above)
+        self._at_prompt(self._set_title)
         if self.prompts.app.is_running:
             self.prompts.app.invalidate()
 
@@ -188,6 +221,16 @@ class Terminal:
 
     def _tell_above(self) -> None:
         run_in_terminal(self._tell_what_waited)
+
+    def _set_title(self, *, over: bool = False) -> None:
+        """Have the window's title say which cluster this is, and how it is; nothing when it is `over`."""
+        state = self.watcher.state
+        name = show(state.document["cluster"]) if state.document else ""
+        title = f"dyn {name} {state.up}/{state.total}" if name and self.session.settings["title"] and not over else ""
+        if title != self._title:
+            self._title = title
+            self.prompts.output.set_title(title)
+            self.prompts.output.flush()
 
     def _tell_what_waited(self) -> None:
         while self._waiting:

@@ -275,6 +275,7 @@ class Session:
         argv = arguments(self._meant(words), read_only=self.read_only)
         self.env.expanded = self.settings["expanded"]
         self.env.tracing = self.settings["trace"]
+        self.env.manner = self.env.manner._replace(pages=self.settings["pager"])
         begun_s = self.env.now_s()
         status = run(argv, self.env)
         if status == ExitStatus.INTERRUPTED:

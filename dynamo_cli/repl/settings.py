@@ -26,6 +26,8 @@ SWITCHES = {
     "trace": Switch(False, "show the way of each get, put and del"),
     "pipes": Switch(True, "| COMMAND at the end of a line is the system's"),
     "events": Switch(True, "tell of nodes and conflicts while the prompt waits"),
+    "pager": Switch(False, "results that are taller than the screen go through less"),
+    "title": Switch(True, "the cluster's state in the title of the window"),
     "toolbar": Switch(True, "the cluster's state below the prompt"),
     "suggest": Switch(True, "the rest of a line like this, from the history"),
     "vi": Switch(False, "keys as in vi, not as in emacs"),

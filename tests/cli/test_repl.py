@@ -16,6 +16,8 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 import dynamo_cli.demo.verbs  # noqa: F401  # enters the verbs of the demo
+from dynamo_cli.crash import crash
+from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
@@ -197,6 +199,28 @@ def test_keys_are_listed(node: FakeNode) -> None:
     out, _ = typed(node, "\\keys\nexit\n")
     assert "Ctrl-X Ctrl-E" in out
     assert max(map(len, out.splitlines())) < 80
+
+
+def test_keys_that_no_keyboard_has_cost_the_line_and_not_the_shell(
+    node: FakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """prompt_toolkit takes these for a mouse, and fails."""
+    environ = {"DYN_NODES": node.address, "DYN_STATE_DIR": str(tmp_path)}
+    outer, out, err = environment(terminal=True, environ=environ)
+    env = ShellEnvironment(outer, Options())
+    with create_pipe_input() as keyboard:
+
+        def told(error: Exception, env: Environment) -> CliError:
+            keyboard.send_text("get k\nexit\n")
+            return crash(error, env)
+
+        monkeypatch.setattr("dynamo_cli.repl.loop.crash", told)
+        keyboard.send_text("put k v\x1b[99m")
+        Terminal(Session(env), None, keyboard=keyboard, screen=DummyOutput()).run()
+    env.hang_up()
+    assert "a bug in dyn: ValueError" in err.getvalue().decode()
+    assert "milk" in out.getvalue().decode()
+    assert not [words for words in node.asked if words[0] == b"DYN.PUT"]
 
 
 def test_a_typo_is_told_and_the_shell_lives(node: FakeNode) -> None:

@@ -83,6 +83,16 @@ def test_events_stand_above_the_prompt_and_leave_the_line_alone(tmp_path: Path) 
         assert not any("ring epoch" in line for line in screen.scrolled)
 
 
+def test_the_title_of_the_window_tells_the_state(tmp_path: Path) -> None:
+    """Until the shell ends, or it is turned off."""
+    with shell_node() as node, shell(node.address, tmp_path) as screen:
+        screen.see(lambda: screen.title == "dyn dyn 2/3")
+        screen.prompt()
+        screen.enter("exit")
+        screen.see(lambda: screen.title == "")
+        assert screen.end() == 0
+
+
 def test_a_search_in_the_history(tmp_path: Path) -> None:
     with shell_node() as node, shell(node.address, tmp_path) as screen:
         screen.prompt()

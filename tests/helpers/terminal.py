@@ -81,6 +81,11 @@ class Screen:
         return [line.rstrip() for line in self._screen.display]
 
     @property
+    def title(self) -> str:
+        """The title of the window."""
+        return str(self._screen.title)
+
+    @property
     def scrolled(self) -> list[str]:
         """Everything that was on the screen, from the first line on, as far as it is kept."""
         above = ["".join(row[x].data for x in range(self.columns)).rstrip() for row in self._screen.history.top]
