@@ -14,7 +14,7 @@ from typer import Option
 from dynamo_cli.arguments import count, text
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.environment import Environment
-from dynamo_cli.errors import CliError
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options, command
 from dynamo_cli.render.plain import json_text, show
@@ -34,6 +34,7 @@ OURS = ("DYN_NODES", "DYN_PASSWORD", "DYN_PASSWORD_FILE", "DYN_TLS_CA", "DYN_TLS
     panel="Start here",
     examples=[
         ("dyn demo", "five nodes and a shell; Ctrl-D stops and removes everything"),
+        ("dyn demo --tour", "the same, with a guided tour first"),
         ("dyn demo --background", "five nodes that go on until dyn demo stop"),
         ("dyn demo | cat", "the tour: what dyn does, shown and checked; exit 0 if all holds"),
         ("dyn demo --keep ~/dyn-demo", "data and logs stay there for the next time"),
@@ -61,6 +62,7 @@ def demo(
     background: Annotated[
         bool, Option("--background", help="Open no shell; the nodes go on until dyn demo stop.")
     ] = False,
+    tour: Annotated[bool, Option("--tour", help="Begin with the guided tour.")] = False,
 ) -> ExitStatus:  # fmt: skip
     """Start a cluster of real node processes on this machine, and open a shell on it.
 
@@ -82,7 +84,9 @@ def demo(
         check_enough(len(places))
     check_free(call, base_port)
     check_ports(places)
-    return in_background(call, wanted) if background else in_foreground(call, wanted)
+    if background and tour:
+        raise usage("the tour needs a reader, whom --background has not", "Leave one of them away")
+    return in_background(call, wanted) if background else in_foreground(call, wanted, tour=tour)
 
 
 def check_free(call: Call, base_port: int) -> None:
@@ -100,7 +104,7 @@ def check_free(call: Call, base_port: int) -> None:
             )
 
 
-def in_foreground(call: Call, wanted: Wanted) -> ExitStatus:
+def in_foreground(call: Call, wanted: Wanted, *, tour: bool) -> ExitStatus:
     """Start it, play, and clean up."""
     from dynamo_cli.demo.processes import NodeFailed
     from dynamo_cli.demo.running import running
@@ -116,7 +120,7 @@ def in_foreground(call: Call, wanted: Wanted) -> ExitStatus:
                 if demo.unlisted:
                     call.remark(f"dyn demo ls will not know it: {show(demo.unlisted)}")
                 cluster = demo.cluster
-                status = play(call, cluster, demo.took_s, new=demo.new)
+                status = play(call, cluster, demo.took_s, new=demo.new, tour=tour)
         except NodeFailed as error:
             for line in error.lines:
                 call.env.write(f"{show(line)}\n", error=True)
@@ -162,7 +166,7 @@ def is_for_people(env: Environment) -> bool:
     return env.stdin.isatty() and env.stdout_is_terminal
 
 
-def play(call: Call, cluster: DemoCluster, took_s: float, *, new: bool) -> ExitStatus | None:
+def play(call: Call, cluster: DemoCluster, took_s: float, *, new: bool, tour: bool) -> ExitStatus | None:
     """The shell on a terminal (None), else the tour and how it ended."""
     from dynamo_cli.commands.shell import history_path
     from dynamo_cli.demo.changing import Changes
@@ -192,7 +196,10 @@ def play(call: Call, cluster: DemoCluster, took_s: float, *, new: bool) -> ExitS
     crashes.start()
     ours.faults.start()
     try:
-        run_on_terminal(Session(shell, facilities=[ours]), history_path(env))
+        session = Session(shell, facilities=[ours])
+        if tour:
+            session.run("\\tour")
+        run_on_terminal(session, history_path(env))
     finally:
         ours.faults.stop()
         crashes.stop()

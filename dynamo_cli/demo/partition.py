@@ -1,4 +1,4 @@
-"""Two scenes of the tour: the network is cut in two while both halves write, and becomes whole again."""
+"""Scenes of the tour: the network is cut in two while both halves write, and becomes whole again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from dynamo_cli import store
+from dynamo_cli.commands.ring import placement
 from dynamo_cli.demo import cuts
 from dynamo_cli.demo.processes import DemoNode
 from dynamo_cli.demo.stage import CheckFailed
+from dynamo_cli.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from dynamo_cli.demo.tour import Tour
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 BASKET = b"basket:7"
 ORDERS = [b"order:%d" % number for number in range(30)]
 """Keys written on either side of the cut, so that hints for all who are away are seen."""
+DOUBTFUL = [b"ledger:%d" % number for number in range(64)]
+"""Of these one has its owners where the tour needs them."""
 FIRST_HINT_S = 2.0
 """How soon after the network is whole the first row must be where it belongs."""
 HINTS_S = 20.0
@@ -49,18 +53,25 @@ class Partition:
             f"No message passes between {left} and {right} any more; nobody is told. Ada is on one side and Bob on the "
             "other. Both have read the same basket, and both go on writing.",
         )
+        stage.read(
+            "Sockets do not close in such a cut: it is silence that tells, and it takes the nodes a few seconds to "
+            "trust it. Then owners that cannot be reached are stood in for by the next nodes on the ring (a sloppy "
+            "quorum): W=2 is W=2 of whoever is there. A stand-in keeps the row apart, with a hint of whose it is."
+        )
         stage.dyn(f"put {key} '[\"tea\"]'")
         ada = stage.shell("ada", self.left[0].place.address)
         bob = stage.shell("bob", self.right[-1].place.address)
         try:
             for shell in (ada, bob):
                 shell.type(f"get {key}")
-            stage.show(f"$ dyn fault cut {left} {right}\n")
+            stage.act(f"dyn fault cut {left} {right}")
+            self.tour.undo.callback(cuts.heal, self.tour.cluster)
             cuts.cut(self.tour.cluster, self.left, self.right)
             cut_at = time.monotonic()
             self._await_views()
             stage.say(f"After {time.monotonic() - cut_at:.1f} s every node calls the other half down:")
             stage.dyn("cluster views")
+            stage.read("Each row is a node that speaks, each column one that it speaks of. Now both write the basket:")
             ada.type(f'put {key} \'["tea","jam"]\'')
             bob.type(f'put {key} \'["tea","milk"]\'')
         finally:
@@ -70,6 +81,38 @@ class Partition:
         stage.dyn("cluster hints")
         held = self._hints()
         stage.check(held, f"{held} rows wait on stand-ins, each with a hint that names its owner")
+
+    def strict(self) -> None:
+        """Who wants the owners themselves, and no stand-ins, is refused where they are not."""
+        stage, key = self.stage, self._doubtful()
+        owners = placement(key, store.document(stage.client(self.tour.where[0]), "RING"))["owners"]
+        far = [name for name in owners if name in {node.name for node in self.right}]
+        stage.scene(
+            "what STRICT refuses",
+            f"{key.decode()} has the owners {', '.join(owners)}, and {' and '.join(far)} are beyond the cut. A strict "
+            "write wants W=2 of these themselves: better no answer than one that the other half does not know of.",
+        )
+        stage.read(
+            "It is a choice for each request, not for the store. With --strict and R+W>N a read sees the last write "
+            "that was acknowledged, wherever the cut is; the price is that one side is refused until it has healed. "
+            "Nothing is left behind by the refusal: exit code 6 says that nothing was stored anywhere."
+        )
+        here, there = self.left[0].place.port, self.right[-1].place.port
+        stage.dyn(f"-n :{here} put {key.decode()} 100 --strict", ExitStatus.UNAVAILABLE)
+        stage.dyn(f"-n :{there} put {key.decode()} 200 --strict")
+        self.tour.values[key] = b"200"
+        live = self.tour.read(self.right[-1].place.address, key).live
+        stage.check([v.value for v in live] == [b"200"], "the side with a quorum of owners has taken its write", live)
+
+    def _doubtful(self) -> bytes:
+        """A key whose owners are a quorum on the right side of the cut, and none on the left."""
+        ring = store.document(self.stage.client(self.tour.where[0]), "RING")
+        right = {node.name for node in self.right}
+        for key in DOUBTFUL:
+            there = sum(name in right for name in placement(key, ring)["owners"])
+            if there >= ring["w"] and len(placement(key, ring)["owners"]) - there < ring["w"]:
+                return key
+        raise CheckFailed(f"expected: one of {len(DOUBTFUL)} keys has a quorum of its owners in {sorted(right)}")
 
     def _await_views(self) -> None:
         """Wait until every node has noticed that it has lost the other half."""
@@ -98,8 +141,12 @@ class Partition:
             "the network is whole again",
             "Stand-ins hand over what they kept. Where both halves wrote the same key neither value is thrown away.",
         )
+        stage.read(
+            "A hint is handed over as soon as its owner is heard again; what no hint knows of, the comparison of trees "
+            "that goes on in the background finds. Each node calls the others up by itself."
+        )
         before = self._hints()
-        stage.show("$ dyn fault heal\n")
+        stage.act("dyn fault heal")
         cuts.heal(self.tour.cluster)
         first_s, all_s = self._await_delivery(before)
         in_time = first_s < FIRST_HINT_S

@@ -1,14 +1,18 @@
-"""What a tour is played on: commands that are shown and then run for real, and checks that are shown and counted."""
+"""What a tour is played on: commands that are shown and then run for real, and checks that are shown and counted.
+
+At a terminal a reader types the commands, or others before them; in a pipe they are typed at once.
+"""
 
 from __future__ import annotations
 
 import shlex
 import signal
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dynamo_cli.app import run
 from dynamo_cli.client import Client, Reply, Word, parse_address
+from dynamo_cli.demo.reader import Reader
 from dynamo_cli.environment import Environment, ReaderGone
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
@@ -30,7 +34,10 @@ class Stage:
 
     def __init__(self, outer: Environment, environ: Mapping[str, str]) -> None:
         terminal = outer.stdout_is_terminal
-        self._person = outer.stdin.isatty() and terminal
+        self.reader = Reader(outer) if outer.stdin.isatty() and terminal else None
+        """Who reads along; None in a pipe."""
+        self.strayed = False
+        """Whether the reader has run other commands than the tour's: they may be why a check fails."""
         self.environ = {
             **outer.environ,
             **environ,
@@ -62,18 +69,20 @@ class Stage:
         if words:
             self.say(words)
 
+    def read(self, words: str) -> None:
+        """Say more to somebody who has the time to read it: a pipe has not."""
+        if self.reader is not None:
+            self.say(words)
+
     def show(self, line: str) -> None:
         """Write a line, with an empty one above it after checks."""
         self.env.write(("\n" if self._gap else "") + line + "\n")
         self._gap = False
 
-    def goes_on(self) -> bool:
-        """Let a person read: whether there shall be another scene. A pipe goes on at once."""
-        if not self._person:
-            return True
-        self.env.write("\n[Enter] goes on, q leaves the tour ")
-        answer = self.outer.stdin.readline()
-        return bool(answer) and answer.strip().lower() not in ("q", "quit", "exit", "n", "no")
+    def goes_on(self) -> None:
+        """Let a person read before the next scene; a pipe goes on at once. Raises Left."""
+        if self.reader is not None:
+            self.reader.goes_on()
 
     def say(self, words: str) -> None:
         """Say something about what comes."""
@@ -95,8 +104,37 @@ class Stage:
 
     def dyn(self, line: str, status: ExitStatus = ExitStatus.OK) -> None:
         """Show `$ dyn LINE` and run it."""
-        self.show(f"$ dyn {line}")
+        self.typed("$ ", f"dyn {line}", self._other)
         self._ended(f"dyn {line}", run(shlex.split(line), self.env), status)
+
+    def act(self, line: str) -> None:
+        """Show a line that the tour carries out itself: nothing else is run at this prompt."""
+
+        def other(typed: str) -> None:
+            self.env.write(f"here only this: {line}\n")
+
+        self.typed("$ ", line, other)
+        self.env.write("\n")
+
+    def typed(self, prompt: str, line: str, other: Callable[[str], object]) -> None:
+        """Show a prompt and a line. A reader types it, or has it typed; `other` runs what else is typed before that."""
+        if self.reader is None:
+            self.show(f"{prompt}{line}")
+            return
+        self.env.write("\n" if self._gap else "")
+        self._gap = False
+        while not same(typed := self.reader.line(prompt, line), line):
+            self.strayed = True
+            other(typed)
+
+    def _other(self, typed: str) -> None:
+        """Run what a reader wants to try."""
+        try:
+            words = shlex.split(typed)
+        except ValueError as error:
+            self.env.write(f"{error}\n")
+            return
+        run(words[1:] if words[:1] == ["dyn"] else words, self.env)
 
     def shell(self, writer: str, address: str) -> Shell:
         """Open a shell of somebody called `writer` on one node."""
@@ -140,9 +178,18 @@ class Shell:
 
     def type(self, line: str) -> None:
         """Show the prompt and the line, and run it."""
-        self._stage.show(f"{self._writer}> {line}")
+        self._stage.typed(f"{self._writer}> ", line, self._session.run)
         self._stage._ended(line, self._session.run(line), ExitStatus.OK)
 
     def close(self) -> None:
         """Leave it."""
         self._env.hang_up()
+
+
+def same(typed: str, line: str) -> bool:
+    """Whether two lines are the same command, however they are quoted."""
+    try:
+        found, wanted = shlex.split(typed), shlex.split(line)
+    except ValueError:
+        return False
+    return found == wanted or ["dyn", *found] == wanted

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dynamo_cli.call import Call
 from dynamo_cli.demo import fault_verbs
 from dynamo_cli.demo.facility import Demo, every
+from dynamo_cli.demo.fault_verbs import act, give
 from dynamo_cli.demo.processes import DemoNode, NodeFailed, asking
 from dynamo_cli.demo.showing import show_steps
 from dynamo_cli.demo.tour import Tour
+from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.verbs import verb
@@ -66,14 +68,38 @@ def nodes(shell: Session, words: Sequence[str]) -> int:
     return ExitStatus.OK
 
 
-@verb("tour", summary="What dyn does, in a minute: shown, explained and checked.", needs=Demo)
+@verb(
+    "tour", usage="[CHAPTER|new]", summary="A guided tour of eight minutes; left before its end, it goes on there.",
+    needs=Demo, completes="new",
+)  # fmt: skip
 def tour(shell: Session, words: Sequence[str]) -> int:
-    """On the cluster as it is; a node that was killed is started first."""
-    cluster = shell.facility(Demo).cluster
-    for node in cluster:
+    """On the cluster as it is; a node that does not run is started first."""
+    demo = shell.facility(Demo)
+    made = Tour(demo.cluster, shell.env, demo.changes)
+    begin = chapter_of(made, words[0] if words else "")
+    for node in demo.cluster:
+        if node.paused:
+            act(demo, "resume", node.name)
         if node.ended:
             restart(shell, [node.name])
-    return Tour(cluster, shell.env).run()
+    if demo.faults.marks:
+        give(demo, "heal")
+    if begin:
+        title = made.chapters[begin].title
+        shell.env.write(f"chapter {begin + 1} of {len(made.chapters)}: {title}      from the first:  \\tour new\n")
+    return made.run(begin)
+
+
+def chapter_of(made: Tour, word: str) -> int:
+    """Where to begin: at a chapter by its number, anew, or where the reader left. Raises a usage error."""
+    if word == "new":
+        return 0
+    if not word:
+        return made.place
+    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= len(made.chapters)):
+        chapters = ", ".join(f"{number} {chapter.title}" for number, chapter in enumerate(made.chapters, 1))
+        raise usage(f"no chapter {word!r}", f"There are {chapters}")
+    return int(word) - 1
 
 
 def keys_of(node: DemoNode) -> int:

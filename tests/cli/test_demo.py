@@ -20,14 +20,16 @@ from dynamo_cli.demo.processes import (
     places,
     program,
 )
+from dynamo_cli.demo.reader import Reader
 from dynamo_cli.demo.showing import banner
 from dynamo_cli.demo.stage import CheckFailed, Stage
 from dynamo_cli.demo.tour import Tour
+from dynamo_cli.demo.verbs import chapter_of
 from dynamo_cli.environment import ReaderGone
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from tests.helpers.cli import dyn, environment
-from tests.helpers.fake_node import FakeNode
+from tests.helpers.fake_node import FakeNode, fake_node
 
 BASE = 26600
 """Ports that nothing here listens on for long."""
@@ -205,3 +207,94 @@ def test_a_tour_without_its_nodes_fails_in_one_sentence(tmp_path: Path) -> None:
     assert sentence.startswith(f"FAIL  cannot reach 127.0.0.1:{BASE + 1} (refused)")
     assert empty == ""
     assert last == "tour: failed in scene 0, check 0"
+
+
+# A reader of the tour ------------------------------------------------------------------------------------
+
+
+class Typist(Reader):
+    """Types these lines, one after the other; "" is Enter alone."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = iter(lines)
+        self.asked: list[str] = []
+
+    def line(self, prompt: str, suggested: str) -> str:
+        self.asked.append(f"{prompt}{suggested}")
+        return next(self.lines) or suggested
+
+
+def read_by(*lines: str, node: FakeNode) -> tuple[Stage, Typist, io.BytesIO]:
+    """A stage with somebody at its terminal."""
+    stage, out = staged(DYN_NODES=node.address)
+    stage.reader = typist = Typist(*lines)
+    return stage, typist, out
+
+
+def test_a_reader_types_the_line_or_has_it_typed() -> None:
+    """With or without `dyn`, quoted as they like; it is the tour's line that runs."""
+    with fake_node(DYN_GET=[b"", [], []]) as node:
+        stage, typist, _ = read_by("", "dyn get 'k'", "get k", node=node)
+        for _ in range(3):
+            stage.dyn("get k", ExitStatus.NOT_FOUND)
+        assert typist.asked == ["$ dyn get k"] * 3
+        assert [words[1] for words in node.asked] == [b"k"] * 3
+        assert not stage.strayed
+
+
+def test_a_reader_may_try_something_else_first() -> None:
+    """It runs, whatever it is, and the tour waits."""
+    with fake_node(DYN_GET=[b"", [], []]) as node:
+        stage, typist, out = read_by("get other", "get 'open", "frobnicate", "", node=node)
+        stage.dyn("get k", ExitStatus.NOT_FOUND)
+        assert [words[1] for words in node.asked] == [b"other", b"k"]
+        assert len(typist.asked) == 4
+        assert stage.strayed
+        assert "no such command" in out.getvalue().decode()
+        stage.reader = Typist("rm -rf /", "")
+        stage.act("kill -9 4711")
+        assert out.getvalue().decode().endswith("here only this: kill -9 4711\n\n")
+
+
+def test_only_a_reader_is_told_more() -> None:
+    """A pipe has not the time."""
+    stage, out = staged()
+    stage.read("much more")
+    assert out.getvalue() == b""
+    stage.goes_on()
+    stage.reader = Typist()
+    stage.read("much more")
+    assert out.getvalue() == b"much more\n\n"
+
+
+@pytest.mark.parametrize(
+    ("kept", "place"),
+    [
+        ("", 0),
+        ("[]", 0),
+        ('{"chapter": "2"}', 0),
+        ('{"chapter": -1}', 0),
+        ('{"chapter": 99}', 0),
+        ('{"chapter": 2}', 2),
+    ],
+)
+def test_a_place_that_makes_no_sense_is_the_beginning(tmp_path: Path, kept: str, place: int) -> None:
+    """Whatever is in the file."""
+    outer, _, _ = environment()
+    cluster = DemoCluster(tmp_path, places(3, BASE), {}, temporary=False)
+    try:
+        (tmp_path / "tour.json").write_text(kept)
+        made = Tour(cluster, outer)
+        assert made.place == place
+        assert [chapter_of(made, word) for word in ("", "new", "1", "3")] == [place, 0, 0, 2]
+        for word in ("0", "99", "x", "²"):
+            with pytest.raises(CliError, match="no chapter"):
+                chapter_of(made, word)
+        assert [chapter.title for chapter in made.chapters][-2:] == ["a node that dies", "the end"], "too few for more"
+    finally:
+        cluster.close()
+
+
+def test_the_tour_has_no_reader_in_the_background() -> None:
+    """A usage error, before anything is started."""
+    assert dyn("demo", "--tour", "--background").status == ExitStatus.USAGE

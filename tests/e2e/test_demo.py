@@ -30,7 +30,7 @@ def test_the_tour_holds_what_it_shows(tmp_path: Path) -> None:
     last = out.splitlines()[-1]
     found = re.fullmatch(r"tour: (\d+) scenes, (\d+) checks, all ok in ([\d.]+) s", last)
     assert found, last
-    assert int(found[1]) == len(re.findall(r"^--- \d+\. .* -+$", out, re.MULTILINE)) == 11
+    assert int(found[1]) == len(re.findall(r"^--- \d+\. .* -+$", out, re.MULTILINE)) == 13
     assert int(found[2]) == len(re.findall(r"^  ok  ", out, re.MULTILINE))
     assert "\x1b" not in out + err
     assert "Traceback" not in out + err

@@ -13,7 +13,9 @@ import pytest
 from dynamo_cli import store
 from dynamo_cli.demo.changing import Changes
 from dynamo_cli.demo.processes import DemoCluster, asking, places
-from dynamo_cli.demo.verbs import Demo
+from dynamo_cli.demo.reader import Left, Reader
+from dynamo_cli.demo.tour import Tour
+from dynamo_cli.demo.verbs import Demo, chapter_of
 from dynamo_cli.options import Options
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from tests.helpers.cli import environment
@@ -113,6 +115,52 @@ def test_slow_lossy_and_wrong_clocks_are_in_force_until_they_are_not(shell: Shel
     assert shell.session.marks == []
     for line in ("\\slow n9 1", "\\skew n1 soon", "\\partition n1 / n1", "\\drop n1 n2", "\\pause"):
         assert "Write: " in (told := shell.type(line, status=2)) or "no node" in told, told
+
+
+# A reader who leaves the tour ----------------------------------------------------------------------------
+
+
+class Impatient(Reader):
+    """Has every line typed, up to the one that begins so, and leaves there."""
+
+    def __init__(self, until: str) -> None:
+        self.until = until
+
+    def line(self, prompt: str, suggested: str) -> str:
+        if f"{prompt}{suggested}".startswith(self.until):
+            raise Left
+        return suggested
+
+    def goes_on(self) -> None:
+        pass
+
+
+def left(shell: Shell, title: str, until: str) -> str:
+    """Read a chapter up to a line; what was shown."""
+    made = Tour(shell.demo.cluster, shell.session.env, shell.demo.changes)
+    made.stage.reader = Impatient(until)
+    begin = next(number for number, chapter in enumerate(made.chapters) if chapter.title == title)
+    begun = len(shell.out.getvalue())
+    assert made.run(begin) == 0
+    assert made.place == begin
+    return shell.out.getvalue()[begun:].decode()
+
+
+def test_who_leaves_a_cut_network_leaves_it_whole(shell: Shell) -> None:
+    """And finds the place again."""
+    told = left(shell, "a network that is cut in two", "$ dyn cluster hints")
+    assert "every node calls the other half down" in told
+    assert told.endswith("a network that is cut in two. It goes on there: \\tour\n")
+    shell.demo.faults.look()
+    assert shell.session.marks == []
+    assert chapter_of(Tour(shell.demo.cluster, shell.session.env), "") == 4
+
+
+def test_who_leaves_with_a_node_dead_leaves_none(shell: Shell) -> None:
+    """It was killed by the tour, and is started by it."""
+    told = left(shell, "a node that dies", "$ dyn get cart:42")
+    assert "requests were answered" in told
+    assert [node.name for node in shell.demo.cluster if node.ended] == []
 
 
 def test_what_somebody_else_breaks_is_seen(shell: Shell) -> None:

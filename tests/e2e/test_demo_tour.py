@@ -1,0 +1,38 @@
+"""The guided tour at a real terminal: typed, strayed from, left, and found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.helpers.demo import Demo
+from tests.helpers.terminal import CTRL_D, ENTER, Screen
+
+START_S = 60
+
+
+def test_a_reader_types_strays_leaves_and_comes_back(tmp_path: Path) -> None:
+    """Enter types the grey line; another line runs and the tour waits; q leaves, and the verb finds the place."""
+    demo = Demo(tmp_path, "--tour", nodes=3)
+    with Screen(demo.command, tmp_path, demo.environ) as screen:
+        screen.see(r"^\$ dyn cluster status$", seconds=START_S)
+        screen.type(ENTER)
+        screen.see(r"^  ok  all nodes agree on members and epoch")
+        screen.type(ENTER)
+        screen.see(r"^--- 2\. the ring")
+        screen.see(r"^\$ dyn ring show$")
+        screen.enter("get stock:milk")
+        screen.see(r"^28$")
+        screen.see(lambda: screen.line == "$ dyn ring show")
+        screen.enter("q")
+        screen.see(r"The tour is left in chapter 2 of \d, the ring")
+        screen.prompt()
+        screen.enter("\\tour")
+        screen.see(r"^chapter 2 of \d: the ring")
+        screen.see(r"^--- 2\. the ring")
+        screen.see(lambda: screen.line == "$ dyn ring show")
+        screen.type(CTRL_D)
+        screen.see(r"The tour is left in chapter 2")
+        screen.prompt()
+        screen.type(CTRL_D)
+        assert screen.end() == 0
+    demo.gone()
