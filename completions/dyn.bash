@@ -4,7 +4,7 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion help version cluster ring node fault debug key context config alias" ;;
+        "") list="demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion man cheat help version cluster ring node fault debug key context config alias schema" ;;
         "demo") list="ls stop rm add remove kill pause resume restart" ;;
         "cluster") list="status hints views plan commit leave remove replace weight zone abandon rotate transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
@@ -16,6 +16,7 @@ _dyn_subcommands() {
         "context") list="ls show check add edit rename copy rm use -" ;;
         "config") list="show get set unset edit path" ;;
         "alias") list="ls set rm" ;;
+        "schema") list="ls show" ;;
     esac
 }
 
@@ -95,7 +96,9 @@ _dyn_arguments() {
         "import") list="files" ;;
         "doctor") list="host.python,host.store,host.space,host.files,host.text,host.config,host.ports,host.mdns,host.secrets,host.completion,cluster.answer,cluster.health,cluster.views,cluster.versions,cluster.clocks,cluster.transfers,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.certificate,node.faults*" ;;
         "completion") list="bash,zsh,fish" ;;
-        "help") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,help,version,cluster,ring,node,fault,debug,key,context,config,alias,ctx,formats,environment,scripts,exit-codes*" ;;
+        "man") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,man,cheat,help,version,cluster,ring,node,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes*" ;;
+        "cheat") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,man,cheat,help,version,cluster,ring,node,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes" ;;
+        "help") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,man,cheat,help,version,cluster,ring,node,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes*" ;;
         "cluster plan") list="leave,remove,replace,weight,zone names names*" ;;
         "cluster commit") list="none" ;;
         "cluster leave") list="names" ;;
@@ -140,13 +143,14 @@ _dyn_arguments() {
         "config unset") list="context,nodes,password-file,tls-ca,tls-cert,tls-key,output,timeout,color,ascii,no-input,pager,writer,protected,prompt-color,note" ;;
         "alias set") list="none none" ;;
         "alias rm") list="none" ;;
+        "schema show") list="dyn.aliases/v1,dyn.backup.info/v1,dyn.backup/v1,dyn.bench/v1,dyn.bundle/v1,dyn.cert/v1,dyn.change/v1,dyn.cheat/v1,dyn.cluster.events/v1,dyn.compare/v1,dyn.completion/v1,dyn.config.path/v1,dyn.config.setting/v1,dyn.config/v1,dyn.context.check/v1,dyn.context/v1,dyn.contexts/v1,dyn.del/v1,dyn.demo.list/v1,dyn.demo.started/v1,dyn.demo/v1,dyn.doctor.checks/v1,dyn.doctor/v1,dyn.error/v1,dyn.explain/v1,dyn.export.done/v1,dyn.export.end/v1,dyn.export/v1,dyn.fault.nodes/v1,dyn.get/v1,dyn.help.topic/v1,dyn.help/v1,dyn.hints/v1,dyn.history/v1,dyn.hot.keys/v1,dyn.import/v1,dyn.keys/v1,dyn.latency/v1,dyn.locate/v1,dyn.man/v1,dyn.merge/v1,dyn.monitor.request/v1,dyn.node.info/v1,dyn.node.logs/v1,dyn.node.ping/v1,dyn.node.stop/v1,dyn.node.unit/v1,dyn.plan/v1,dyn.put/v1,dyn.put_back/v1,dyn.repair.key/v1,dyn.repair/v1,dyn.restore/v1,dyn.ring.diff/v1,dyn.ring.owner/v1,dyn.ring.simulate/v1,dyn.ring/v1,dyn.schemas/v1,dyn.slo/v1,dyn.start/v1,dyn.stat/v1,dyn.stats/v1,dyn.status/v1,dyn.term/v1,dyn.terms/v1,dyn.trace/v1,dyn.transfers/v1,dyn.version/v1,dyn.views/v1" ;;
     esac
 }
 
 _dyn_options() {
     list=""
     case "$1" in
-        "demo") list="--nodes --base-port --keep --background" ;;
+        "demo") list="--nodes --base-port --keep --background --tour" ;;
         "demo add") list="--base-port" ;;
         "demo remove") list="--base-port" ;;
         "demo kill") list="--base-port" ;;
@@ -171,6 +175,7 @@ _dyn_options() {
         "monitor") list="--key --op --rate --for" ;;
         "bench") list="--op --reads --clients --pipeline --rate --size --keys --dist --duration --count --seed --fill --spread --assert --fault --compare --save" ;;
         "completion") list="--install --dry-run" ;;
+        "man") list="--roff" ;;
         "cluster") list="--check --wait --for --watch --interval" ;;
         "cluster status") list="--check --wait --for --watch --interval" ;;
         "cluster hints") list="--watch --interval" ;;

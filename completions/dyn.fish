@@ -4,7 +4,7 @@
 function __dyn_subcommands
     switch $argv[1]
         case ''
-            string split ' ' 'demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion help version cluster ring node fault debug key context config alias'
+            string split ' ' 'demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion man cheat help version cluster ring node fault debug key context config alias schema'
         case 'demo'
             string split ' ' 'ls stop rm add remove kill pause resume restart'
         case 'cluster'
@@ -27,6 +27,8 @@ function __dyn_subcommands
             string split ' ' 'show get set unset edit path'
         case 'alias'
             string split ' ' 'ls set rm'
+        case 'schema'
+            string split ' ' 'ls show'
     end
 end
 
@@ -110,6 +112,8 @@ complete -c dyn -n "__dyn_at '' 1" -a hot -d 'The keys that most requests are fo
 complete -c dyn -n "__dyn_at '' 1" -a monitor -d 'Show clients'\'' requests as they end, at every node: when, where, which key, what came of it, how long it took'
 complete -c dyn -n "__dyn_at '' 1" -a bench -d 'Measure throughput and latency: closed loop, or with --rate open loop, where latency counts from when it was due'
 complete -c dyn -n "__dyn_at '' 1" -a completion -d 'Print the completion script of a shell, or install it for this account'
+complete -c dyn -n "__dyn_at '' 1" -a man -d 'Show the manual page by man; without it, and on a pipe, as plain text'
+complete -c dyn -n "__dyn_at '' 1" -a cheat -d 'Print examples to copy'
 complete -c dyn -n "__dyn_at '' 1" -a help -d 'Explain a command or a topic'
 complete -c dyn -n "__dyn_at '' 1" -a version -d 'Print the version of dyn, and with --json of what it runs on'
 complete -c dyn -n "__dyn_at '' 1" -a cluster -d 'Members, health and views of the cluster'
@@ -121,6 +125,7 @@ complete -c dyn -n "__dyn_at '' 1" -a key -d 'One key, on every node that holds 
 complete -c dyn -n "__dyn_at '' 1" -a context -d 'Clusters under names: which nodes to ask, and how'
 complete -c dyn -n "__dyn_at '' 1" -a config -d 'The settings of dyn, and where each comes from'
 complete -c dyn -n "__dyn_at '' 1" -a alias -d 'Words of your own for commands'
+complete -c dyn -n "__dyn_at '' 1" -a schema -d 'The JSON Schemas of what dyn prints'
 complete -c dyn -s c -l context -x -a '(__dyn_dynamic contexts)' -d 'Saved context to use; none for none'
 complete -c dyn -s n -l node -x -a '(__dyn_dynamic nodes)' -d 'Node to ask; several: in order'
 complete -c dyn -s o -l output -x -a 'table wide plain json jsonl csv value' -d 'Output format'
@@ -154,6 +159,7 @@ complete -c dyn -n "__dyn_in 'demo'" -l nodes -x -d 'How many; default 5, or as 
 complete -c dyn -n "__dyn_in 'demo'" -l base-port -x -d 'Node i has client port P+i, peer port P+100+i, HTTP port P+200+i; default 7700'
 complete -c dyn -n "__dyn_in 'demo'" -l keep -r -F -d 'Data and logs go there, and stay'
 complete -c dyn -n "__dyn_in 'demo'" -l background -d 'Open no shell; the nodes go on until dyn demo stop'
+complete -c dyn -n "__dyn_in 'demo'" -l tour -d 'Begin with the guided tour'
 complete -c dyn -n "__dyn_in 'demo add'" -l base-port -x -d 'That of the demo; default 7700'
 complete -c dyn -n "__dyn_at 'demo remove' 1" -a '(__dyn_dynamic names)'
 complete -c dyn -n "__dyn_in 'demo remove'" -l base-port -x -d 'That of the demo; default 7700'
@@ -257,7 +263,10 @@ complete -c dyn -n "__dyn_in 'bench'" -l save -d 'Keep the figures in the state 
 complete -c dyn -n "__dyn_at 'completion' 1" -a 'bash zsh fish'
 complete -c dyn -n "__dyn_in 'completion'" -l install -d 'Write it where the shell looks for it: one file, never an rc file'
 complete -c dyn -n "__dyn_in 'completion'" -l dry-run -d 'With --install: only say what would be written'
-complete -c dyn -n "__dyn_at 'help' 1+" -a 'demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion help version cluster ring node fault debug key context config alias ctx formats environment scripts exit-codes'
+complete -c dyn -n "__dyn_at 'man' 1+" -a 'demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion man cheat help version cluster ring node fault debug key context config alias schema ctx formats environment scripts ports shell-keys exit-codes'
+complete -c dyn -n "__dyn_in 'man'" -l roff -d 'Print the source, for man or groff'
+complete -c dyn -n "__dyn_at 'cheat' 1" -a 'demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion man cheat help version cluster ring node fault debug key context config alias schema ctx formats environment scripts ports shell-keys exit-codes'
+complete -c dyn -n "__dyn_at 'help' 1+" -a 'demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion man cheat help version cluster ring node fault debug key context config alias schema ctx formats environment scripts ports shell-keys exit-codes'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a status -d 'Health, nodes and views of the cluster'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a hints -d 'Rows that nodes keep for owners who missed them: how many, since when, and why each still waits'
 complete -c dyn -n "__dyn_at 'cluster' 1" -a views -d 'Who believes what about whom'
@@ -498,3 +507,6 @@ complete -c dyn -n "__dyn_in 'config unset'" -l in -x -a '(__dyn_dynamic context
 complete -c dyn -n "__dyn_at 'alias' 1" -a ls -d 'List your aliases'
 complete -c dyn -n "__dyn_at 'alias' 1" -a set -d 'Let a word of yours stand for a command'
 complete -c dyn -n "__dyn_at 'alias' 1" -a rm -d 'Forget an alias'
+complete -c dyn -n "__dyn_at 'schema' 1" -a ls -d 'List the documents that dyn prints as JSON'
+complete -c dyn -n "__dyn_at 'schema' 1" -a show -d 'Print the JSON Schema of a document'
+complete -c dyn -n "__dyn_at 'schema show' 1" -a 'dyn.aliases/v1 dyn.backup.info/v1 dyn.backup/v1 dyn.bench/v1 dyn.bundle/v1 dyn.cert/v1 dyn.change/v1 dyn.cheat/v1 dyn.cluster.events/v1 dyn.compare/v1 dyn.completion/v1 dyn.config.path/v1 dyn.config.setting/v1 dyn.config/v1 dyn.context.check/v1 dyn.context/v1 dyn.contexts/v1 dyn.del/v1 dyn.demo.list/v1 dyn.demo.started/v1 dyn.demo/v1 dyn.doctor.checks/v1 dyn.doctor/v1 dyn.error/v1 dyn.explain/v1 dyn.export.done/v1 dyn.export.end/v1 dyn.export/v1 dyn.fault.nodes/v1 dyn.get/v1 dyn.help.topic/v1 dyn.help/v1 dyn.hints/v1 dyn.history/v1 dyn.hot.keys/v1 dyn.import/v1 dyn.keys/v1 dyn.latency/v1 dyn.locate/v1 dyn.man/v1 dyn.merge/v1 dyn.monitor.request/v1 dyn.node.info/v1 dyn.node.logs/v1 dyn.node.ping/v1 dyn.node.stop/v1 dyn.node.unit/v1 dyn.plan/v1 dyn.put/v1 dyn.put_back/v1 dyn.repair.key/v1 dyn.repair/v1 dyn.restore/v1 dyn.ring.diff/v1 dyn.ring.owner/v1 dyn.ring.simulate/v1 dyn.ring/v1 dyn.schemas/v1 dyn.slo/v1 dyn.start/v1 dyn.stat/v1 dyn.stats/v1 dyn.status/v1 dyn.term/v1 dyn.terms/v1 dyn.trace/v1 dyn.transfers/v1 dyn.version/v1 dyn.views/v1'

@@ -203,7 +203,7 @@ def test_a_terminal_that_can_do_little_is_enough(cluster: Cluster, tmp_path: Pat
 # Scripts that check themselves -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.dyn")), ids=lambda path: path.name)
+@pytest.mark.parametrize("example", sorted((ROOT / "tests" / "recorded").glob("*.dyn")), ids=lambda path: path.name)
 def test_an_example_shows_what_it_says(cluster: Cluster, example: Path, tmp_path: Path) -> None:
     """Twice: it leaves nothing behind."""
     command = [sys.executable, "-m", "dynamo_cli", "shell", "-n", f"127.0.0.1:{cluster[0].port}", "--check", "-f"]

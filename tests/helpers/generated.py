@@ -15,7 +15,7 @@ MADE: dict[str, Callable[[], str]] = {
     "completions/dyn.bash": lambda: script("bash"),
     "completions/_dyn": lambda: script("zsh"),
     "completions/dyn.fish": lambda: script("fish"),
-    "man/dyn.1": manual.page,
+    "completions/dyn.1": manual.page,
     "dynamo_cli/COMMANDS.md": commands.written,
 }
 """Each file, and what is to stand in it."""

@@ -24,7 +24,7 @@ def build(folder: Path, **environ: str) -> tuple[Path, str]:
     """Build a wheel in `folder` from a copy of what is shipped; return its path, and what was said on stderr."""
     copy = folder / "dyn"
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "*.db*")
-    for name in ("node", "dynamo_cli", "completions", "man"):
+    for name in ("node", "dynamo_cli", "completions"):
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(ROOT / name, copy / name)
