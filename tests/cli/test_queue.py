@@ -136,6 +136,24 @@ def test_who_is_overtaken_between_plan_and_commit_plans_anew(refusal: Err) -> No
     assert asked(node) == ["PLAN LEAVE n3", "COMMIT LEAVE:n3:EPOCH:8", "PLAN LEAVE n3", "COMMIT LEAVE:n3:EPOCH:10"]
 
 
+def test_of_two_ballots_that_stopped_each_other_it_shows_soon_whether_the_other_one_won() -> None:
+    outbid = Err("UNAVAILABLE membership cannot change here: promised to a later ballot")
+    with fake_node(
+        DYN_CLUSTER=cluster_of(one_after_the_other(plan(), later()), one_after_the_other(outbid, change("", 11))),
+        DYN_TRANSFERS=one_after_the_other(settled(8), settled(8), settled(10)),
+    ) as node:
+        assert dyn("cluster", "leave", "n3", "-y", node=node).status == 0
+        assert asked(node)[-1] == "COMMIT LEAVE:n3:EPOCH:10"
+
+
+def test_a_node_that_plans_for_a_stale_epoch_over_and_over_is_believed_twice() -> None:
+    with fake_node(
+        DYN_CLUSTER=cluster_of(one_after_the_other(plan()), one_after_the_other(STALE)), DYN_TRANSFERS=settled(10)
+    ) as node:
+        assert dyn("cluster", "leave", "n3", "-y", node=node).status == 9
+        assert len(asked(node)) == 4
+
+
 def test_a_refusal_for_another_reason_ends_it() -> None:
     """No ring has changed: n3 is not dead, or there is no majority."""
     for refusal, status in (Err("REFUSED n3 answers n2"), 9), (Err("UNAVAILABLE 1 of the 2 voters needed agree"), 6):
