@@ -13,11 +13,12 @@ from dynamo_cli.arguments import choice
 from dynamo_cli.arguments import count as whole
 from dynamo_cli.asking import Told
 from dynamo_cli.call import Call, Document, View
+from dynamo_cli.commands.ring import placement
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.panel import Panel
-from dynamo_cli.render.hot import hot_rows
+from dynamo_cli.render.hot import hot_rows, key_of
 from dynamo_cli.watching import Interval, Watch
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ KEYS_MAX = 256
 """As many as a node counts (`node.core.limits_watch.HOT_KEYS`)."""
 
 BY = ("cluster", "node")
+
+LISTS = ("hot", "biggest", "siblings")
 
 
 @command(
@@ -76,14 +79,19 @@ def hot(
 
 def _look(panel: Panel, by: str, count: int, asked: int) -> Document:
     panel.refresh()
-    return hot_document(panel.look("HOT", "COUNT", asked), by, count)
+    document = hot_document(panel.look("HOT", "COUNT", asked), by, count)
+    for name in LISTS:
+        for entry in document[name]:
+            place = placement(key_of(entry), panel.ring)
+            entry |= {"partition": place["partition"], "owners": place["owners"]}
+    return document
 
 
 def hot_document(told: Sequence[Told], by: str, count: int) -> Document:
     """dyn.hot.keys/v1: what the nodes told, together or of each. An estimate is told as such: `sampled`, `one_in`."""
     documents = [(each.node, each.document) for each in told if each.document is not None]
     groups = [("", documents)] if by == BY[0] else [(node, [(node, document)]) for node, document in documents]
-    listed: Document = {name: [] for name in ("hot", "biggest", "siblings")}
+    listed: Document = {name: [] for name in LISTS}
     for node, group in groups:
         for name, rows in (("hot", _hot(group)), ("biggest", _most(group, "biggest", "bytes")),
                            ("siblings", _most(group, "siblings", "values"))):  # fmt: skip

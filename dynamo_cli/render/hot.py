@@ -19,26 +19,34 @@ Document = Mapping[str, Any]
 KEY_COLUMNS = 40
 """Width that a key gets at most, unless `wide`."""
 
-AT_SHOWN = 3
+OWNERS_SHOWN = 3
 
 
 def hot_rows(document: Document) -> Rows:
     """A dyn.hot.keys/v1 document: a row a key of each list. Unknown is empty."""
-    names = ("list", "node", "key", "per_s", "share", "reads", "writes", "bytes", "values", "at")
+    names = ("list", "node", "key", "per_s", "share", "reads", "writes", "bytes", "values", "at", "partition", "owners")
     rows: list[tuple[str, ...]] = []
     for name in ("hot", "biggest", "siblings"):
         for entry in document[name]:
             figures = ("" if entry.get(each) is None else str(entry[each]) for each in names[3:9])
-            rows.append((name, show(entry["node"] or ""), key_text(entry), *figures, show(",".join(entry["at"]))))
+            at, owners = (show(",".join(entry[each])) for each in ("at", "owners"))
+            rows.append(
+                (name, show(entry["node"] or ""), key_text(entry), *figures, at, str(entry["partition"]), owners)
+            )
     return names, rows
 
 
-def key_text(entry: Document) -> str:
-    """A key as safe text; one that is no base64 although it says so as it came."""
+def key_of(entry: Document) -> bytes:
+    """The bytes of a key; one that is no base64 although it says so as it came."""
     try:
-        return exact(decode(entry["key"], entry["enc"]))
+        return decode(entry["key"], entry["enc"])
     except (binascii.Error, ValueError):
-        return exact(entry["key"])
+        return str(entry["key"]).encode("utf-8", "surrogateescape")
+
+
+def key_text(entry: Document) -> str:
+    """A key as safe text."""
+    return exact(key_of(entry))
 
 
 def hot_screen(document: Document, *, wide: bool = False) -> RenderableType:
@@ -72,16 +80,17 @@ def _table(document: Document, name: str, figure: str, told: Any, *, wide: bool)
     more = [("SHARE", True), ("READS", True)] if name == "hot" else [("SEEN", True)]
     table = table_of(
         *([("NODE", False)] if by_node else []), (TITLES[name], False), (figure, True), *more,
-        *([] if by_node else [("AT", False)]),
+        ("OWNERS", False),
     )  # fmt: skip
     for entry in document[name]:
-        key, at = key_text(entry), entry["at"]
-        nodes = " ".join(map(show, at if wide else at[:AT_SHOWN])) + (" …" if len(at) > AT_SHOWN and not wide else "")
+        key, owners = key_text(entry), entry["owners"]
+        more_owners = " …" if len(owners) > OWNERS_SHOWN and not wide else ""
+        nodes = " ".join(map(show, owners if wide else owners[:OWNERS_SHOWN])) + more_owners
         table.add_row(
             *([shortened(show(entry["node"] or ""), NAME_COLUMNS)] if by_node else []),
             Text(key if wide else shortened(key, KEY_COLUMNS), style="label"),
             *told(entry),
-            *([] if by_node else [nodes]),
+            nodes,
         )
     return table
 

@@ -6,7 +6,9 @@ from typing import Final
 
 from dynamo_cli.schemas.notation import Null, Told
 
-KEY: Final = {"node": "text?", "key": "text", "enc": "utf8|base64", "at": ["text"]}
+KEY: Final = {
+    "node": "text?", "key": "text", "enc": "utf8|base64", "at": ["text"], "partition": "int", "owners": ["text"],
+}  # fmt: skip
 SILENT: Final = [{"node": "text", "because": "text"}]
 OF: Final = {"samples": "int", "p50": "number?", "p99": "number?", "p999": "number?", "max": "number?"}
 
@@ -34,7 +36,11 @@ SCHEMAS: Final = {
          "siblings": [{**KEY, "values": "int?", "seen_s_ago": "number?"}],
          "silent": SILENT},
     ),
-    "dyn.monitor.request/v1": Told("One request that a node served. More fields by kind.", {"node": "text"}),
+    "dyn.monitor.request/v1": Told(
+        "One request that a node served: when it ended, and what came of it.",
+        {"node": "text", "at": "text", "op": "get|put|del", "key": "text", "enc": "utf8|base64", "outcome": "text",
+         "ms": "number?", "values": "int?", "bytes": "int?"},
+    ),
     "dyn.node.logs/v1": Told(
         "The last lines of a node's log.",
         {"node": "text?", "file": "text", "lines": [{"at": "text?", "level": "text?", "text": "text"}]},

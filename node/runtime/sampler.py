@@ -165,9 +165,13 @@ class Sampler:
             _remember(self._several, key, len(row.live), self._now(), SIBLINGS_KEPT)
 
     def _turn(self, now: float) -> None:
-        if now >= self._began + HOT_WINDOW_S:
-            self._before, self._recent = self._recent, SpaceSaving()
-            self._before_began, self._began = self._began, now
+        """Begin the window that `now` is in. (Nobody turns it while nothing is sampled: several may have passed.)"""
+        passed = int((now - self._began) // HOT_WINDOW_S)
+        if passed:
+            self._before = self._recent if passed == 1 else SpaceSaving(0)
+            self._recent = SpaceSaving()
+            self._began += passed * HOT_WINDOW_S
+            self._before_began = self._began - HOT_WINDOW_S
 
     # For people ------------------------------------------------------------------------------------------
 

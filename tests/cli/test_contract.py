@@ -35,7 +35,7 @@ LOCAL: list[tuple[str, ...]] = [
 ELSEWHERE = {
     "top": "takes a terminal",
     "latency": "takes its time; test_latency",
-    "monitor": "has no end; test_monitor",
+    "monitor": "has no end; test_hot",
     "shell": "test_repl",
     "export": "prints JSON lines in every format; test_export, test_carry",
     "import": "test_carry",

@@ -80,6 +80,8 @@ def test_what_is_little_on_each_node_may_be_much_together(nodes: list[FakeNode])
         ("2", 28.0, 0.4, ["n1", "n2"]), ("all", 21.0, 0.3, ["n1", "n2"]),
     ]  # fmt: skip
     assert (told["sampled"], told["one_in"], told["over_s"]) == (200, 64, 42.0)
+    placed = {each["key"]: (each["partition"], each["owners"]) for each in told["hot"]}
+    assert placed == {"2": (6, ["n1", "n2"]), "all": (5, ["n2", "n1"])}, "the top three bits of MD5: c8…, a1…"
     assert nodes[0].asked[-1] == (b"DYN.HOT", b"COUNT", b"256"), "more than are shown"
     each = json.loads(ran(nodes, "hot", "--by", "node", "--count", "1", "--json").out)
     assert [(row["node"], row["key"]) for row in each["hot"]] == [("n1", "2"), ("n2", "2")]

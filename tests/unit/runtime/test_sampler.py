@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.core import limits_watch
-from node.core.limits_watch import MONITOR_BUFFER, MONITOR_LEASE_S, MONITORS_MAX, REMEMBERED_S, SAMPLE_GAP
+from node.core.limits_watch import (
+    HOT_WINDOW_S,
+    MONITOR_BUFFER,
+    MONITOR_LEASE_S,
+    MONITORS_MAX,
+    REMEMBERED_S,
+    SAMPLE_GAP,
+)
 from node.core.row import EMPTY, Row
 from node.runtime.measures import Measures
 from node.runtime.sampler import Sampler, SpaceSaving
@@ -133,6 +140,22 @@ def test_hot_is_of_the_last_windows_big_and_several_of_lately() -> None:
     assert (told["hot"], told["sampled"], len(told["biggest"])) == ([], 0, 3)
     clock.now += REMEMBERED_S
     assert sampler.hot(20)["biggest"] == []
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=40))
+def test_rates_are_over_two_windows_at_most_and_of_what_came_in_them(gaps: list[float]) -> None:
+    """However long nothing was sampled: what came before the span that is told of is not counted."""
+    clock = Clock()
+    sampler, came = Sampler(clock, Random(1)), []
+    for gap in gaps:
+        clock.now += gap
+        sampled(sampler, Get(b"k"), EMPTY_FOUND)
+        came.append(clock.now)
+        told: Any = sampler.hot(1)
+        assert told["over_s"] <= 2 * HOT_WINDOW_S
+        begun = clock.now - told["over_s"]
+        assert told["sampled"] <= sum(at >= begun - 0.1 for at in came)
+        assert told["sampled"] >= sum(at >= begun + 0.1 for at in came)
 
 
 def test_what_is_remembered_is_bounded() -> None:
