@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +20,15 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(3, tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture
+def nodes(cluster: Cluster) -> dict[str, str]:
     """Three nodes, as the environment that leads to them."""
-    with Cluster(3, tmp_path_factory.mktemp("cluster")) as cluster:
-        yield {"DYN_NODES": ",".join(f"127.0.0.1:{cluster[i].port}" for i in range(3))}
+    return {"DYN_NODES": ",".join(f"127.0.0.1:{cluster[i].port}" for i in range(3))}
 
 
 def test_a_conflict_from_its_making_to_its_end(nodes: dict[str, str]) -> None:
@@ -188,3 +194,18 @@ def test_a_node_in_a_terminal(tmp_path: Path) -> None:
     child.expect(pexpect.EOF)
     child.wait()
     assert child.exitstatus == 0
+
+
+def test_a_node_that_holds_its_sockets_and_says_nothing_costs_no_more_than_the_timeout(cluster: Cluster) -> None:
+    """Whether it is asked first or is one of those that are surveyed: the others are shown."""
+    addresses = [f"127.0.0.1:{cluster[i].port}" for i in range(3)]
+    cluster[2].pause()
+    try:
+        for nodes in (addresses, addresses[::-1]):
+            begun = time.monotonic()
+            told = dyn("cluster", "status", "--timeout", "0.6", "--json", environ={"DYN_NODES": ",".join(nodes)})
+            assert time.monotonic() - begun < 0.6 + 0.3
+            assert told.status == 0, told.err
+            assert [node["uptime_s"] is None for node in json.loads(told.out)["nodes"]].count(True) == 1
+    finally:
+        cluster[2].resume()
