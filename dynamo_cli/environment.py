@@ -75,7 +75,7 @@ class Environment:
     @property
     def layers(self) -> Layers:
         """What environment and files say, read once for each command line. Raises CliError."""
-        if self._layers is None or self._layers.named != self.manner.context:
+        if self._layers is None or self._layers.given != self.manner.context:
             self._layers = Layers(self.environ, self.manner.context)
         return self._layers
 

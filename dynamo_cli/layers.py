@@ -36,14 +36,16 @@ class Found(NamedTuple):
 
 
 class Layers:
-    """The layers of one command line, read when they are first asked. `named` is what `-c` says, if anything.
+    """The layers of one command line, read when they are first asked. `named` is the context that `-c` names, if any
+    (`given` is its word, which may be `none`).
 
     `name` is the context in force; None without one. Raises CliError for a file that makes no sense.
     """
 
     def __init__(self, environ: Mapping[str, str], named: str | None = None, *, directory: str | None = None) -> None:
         self.environ = environ
-        self.named = named
+        self.given = named
+        self.named = None if named == NONE else named
         path = os.path.join(directory or os.curdir, LOCAL_FILE)
         self.local = _local(read_table(path) or {}, path)
         self.config_file = config_path(environ)
@@ -61,7 +63,7 @@ class Layers:
     def _chosen(self) -> Found | None:
         """The context that is asked for, and by whom."""
         for value, origin in (
-            (self.named, "-c"),
+            (self.given, "-c"),
             (self.environ.get("DYN_CONTEXT"), "DYN_CONTEXT"),
             (self.local.get("context"), f"./{LOCAL_FILE}"),
             (self.config.get("context"), self.config_file),
@@ -102,6 +104,7 @@ class Nothing(Layers):
     """No layer says anything but the environment: for commands that must work whatever the files say."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
+        self.given = None
         self.environ, self.named, self.name, self.chosen, self.displaced = environ, None, None, None, False
         self.local, self.config, self.context = {}, {}, {}
         self.config_file = config_path(environ)

@@ -123,6 +123,8 @@ def test_flag_before_environment_before_context_before_config(home: Home) -> Non
             (("-n", flag.address), {"DYN_NODES": env.address}, 0),
             ((), {"DYN_NODES": env.address, "DYN_CONTEXT": "saved"}, 1),
             (("-c", "saved"), {"DYN_NODES": env.address}, 2),
+            (("-c", "none"), {"DYN_NODES": env.address, "DYN_CONTEXT": "saved"}, 1),
+            (("-c", "none"), {"DYN_CONTEXT": "saved"}, 3),
             ((), {"DYN_CONTEXT": "saved"}, 2),
             ((), {}, 3),
         ):
