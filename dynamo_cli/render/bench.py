@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import show
+from dynamo_cli.render.table import bare_table
 
 Document = dict[str, Any]
 
@@ -59,7 +60,7 @@ def _head(document: Document) -> Text:
 
 
 def _operations(document: Document) -> Table:
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     table.add_column("OP", no_wrap=True)
     for name, _, _ in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
@@ -151,7 +152,7 @@ def _compared(compared: Document) -> str:
 
 def _seconds(document: Document) -> Table:
     """What happened to each second."""
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("SECOND", "OPS/S", "P99 MS", "ERRORS"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("WHAT HAPPENED", overflow="fold")

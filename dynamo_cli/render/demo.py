@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import show
+from dynamo_cli.render.table import bare_table
 
 Document = dict[str, Any]
 
 
 def demos_screen(document: Document) -> RenderableType:
     """A dyn.demo.list/v1 document."""
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("DEMO", "STATE", "NODES", "FIRST", "DATA"):
         table.add_column(name, overflow="fold", no_wrap=name in ("NODES", "FIRST"))
     for demo in document["demos"]:

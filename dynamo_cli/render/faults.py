@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynamo_cli.render.plain import show
 from dynamo_cli.render.rows import Rows, by_name
+from dynamo_cli.render.table import bare_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,10 +19,9 @@ UNITS = {"ms": "ms", "percent": "%", "seconds": "s", "state": ""}
 
 def fault_screen(document: Document) -> RenderableType:
     """A dyn.fault.nodes/v1 document."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("NODE", "FAULTS"):
         table.add_column(name)
     for node in _sorted(document):

@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.graph import draw
@@ -15,6 +14,7 @@ from dynamo_cli.render.key_rows import version_name, versions_of
 from dynamo_cli.render.plain import clock_text, decode, exact, quoted, show, sibling_label
 from dynamo_cli.render.rows import duration_text, size_text, time_text
 from dynamo_cli.render.siblings import value_text
+from dynamo_cli.render.table import bare_table
 
 Document = Mapping[str, Any]
 
@@ -151,7 +151,7 @@ def _named(version: Document) -> str:
 
 def locate_screen(document: Document, *, wide: bool = False) -> RenderableType:
     """A dyn.locate/v1 document: a row a key."""
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("KEY", "PARTITION", "OWNERS", "THEN"):
         table.add_column(name, overflow="fold" if wide else "ellipsis", no_wrap=not wide)
     n = document["n"]

@@ -12,6 +12,7 @@ from rich.text import Text
 from dynamo_cli.render.plain import clock_text, decode, quoted, show, sibling_label
 from dynamo_cli.render.rows import duration_text, size_text, time_text
 from dynamo_cli.render.siblings import value_text
+from dynamo_cli.render.table import bare_table
 
 Document = Mapping[str, Any]
 
@@ -78,7 +79,7 @@ def _owners(document: Document) -> Text:
 
 
 def _replicas(document: Document, *, wide: bool) -> Table:
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     labels = labels_of(document)
     named = [
         {**replica, "versions": _with_names(replica["versions"], document)} for replica in document["replicas"]

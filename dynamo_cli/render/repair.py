@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import decode, quoted, show
 from dynamo_cli.render.rows import duration_text, size_text
+from dynamo_cli.render.table import bare_table
 
 Document = Mapping[str, Any]
 
@@ -49,7 +49,7 @@ def key_screen(document: Document, *, wide: bool = False) -> RenderableType:
     key = decode(document["key"], document["enc"])
     head = Text.assemble(("key  ", "label"), quoted(key))
     head.append(f"   {size_text(len(key))}   partition {document['partition']}", style="quiet")
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("OWNER", "BEFORE", "AFTER", "NOTE"):
         table.add_column(name, no_wrap=name != "NOTE" and not wide, overflow="fold" if wide else "ellipsis")
     for owner in document["owners"]:

@@ -8,13 +8,12 @@ from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import decode, exact, shortened, show
 from dynamo_cli.render.ring_rows import REQUESTS_MIN, UNEVEN, owners_of
 from dynamo_cli.render.rows import by_name
-from dynamo_cli.render.table import NAME_COLUMNS, ROWS_SHOWN, change_text, table_of
+from dynamo_cli.render.table import NAME_COLUMNS, ROWS_SHOWN, bare_table, change_text, table_of
 
 Document = Mapping[str, Any]
 
@@ -243,7 +242,7 @@ def _check(text: str, good: bool) -> Text:
 
 def owner_screen(document: Document, *, wide: bool = False) -> RenderableType:
     """A dyn.ring.owner/v1 document: a row a key."""
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name in ("KEY", "PARTITION", "MD5", "OWNERS", "STAND-INS"):
         table.add_column(name, overflow="fold" if wide else "ellipsis", no_wrap=not wide)
     for place in document["keys"]:

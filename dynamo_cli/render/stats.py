@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynamo_cli.render.plain import show
 from dynamo_cli.render.rows import Rows, size_text
+from dynamo_cli.render.table import bare_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -60,10 +61,9 @@ def stats_screen(document: Document) -> RenderableType:
 
 
 def _operations(document: Document) -> Table:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     table.add_column("REQUESTS")
     for name in ("DONE", "P50", "P99", "P99.9"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from dynamo_cli.render.plain import decode, quoted, show
+from dynamo_cli.render.table import bare_table
 
 Document = Mapping[str, Any]
 
@@ -26,7 +26,7 @@ def trace_screen(document: Document, *, wide: bool = False) -> RenderableType:
     head = Text.assemble((f"{document['op']} ", "label"), key, (f"   owners {owners}", "quiet"))
     head.append(f"   partition {document['partition']}   epoch {document['epoch']}", style="quiet")
     head.no_wrap, head.overflow = not wide, "ellipsis"
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="heading")
+    table = bare_table()
     for name, right in (("AT MS", True), ("NODE", False), ("STEP", False), ("TOOK MS", True), ("TOLD", False)):
         table.add_column(name, justify="right" if right else "left", no_wrap=not wide, overflow="ellipsis")
     for step in document["steps"]:
