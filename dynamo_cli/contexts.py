@@ -8,6 +8,7 @@ imported, and TOML only where there is a file.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 
 from dynamo_cli.errors import CliError, usage
@@ -79,7 +80,9 @@ def read(environ: Mapping[str, str], name: str) -> Table:
 def read_table(path: str) -> Table | None:
     """What a TOML file says; None if it is not there. Raises a usage error that names the file."""
     try:
-        with open(path, "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO must not hold us up
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise usage(f"{path} is no regular file", "See where settings come from: dyn config path")
             data = file.read(FILE_BYTES_MAX + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -329,12 +329,16 @@ def password_of(layers: Layers) -> str | None:
     here = layers.environ.get("DYN_PASSWORD") if layers.named is None else None
     if found is None or (here and found.origin != "DYN_PASSWORD_FILE"):
         return here or None
-    name = str(found.value)
+    name = settings.checked("password-file", found)
     try:
         return Path(name).expanduser().read_text("utf-8").rstrip("\r\n") or None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        hint = f"Set {found.origin}" if found.origin.startswith("DYN_") else settings.set_again("password-file", found)
+        hint = (
+            f"Set {found.origin}"
+            if found.origin.startswith("DYN_")
+            else f"Set it anew: {settings.set_again('password-file', found)}"
+        )
         raise CliError(ExitStatus.REFUSED, f"cannot read the password file {name}: {why}", hint) from None
 
 

@@ -118,6 +118,8 @@ def checked(name: str, found: Found) -> Any:  # noqa: ANN401  # each setting has
     """The value of what was found; raises a usage error that says where it stands."""
     text = as_text(found.value)
     try:
+        if isinstance(found.value, dict) or (isinstance(found.value, list) and name != "nodes"):
+            raise ValueError("not one value")
         return named(name).read(text)
     except ValueError as error:
         if found.origin == LINE:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         ("dyn schema", "the same"),
         ("dyn schema ls --field 'schemas.*.name'", "their names alone"),
     ],
-    see=["schema show", "help formats"],
+    see=["schema show", "help"],
 )
 def list_schemas(call: Call) -> ExitStatus:
     """List the documents that dyn prints as JSON. Each says its name in its field schema."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,11 @@ def test_a_node_leaves_the_table_of_the_client_alone(tmp_path: Path) -> None:
     assert load_settings(environ={"HOME": str(tmp_path)}, cwd=tmp_path).name == "n9"
 
 
-@pytest.mark.parametrize("text", ["nodes = ", 'nodes = ["h:x"]\n', 'color = "mauve"\n', 'colour = "never"\n', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    ["nodes = ", 'nodes = ["h:x"]\n', 'color = "mauve"\n', 'colour = "never"\n', "\xff", "nodes = {a = 1}\n",
+     'password-file = ["a"]\n', "timeout = true\n", 'tls-ca = ["x"]\n'],
+)  # fmt: skip
 def test_a_file_that_makes_no_sense_is_named_and_can_be_mended(home: Home, text: str) -> None:
     home.config.mkdir(parents=True)
     (home.config / "config.toml").write_bytes(text.encode("latin-1"))
@@ -191,6 +196,14 @@ def test_a_file_that_makes_no_sense_is_named_and_can_be_mended(home: Home, text:
     assert "config.toml" in result.err
     for argv in (("help",), ("config", "path"), ("version",)):
         assert home.dyn(*argv).status == 0, argv
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_holds_nobody_up(home: Home, make: Callable[[str], None]) -> None:
+    make("dyn.toml")
+    result = home.dyn("get", "k")
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert "dyn.toml" in result.err
 
 
 def test_the_start_page_names_the_context(home: Home) -> None:
