@@ -133,9 +133,15 @@ class Call:
             return
         if not self.env.can_ask:
             raise CliError(ExitStatus.REFUSED, f"not confirmed: {question}", "Pass --yes to confirm")
-        self.env.write(f"{question} [y/N] ", error=True)
+        self.env.write(f"{self.whereabouts()}\n{question} [y/N] ", error=True)
         if self.env.stdin.readline().strip().lower() not in ("y", "yes"):
             raise CliError(ExitStatus.REFUSED, "not confirmed", "Nothing was changed")
+
+    def whereabouts(self) -> str:
+        """Which cluster a question is about: the context in force, and the node that is asked."""
+        name = self.env.context_name
+        node = str(self._client.address) if self._client is not None else self.env.nodes(self.options)[0]
+        return show(f"context {name}, through {node}" if name else f"through {node}")
 
     def guard(self, question: str) -> None:
         """In a protected context, go on only for who gives its name. Raises REFUSED."""
@@ -146,6 +152,7 @@ class Call:
             raise CliError(ExitStatus.REFUSED, f"--confirm names {self.options.confirmed}, and this is {name}")
         if not self.env.can_ask:
             raise CliError(ExitStatus.REFUSED, f"context {name} is protected: {question}", f"Pass --confirm {name}")
-        self.env.write(f"{question}\nContext {name} is protected. Type its name to go on: ", error=True)
+        asked = f"{self.whereabouts()}\n{question}\nContext {name} is protected. Type its name to go on: "
+        self.env.write(asked, error=True)
         if self.env.stdin.readline().strip() != name:
             raise CliError(ExitStatus.REFUSED, "not confirmed", "Nothing was changed")

@@ -12,33 +12,14 @@ import pytest
 
 from dynamo_cli import contexts
 from dynamo_cli.errors import CliError
-from tests.helpers.cli import Result, dyn
+from tests.helpers.cli import Result
 from tests.helpers.documents import plan, ring, status
 from tests.helpers.fake_node import FakeNode, fake_node, reading, version
+from tests.helpers.home import Home, home
+
+__all__ = ["home"]
 
 ONE = reading(version(b"milk", {"n1": 1}))
-
-
-class Home:
-    """A home directory of a test, and `dyn` in it; DYN_NODES is not set there."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.environ = {"HOME": str(path), "DYN_NODES": ""}
-        self.config = path / ".config" / "dyn"
-
-    def dyn(self, *argv: str, stdin: bytes = b"", terminal: bool = False, **environ: str) -> Result:
-        return dyn(*argv, stdin=stdin, terminal=terminal, environ={**self.environ, **environ})
-
-    def saved(self, name: str) -> str:
-        return (self.config / "contexts" / f"{name}.toml").read_text()
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    return Home(tmp_path)
 
 
 def test_a_context_is_added_used_renamed_copied_and_removed(home: Home) -> None:
@@ -250,6 +231,14 @@ def test_what_is_dangerous_takes_the_name_of_a_protected_context(home: Home) -> 
         assert "Type its name" in typed.err
 
 
+def test_a_question_says_which_cluster_it_is_about(home: Home) -> None:
+    with fake_node(DYN_CLUSTER=plan("n3")) as node:
+        home.dyn("context", "add", "shop", "-n", node.address)
+        for argv, where in (("-c", "shop"), f"context shop, through {node.address}"), (("-n", node.address), "through"):
+            asked = home.dyn("cluster", "leave", "n3", *argv, terminal=True, stdin=b"n\n").err
+            assert f"{where}" in asked.split("[y/N]")[0].splitlines()[-2]
+
+
 def test_protection_is_not_taken_away_in_passing(home: Home) -> None:
     home.dyn("context", "add", "prod", "-n", ":1", "--protected")
     for argv in (
@@ -356,38 +345,3 @@ def test_an_editor_saves_only_what_makes_sense(home: Home) -> None:
     ):
         result = home.dyn("context", "edit", "a", terminal=True, EDITOR=editor, TMPDIR=str(home.path))
         assert (result.status, home.saved("a")) == (code, after), (editor, result.err)
-
-
-# Aliases ----------------------------------------------------------------------------------------------
-
-
-def test_an_alias_stands_for_a_command(home: Home) -> None:
-    with fake_node(DYN_RING=ring(3, 16), DYN_GET=ONE) as node:
-        home.dyn("config", "set", "nodes", node.address)
-        assert home.dyn("alias", "set", "own", "ring owner --json").status == 0
-        assert home.dyn("alias", "set", "here", "--", f"-n {node.address}").status == 0
-        assert json.loads(home.dyn("own", "a", "b").out)["keys"][1]["key"] == "b"
-        assert json.loads(home.dyn("-q", "-o", "plain", "own", "a").out)["keys"][0]["key"] == "a"
-        assert home.dyn("here", "get", "k").out == "milk\n"
-        assert [a["name"] for a in json.loads(home.dyn("alias", "--json").out)["aliases"]] == ["here", "own"]
-        assert home.dyn("config", "get", "nodes").out == f"{node.address}\n", "the file is otherwise as it was"
-        assert home.dyn("alias", "rm", "own").status == 0
-        assert home.dyn("own", "a").status == 2
-    assert home.dyn("alias", "rm", "own").status == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "meaning", "status"),
-    [("get", "put", 9), ("x", "gett k", 2), ("x", "'", 2), ("x", "", 2), ("-x", "get", 2), ("a b", "get", 2)],
-)
-def test_what_can_be_no_alias(home: Home, name: str, meaning: str, status: int) -> None:
-    assert home.dyn("alias", "set", "--", name, meaning).status == status
-
-
-def test_an_alias_opens_no_read_only_shell(home: Home) -> None:
-    with fake_node(DYN_GET=ONE) as node:
-        home.dyn("alias", "set", "sneak", "put k")
-        home.dyn("alias", "set", "look", "get k")
-        done = home.dyn("shell", "--read-only", "-e", "look", "-e", "sneak v", "-n", node.address)
-    assert (done.status, done.out) == (9, "milk\n")
-    assert all(words[0] == b"DYN.GET" for words in node.asked)
