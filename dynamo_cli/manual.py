@@ -1,6 +1,7 @@
 """The manual page dyn(1), made from the catalog: roff, as `man` reads it.
 
-`completions/dyn.1` is what `dyn man --roff` prints, checked in, so that a wheel carries it; a test fails when it is stale.
+`completions/dyn.1` is what `dyn man --roff` prints, checked in, so that a wheel carries it; a test fails when it is
+stale.
 """
 
 from __future__ import annotations
