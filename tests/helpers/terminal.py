@@ -54,6 +54,14 @@ class Screen:
         self._screen.reset()
         self.process.setwinsize(rows, columns)
 
+    @property
+    def awaits_enter(self) -> bool:
+        """Whether the tour waits for its reader: at the end of a scene, or at a line that Enter would type."""
+        if self.line.startswith("[Enter] goes on"):
+            return True
+        found = re.match(r"(\$|ada>|bob>) (?=\S)", self.line)
+        return found is not None and self._screen.cursor.x == found.end()
+
     def type(self, keys: str) -> None:
         """Press keys."""
         self.process.send(keys)
