@@ -68,13 +68,30 @@ def names(environ: Mapping[str, str]) -> list[str]:
 
 
 def read(environ: Mapping[str, str], name: str) -> Table:
-    """What a saved context says. Raises CliError: NOT_FOUND, or what is wrong with the file."""
+    """What a saved context says, or the nodes of a demo of this name that runs on this machine.
+
+    Raises CliError: NOT_FOUND, or what is wrong with the file.
+    """
     found = read_table(context_path(environ, name))
+    if found is None:
+        found = _demo(environ, name)
     if found is None:
         there = names(environ)
         hint = f"There are {', '.join(there)}" if there else f"Save it: dyn context add {name} -n HOST:PORT"
         raise CliError(ExitStatus.NOT_FOUND, f"no context {name!r}", hint)
     return found
+
+
+def _demo(environ: Mapping[str, str], name: str) -> Table | None:
+    """What would be saved of a running demo."""
+    from pathlib import Path
+
+    from dynamo_cli.demo.registry import entries
+
+    for entry in entries(Path(directory(environ, "state"))):
+        if entry.name == name and entry.running and entry.addresses:
+            return {"nodes": list(entry.addresses)}
+    return None
 
 
 def read_table(path: str) -> Table | None:

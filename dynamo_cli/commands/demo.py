@@ -20,8 +20,7 @@ from dynamo_cli.options import Options, command
 from dynamo_cli.render.plain import json_text, show
 
 if TYPE_CHECKING:
-    from dynamo_cli.demo.processes import DemoCluster
-    from dynamo_cli.demo.running import Wanted
+    from dynamo_cli.demo.running import Running, Wanted
 
 NODES = 5
 BASE_PORT = 7700
@@ -98,7 +97,7 @@ def check_free(call: Call, base_port: int) -> None:
             raise CliError(
                 ExitStatus.REFUSED,
                 f"the demo {entry.name} has these ports already (pid {entry.pid}, started {entry.started_at})",
-                f"Use it: dyn -n :{base_port + 1} shell, end it: dyn demo stop {entry.name}, "
+                f"Use it: dyn -c {entry.name} shell, end it: dyn demo stop {entry.name}, "
                 f"or start another one: dyn demo --base-port {base_port + 1000}",
                 code="PORT",
             )
@@ -120,7 +119,7 @@ def in_foreground(call: Call, wanted: Wanted, *, tour: bool) -> ExitStatus:
                 if demo.unlisted:
                     call.remark(f"dyn demo ls will not know it: {show(demo.unlisted)}")
                 cluster = demo.cluster
-                status = play(call, cluster, demo.took_s, new=demo.new, tour=tour)
+                status = play(call, demo, tour=tour)
         except NodeFailed as error:
             for line in error.lines:
                 call.env.write(f"{show(line)}\n", error=True)
@@ -166,7 +165,7 @@ def is_for_people(env: Environment) -> bool:
     return env.stdin.isatty() and env.stdout_is_terminal
 
 
-def play(call: Call, cluster: DemoCluster, took_s: float, *, new: bool, tour: bool) -> ExitStatus | None:
+def play(call: Call, demo: Running, *, tour: bool) -> ExitStatus | None:
     """The shell on a terminal (None), else the tour and how it ended."""
     from dynamo_cli.commands.shell import history_path
     from dynamo_cli.demo.changing import Changes
@@ -179,14 +178,14 @@ def play(call: Call, cluster: DemoCluster, took_s: float, *, new: bool, tour: bo
     from dynamo_cli.repl.session import Session, ShellEnvironment
     from dynamo_cli.repl.start import run_on_terminal
 
-    outer = call.env
+    outer, cluster = call.env, demo.cluster
     environ = {name: value for name, value in outer.environ.items() if name not in OURS}
     environ["DYN_NODES"] = ",".join(cluster.addresses)  # this cluster, whatever context is in force
     env = Environment(stdin=outer.stdin, stdout=outer.stdout, stderr=outer.stderr, environ=environ)
     if not is_for_people(outer):
-        call.note(f"{len(cluster)} nodes ready in {took_s:.1f} s")
+        call.note(f"{len(cluster)} nodes ready in {demo.took_s:.1f} s")
         return Tour(cluster, env).run()
-    env.write(banner(cluster, took_s, outer.columns(), write_samples(cluster) if new else ""))
+    env.write(banner(cluster, demo.took_s, outer.columns(), write_samples(cluster) if demo.new else "", demo.name))
     options = Options(nodes=cluster.addresses, timeout_s=call.options.timeout_s, color=call.options.color)
     shell = ShellEnvironment(env, options)
     changes = Changes(cluster)

@@ -30,7 +30,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Entry(NamedTuple):
-    """One demo. `pid` is its process while it runs, `by` what holds it: a shell, the tour, or the background."""
+    """One demo. `pid` is its process while it runs, `by` what holds it: a shell, the tour, or the background.
+
+    `addresses`: of its nodes at its start.
+    """
 
     name: str
     folder: Path
@@ -39,6 +42,7 @@ class Entry(NamedTuple):
     pid: int
     started_at: str
     by: str
+    addresses: tuple[str, ...] = ()
     running: bool = False
 
     @property
@@ -46,7 +50,7 @@ class Entry(NamedTuple):
         """For its file, and for programs."""
         return {
             "name": self.name, "folder": str(self.folder), "base_port": self.base_port, "temporary": self.temporary,
-            "pid": self.pid, "started_at": self.started_at, "by": self.by,
+            "pid": self.pid, "started_at": self.started_at, "by": self.by, "addresses": list(self.addresses),
         }  # fmt: skip
 
 
@@ -135,9 +139,10 @@ def _read(file: IO[bytes]) -> Entry | None:
     file.seek(0)
     try:
         found = json.loads(file.read(ENTRY_BYTES_MAX))
+        addresses = tuple(map(str, found.get("addresses") or ()))  # those of an earlier dyn have none
         entry = Entry(
             str(found["name"]), Path(found["folder"]), int(found["base_port"]), bool(found["temporary"]),
-            int(found["pid"]), str(found["started_at"]), str(found["by"]),
+            int(found["pid"]), str(found["started_at"]), str(found["by"]), addresses,
         )  # fmt: skip
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

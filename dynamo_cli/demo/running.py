@@ -67,15 +67,19 @@ def running(
 
     `made` hears of its folder, and whether it is temporary. Raises CliError, NodeFailed among others.
     """
+    places = places_of(wanted.numbers, wanted.base_port)
     folder, temporary = make_folder(wanted.keep)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     held, unlisted = _held(wanted, folder, temporary)
     cluster = None
     try:
         if held is not None:
-            held.write(registry.Entry(held.name, folder, wanted.base_port, temporary, os.getpid(), started_at, by))
+            addresses = tuple(place.address for place in places)
+            held.write(
+                registry.Entry(held.name, folder, wanted.base_port, temporary, os.getpid(), started_at, by, addresses)
+            )
         cluster = DemoCluster(
-            folder, places_of(wanted.numbers, wanted.base_port), environ, temporary=temporary,
+            folder, places, environ, temporary=temporary,
             base_port=wanted.base_port, entry=held.path if held is not None else None,
         )  # fmt: skip
         made(folder, temporary)

@@ -85,14 +85,15 @@ SIDE_MAX = 4
 """More nodes than this on the other side of a cut need not be named."""
 
 
-def banner(cluster: DemoCluster, took_s: float, columns: int, holds: str = "") -> str:
-    """What is there, and what can be done with it, in its shell."""
+def banner(cluster: DemoCluster, took_s: float, columns: int, holds: str = "", name: str = "") -> str:
+    """What is there, and what can be done with it, in its shell. `name`: of its context, while it runs."""
+    which = f"-c {name}" if name else f"-n :{cluster.nodes[0].place.port}"
     first, last = cluster.nodes[0].place, cluster.nodes[-1].name
     few = [node.name for node in cluster][: 1 if len(cluster) < 4 else 2]
     others = [node.name for node in cluster][len(few) :]
     cut = f"{','.join(few)} / {','.join(others)}" if len(others) <= SIDE_MAX else ",".join(few)
     steps = [
-        ("from another terminal", f"dyn -n :{first.port} cluster status      redis-cli -p {first.port}"),
+        ("from another terminal", f"dyn {which} status      redis-cli -p {first.port}"),
         ("break something", f"\\kill {last}      \\restart {last}      \\nodes      \\faults"),
         ("let it grow and shrink", f"\\add      \\remove {last}"),
         ("guided tour", "\\tour"),
@@ -110,11 +111,12 @@ def started_text(document: Document, columns: int) -> str:
     first, last = nodes[0]["address"].rpartition(":")[2], nodes[-1]["name"]
     base = f" --base-port {document['base_port']}" if document["base_port"] != DEFAULT_PORT else ""
     name = f" {document['name']}" if document["name"] else ""
+    which = f"-c{name}" if name else f"-n :{first}"
     steps = [
-        ("use it", f"dyn -n :{first} shell      redis-cli -p {first}"),
+        ("use it", f"dyn {which} shell      redis-cli -p {first}"),
         ("break something", f"dyn demo kill {last}{base}"),
-        ("", f"dyn -n :{first} fault cut {nodes[0]['name']} {last}"),
-        ("see it", f"dyn -n :{first} cluster status"),
+        ("", f"dyn {which} fault cut {nodes[0]['name']} {last}"),
+        ("see it", f"dyn {which} status"),
         ("end it", f"dyn demo stop{name}"),
     ]
     ports = [f"{show(node['name'])} :{node['address'].rpartition(':')[2]}" for node in nodes]

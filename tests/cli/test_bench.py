@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.helpers.cli import dyn
-from tests.helpers.fake_node import HANG, HANG_UP, Err, FakeNode
+from tests.helpers.fake_node import HANG, HANG_UP, Err, FakeNode, fake_node
 
 
 @pytest.fixture
@@ -77,6 +77,15 @@ def test_errors_are_counted_by_prefix_and_fail_the_run() -> None:
     document = json.loads(result.out)
     assert document["errors"]["UNAVAILABLE"] >= 20
     assert document["ops"] == {}
+
+
+def test_siblings_are_counted_and_are_no_failure() -> None:
+    """Blind writes race, and both values are kept: that is what is measured, unless errors=0 is claimed."""
+    with fake_node(SET=b"OK", GET=Err("SIBLINGS 2 versions")) as fake:
+        words = ("bench", "--json", "--op", "get", "--count", "20", "--keys", "5")
+        result, strict = dyn(*words, node=fake), dyn(*words, "--assert", "errors=0", node=fake)
+    assert (result.status, strict.status) == (0, 8)
+    assert json.loads(result.out)["errors"] == {"SIBLINGS": 20}
 
 
 def test_nobody_there() -> None:

@@ -19,6 +19,7 @@ from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from tests.helpers.cli import Result, dyn
 from tests.helpers.cluster import ROOT
+from tests.helpers.fake_node import fake_node
 
 HOLDER = """
 import os, sys, threading
@@ -26,7 +27,7 @@ from pathlib import Path
 from dynamo_cli.demo.registry import Entry, claim
 state, folder, kept = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "kept"
 held = claim(state, folder.name if kept else "demo", folder if kept else None)
-held.write(Entry(held.name, folder, 7700, not kept, os.getpid(), f"t{os.getpid()}", "shell"))
+held.write(Entry(held.name, folder, 7700, not kept, os.getpid(), f"t{os.getpid()}", "shell", ("127.0.0.1:1",)))
 print(held.name, flush=True)
 threading.Event().wait()
 """
@@ -68,6 +69,24 @@ def test_a_demo_is_listed_while_its_process_lives(tmp_path: Path, state: Path) -
         other.wait()
         assert names(state) == [("carts", False)]
         assert [path.name for path in (state / "demos").iterdir()] == ["carts.json"]
+
+
+def test_a_demo_that_runs_is_a_context_by_its_name(state: Path, tmp_path: Path) -> None:
+    """Unless one of that name is saved; and no longer than it runs."""
+    environ = {"XDG_STATE_HOME": str(state.parent), "XDG_CONFIG_HOME": str(tmp_path / "config"), "DYN_NODES": ""}
+    with fake_node(DYN_GET=[b"c", [b"v"], []]) as node:
+        held = registry.claim(state, "demo", None)
+        entry = Entry("demo", tmp_path / "x", 7700, True, os.getpid(), "t", "shell", (node.address,))
+        held.write(entry)
+        assert dyn("get", "k", "-c", "demo", environ=environ).out == "v\n"
+        (tmp_path / "config/dyn/contexts").mkdir(parents=True)
+        saved = tmp_path / "config/dyn/contexts/demo.toml"
+        saved.write_text('nodes = ["127.0.0.1:1"]\n')
+        assert dyn("get", "k", "-c", "demo", environ=environ).status == ExitStatus.UNREACHABLE
+        saved.unlink()
+        held.close(forget=False)
+        gone = dyn("get", "k", "-c", "demo", environ=environ)
+    assert (gone.status, "no context 'demo'" in gone.err) == (ExitStatus.NOT_FOUND, True)
 
 
 def test_two_demos_have_two_names(tmp_path: Path, state: Path) -> None:
@@ -232,7 +251,7 @@ def test_ports_of_a_demo_that_runs_are_said_to_be_its(tmp_path: Path, state: Pat
     with demo(state, tmp_path / "x"):
         result = dyn("demo", "--background", environ={"XDG_STATE_HOME": str(state.parent)})
     assert result.status == ExitStatus.REFUSED
-    for words in ("the demo demo has these ports", "dyn demo stop demo", "dyn -n :7701 shell", "--base-port 8700"):
+    for words in ("the demo demo has these ports", "dyn demo stop demo", "dyn -c demo shell", "--base-port 8700"):
         assert words in result.err
 
 
