@@ -58,6 +58,7 @@ def test_a_conflict_from_its_making_to_its_end(nodes: dict[str, str]) -> None:
 
 def test_a_write_is_followed_through_all_its_nodes(nodes: dict[str, str]) -> None:
     """Each of three owners has a part in it, whichever is asked."""
+    assert dyn("put", "first", "v", environ=nodes).status == 0  # the first write of all waits for the cluster
     told = json.loads(dyn("put", "followed", "v", "-w", "3", "--trace", "--json", environ=nodes).out)
     way = told["trace"]
     assert {ack["node"] for ack in told["acks"]} == {"n1", "n2", "n3"}
