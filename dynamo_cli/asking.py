@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from dynamo_cli import store
-from dynamo_cli.client import Client, Word
+from dynamo_cli.client import Client, Word, parse_address
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.render.rows import by_name
@@ -52,6 +52,15 @@ def addresses_of(ring: Mapping[str, Any]) -> dict[str, str]:
     """The same of a DYN.RING document, by name. A member without name or address cannot be asked, and is left out."""
     told = [each for each in items(ring, "members") if word(each, "name", "") and word(each, "address", "")]
     return {member["name"]: member["address"] for member in by_name(told)}
+
+
+def is_address(text: str) -> bool:
+    """Whether this may be where a node listens: a member may say of itself what it likes."""
+    try:
+        parse_address(text)
+    except CliError:
+        return False
+    return True
 
 
 def ask(

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dynamo_cli import store
-from dynamo_cli.asking import SILENT, Told
+from dynamo_cli.asking import SILENT, Told, addresses_of, is_address
 from dynamo_cli.call import Call
-from dynamo_cli.client import Client, Word, parse_address
+from dynamo_cli.client import Client, Word
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
@@ -67,13 +67,7 @@ class Panel:
     def _read_ring(self) -> None:
         self.ring = store.document(self.client, "RING")
         self._read_at = time.monotonic()
-        found: dict[str, str] = {}
-        for member in self.ring["members"]:
-            try:
-                parse_address(str(member["address"]))
-            except CliError:
-                continue  # a member may say of itself what it likes
-            found[member["name"]] = member["address"]
+        found = {name: address for name, address in addresses_of(self.ring).items() if is_address(address)}
         for name in [name for name in self._members if found.get(name) != self.addresses.get(name)]:
             del self._members[name]  # its socket goes when its last question ends
         self.addresses = found

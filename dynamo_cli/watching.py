@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dynamo_cli.arguments import seconds
-from dynamo_cli.asking import SILENT, members
+from dynamo_cli.asking import SILENT, is_address, members
 from dynamo_cli.call import Call, Document, View
-from dynamo_cli.client import parse_address
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.render.plain import json_text, shortened, show
 
@@ -108,7 +107,7 @@ def widened(call: Call) -> Iterator[Call]:
     nodes = list(call.env.nodes(call.options))
     try:
         for address in members(call.client).values():
-            if _is_address(address) and address not in nodes:
+            if is_address(address) and address not in nodes:
                 nodes.append(address)
     except CliError as error:
         if error.status in SILENT:
@@ -118,14 +117,6 @@ def widened(call: Call) -> Iterator[Call]:
         yield wide
     finally:
         wide.close()
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text)
-    except CliError:  # a member may say of itself what it likes
-        return False
-    return True
 
 
 def in_place(call: Call) -> bool:

@@ -181,6 +181,19 @@ def test_ctrl_c_is_how_it_ends(nodes: list[FakeNode], monkeypatch: pytest.Monkey
     assert (result.status, len(result.out.splitlines())) == (0, 2)
 
 
+def test_members_that_cannot_be_asked_are_left_out(nodes: list[FakeNode]) -> None:
+    """A node of another release, or one that says of itself what it likes."""
+    nodes[0].replies["DYN.RING"]["members"] += [
+        {"name": "x", "address": EVIL},
+        {"name": "y", "address": "a:b"},
+        {"name": 7},
+        3,
+    ]
+    document = json.loads(stat(nodes, "--count", "1", "--json").out)
+    assert [node["node"] for node in document["nodes"]] == ["n1", "n2", "x"]
+    assert document["answered"] == 2
+
+
 def test_it_goes_on_without_a_node(nodes: list[FakeNode]) -> None:
     nodes[1].replies["DYN.STATS"] = HANG_UP
     document = json.loads(stat(nodes, "--count", "1", "--json", "--timeout", "0.3").out)
