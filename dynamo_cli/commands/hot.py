@@ -40,6 +40,7 @@ LISTS = ("hot", "biggest", "siblings")
         ("dyn hot", "the hot keys, the biggest and the most divergent of the cluster"),
         ("dyn hot --by node -o plain", "of each node, a line a key, for scripts"),
         ("dyn hot --watch", "in place; what was hot half a minute ago goes"),
+        ("dyn hot --exact", "the biggest and the most divergent of all keys: every one of them is read"),
     ],
     exits=[5, 7],
     see=["monitor", "key explain", "keys"],
@@ -53,6 +54,9 @@ def hot(
     by: Annotated[
         str, typer.Option("--by", metavar="|".join(BY), parser=choice(*BY), help="Of all nodes together, or of each.")
     ] = BY[0],
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Read every key for what is biggest and has most siblings: takes long.")
+    ] = False,
     watch: Watch = False,
     interval: Interval = None,
 ) -> ExitStatus:
@@ -64,13 +68,16 @@ def hot(
     if count > KEYS_MAX:
         raise usage(f"{count} keys are more than a node counts", f"At most {KEYS_MAX}")
     every_s = watching.every(watch, interval)
+    if exact and (every_s is not None or by == "node"):
+        raise usage("--exact reads every key of the cluster, once", "Leave --watch and --by away")
     panel, view = Panel(call), View(_screen, hot_rows)
     asked = count if by == "node" else KEYS_MAX  # what is little on each node may be much together
     try:
         if every_s is not None:
             watching.watch(call, lambda wide: _look(panel, by, count, asked), view, every_s)
         else:
-            call.emit(_look(panel, by, count, asked), view)
+            document = _look(panel, by, count, asked)
+            call.emit(_exactly(call, panel, document, count) if exact else document, view)
             call.remark("Next:  dyn key explain KEY      dyn monitor --key KEY      dyn keys --siblings")
     finally:
         panel.close()
@@ -82,9 +89,27 @@ def _look(panel: Panel, by: str, count: int, asked: int) -> Document:
     document = hot_document(panel.look("HOT", "COUNT", asked), by, count)
     for name in LISTS:
         for entry in document[name]:
-            place = placement(key_of(entry), panel.ring)
-            entry |= {"partition": place["partition"], "owners": place["owners"]}
+            _place(entry, panel)
     return document
+
+
+def _exactly(call: Call, panel: Panel, document: Document, count: int) -> Document:
+    """The document with two of its lists made of all keys: what is hot stays an estimate."""
+    from dynamo_cli.weighing import weigh
+
+    call.note("reading every key of the cluster: Ctrl-C ends it, and nothing is changed")
+    weighed = weigh(call.client, count)
+    if weighed.failed:
+        call.note(f"{weighed.failed:,} keys could not be read, and may be missing here")
+    for entry in (*weighed.biggest, *weighed.siblings):
+        _place(entry, panel)
+    return {**document, "exact": True, "biggest": weighed.biggest, "siblings": weighed.siblings}
+
+
+def _place(entry: Document, panel: Panel) -> None:
+    """Add where a key lives."""
+    place = placement(key_of(entry), panel.ring)
+    entry |= {"partition": place["partition"], "owners": place["owners"]}
 
 
 def hot_document(told: Sequence[Told], by: str, count: int) -> Document:
@@ -104,6 +129,7 @@ def hot_document(told: Sequence[Told], by: str, count: int) -> Document:
         "one_in": next((telling.whole(document, "one_in") for _, document in documents), None),
         "sampled": sum(telling.whole(document, "sampled") or 0 for _, document in documents),
         "over_s": max(over_s, default=None),
+        "exact": False,
         **listed,
         "silent": silent,
     }

@@ -59,6 +59,8 @@ def hot_screen(document: Document, *, wide: bool = False) -> RenderableType:
         span = "" if document["over_s"] is None else f" over the last {document['over_s']:.0f} s"
         head = f"{document['sampled']:,} requests sampled{span}, one in {document['one_in']}: estimates"
     lines: list[RenderableType] = [Text(head, style="quiet")]
+    if document["exact"]:
+        lines.append(Text("what is biggest and has most siblings is of every key, read just now", style="quiet"))
     tables = (("hot", "REQ/S", _rate), ("biggest", "BYTES", _bytes), ("siblings", "VALUES", _values))
     for name, figure, told in tables:
         if document[name]:

@@ -28,7 +28,7 @@ SCHEMAS: Final = {
     ),
     "dyn.hot.keys/v1": Told(
         "The keys that are asked for most, the biggest, and those with most siblings: estimates from samples.",
-        {"by": "text", "one_in": "int?", "sampled": "int", "over_s": "number?",
+        {"by": "text", "one_in": "int?", "sampled": "int", "over_s": "number?", "exact": "bool",
          "hot": [
              {**KEY, "reads": "int", "writes": "int", "uncounted_max": "int", "per_s": "number", "share": "number?"}
          ],

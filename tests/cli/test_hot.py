@@ -132,6 +132,23 @@ def test_a_node_may_say_what_it_likes(nodes: list[FakeNode], broken: dict[str, A
     assert hot_document([Told("n1", "", broken, None)], "node", 10)["sampled"] == 0
 
 
+def test_exactly_is_of_every_key_and_says_what_it_costs(nodes: list[FakeNode]) -> None:
+    held = {b"%d" % size: [b"x" * size] for size in range(1, 200)} | {b"\xff": [b"a", b"b", b"c"], b"gone": []}
+    for node in nodes:
+        node.replies["DYN.HOT"] = lambda *words: hot_told(hot_key("h", 1, 1.0))
+    nodes[0].replies["DYN.KEYS"] = [b"0", [*held, b"broken"]]
+    nodes[0].replies["DYN.GET"] = lambda key, *words: [b"c", held[key]] if key in held else Err("UNAVAILABLE no")
+    result = ran(nodes, "hot", "--exact", "--count", "3", "--json")
+    told = json.loads(result.out)
+    assert [(each["key"], each["bytes"]) for each in told["biggest"]] == [("199", 199), ("198", 198), ("197", 197)]
+    assert [(each["key"], each["enc"], each["values"]) for each in told["siblings"]] == [("/w==", "base64", 3)]
+    assert (told["exact"], [each["key"] for each in told["hot"]], len(told["biggest"][0]["owners"])) == (True, ["h"], 2)
+    assert "reading every key of the cluster" in result.err
+    assert "1 keys could not be read" in result.err
+    for words in (("--watch",), ("--by", "node")):
+        assert ran(nodes, "hot", "--exact", *words).status == 2
+
+
 # monitor -----------------------------------------------------------------------------------------------
 
 
