@@ -291,7 +291,7 @@ def test_a_bug_is_one_line_and_a_file(tmp_path: Path) -> None:
         result = dyn("ring", "show", node=node, environ=environ)
         report = (tmp_path / "crash.txt").read_text()
         shown = dyn("ring", "show", "--debug", node=node, environ=environ)
-        as_json = dyn("ring", "show", "--json", node=node, environ={"DYN_STATE_DIR": "/dev/null/x"})
+        as_json = dyn("ring", "owner", "k", "--json", node=node, environ={"DYN_STATE_DIR": "/dev/null/x"})
     assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
     assert "a bug in dyn: KeyError" in result.err
     assert str(tmp_path) in result.err
