@@ -152,11 +152,14 @@ def _painter(call: Call, view: View, interval_s: float) -> Iterator[InPlace | St
     if not in_place(call):
         yield Stream(call, view)
         return
-    painter = InPlace(call, view, interval_s)
-    try:
-        yield painter
-    finally:
-        painter.close()
+    from dynamo_cli.keyboard import endings
+
+    with endings():
+        painter = InPlace(call, view, interval_s)
+        try:
+            yield painter
+        finally:
+            painter.close()
 
 
 class Stream:

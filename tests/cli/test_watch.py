@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
+import os
 import re
+import signal
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +19,10 @@ from rich.table import Table
 
 from dynamo_cli.render.changes import GONE, MARK, Changes
 from tests.helpers.cli import Result, dyn
+from tests.helpers.cluster import ROOT
 from tests.helpers.documents import hints, ring, settled, stats, status, views
 from tests.helpers.fake_node import HANG, HANG_UP, FakeNode, fake_node
+from tests.helpers.terminal import CTRL_C, Screen, environ_of
 
 
 @pytest.fixture
@@ -149,6 +157,29 @@ def test_changes_mark_cells_by_the_row_they_are_in() -> None:
     assert changes.words == ["n3 is new", "n2 is gone", "n1 KEYS 1 -> 7"]
     assert len(drawn(changes.mark(table(("n3", "3"), ("n1", "7"))))) == 2
     assert changes.words == []
+
+
+# On a real terminal -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ending", "code"), [("ctrl-c", 0), ("term", 143)])
+def test_the_terminal_has_its_cursor_again(tmp_path: Path, ending: str, code: int) -> None:
+    keys = itertools.count(1000)
+    with fake_node(DYN_RING=ring(1, 8), DYN_STATUS=lambda *words: grown(status(), next(keys))) as node:
+        command = [sys.executable, "-m", "dynamo_cli", "cluster", "status", "--watch", "--interval", "0.1"]
+        with Screen([*command, "-n", node.address], ROOT, environ_of(tmp_path)) as screen:
+            screen.process.logfile_read = written = io.StringIO()
+            screen.see(r"^changed: n1 KEYS 1,\d\d\d -> 1,\d\d\d")
+            assert screen.lines[0].startswith("every 0.1 s"), "in place"
+            screen.process.setwinsize(24, 70)
+            screen.see(lambda: "Ctrl-C ends" in screen.lines[0] and max(map(len, screen.lines)) <= 70)
+            if ending == "ctrl-c":
+                screen.type(CTRL_C)
+            else:
+                os.kill(screen.process.pid, signal.SIGTERM)
+            assert screen.end() == code
+    text = written.getvalue()
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
 
 # A silent node costs its own time ---------------------------------------------------------------------
