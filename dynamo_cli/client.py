@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import hiredis
@@ -194,6 +194,8 @@ class Client:
         self._tell = tell or (lambda text: None)
         self._context: SSLContext | None = None
         self._connection: Connection | None = None
+        self.waiting: Callable[[str], AbstractContextManager[None]] = lambda nodes: nullcontext()
+        """What is around every request, for who wants to say that it takes long; it is told whom we ask."""
 
     @property
     def address(self) -> Address:
@@ -207,6 +209,10 @@ class Client:
 
     def read(self, *words: Word) -> Reply:
         """Ask something that changes nothing: a node that fails is left for the next one."""
+        with self.waiting(self._whom()):
+            return self._read(words)
+
+    def _read(self, words: tuple[Word, ...]) -> Reply:
         deadline = time.monotonic() + self.timeout_s + GRACE_S
         failures: dict[Address, str] = {}
         while True:
@@ -224,6 +230,16 @@ class Client:
 
     def write(self, *words: Word) -> Reply:
         """Ask for a change, once. No answer is an error with status UNKNOWN."""
+        with self.waiting(self._whom()):
+            return self._write(words)
+
+    def _whom(self) -> str:
+        """Whom a request is for, in words: hosts that a node told are in it, so it is made safe where it is shown."""
+        if self._connection is not None or len(self.addresses) == 1:
+            return str(self.address)
+        return f"{self.addresses[0]} and {len(self.addresses) - 1} more"
+
+    def _write(self, words: tuple[Word, ...]) -> Reply:
         deadline = time.monotonic() + self.timeout_s + GRACE_S
         connection = self._connect(deadline, {})
         try:

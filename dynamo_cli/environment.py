@@ -249,8 +249,14 @@ class Environment:
         return tuple(",".join(listed).replace(",", " ").split()) or (settings.DEFAULT_NODE,)
 
     def client(self, options: Options) -> Client:
-        """A client of the nodes that the options name."""
-        return self.client_of(self.nodes(options), options.timeout_s)
+        """A client of the nodes that the options name. On a terminal it says for whom it waits, if that takes long."""
+        client = self.client_of(self.nodes(options), options.timeout_s)
+        is_seen = self.stderr is sys.stderr and self.stderr_is_terminal and self.environ.get("TERM") != "dumb"
+        if is_seen and not options.quiet:
+            from dynamo_cli.waiting import Waiting
+
+            client.waiting = Waiting(lambda text: self.write(text, error=True))
+        return client
 
     def client_of(self, nodes: Sequence[str], timeout_s: float) -> Client:
         """A client of these nodes, with our password and our name."""
