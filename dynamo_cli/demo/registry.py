@@ -144,7 +144,7 @@ def _read(file: IO[bytes]) -> Entry | None:
             str(found["name"]), Path(found["folder"]), int(found["base_port"]), bool(found["temporary"]),
             int(found["pid"]), str(found["started_at"]), str(found["by"]), addresses,
         )  # fmt: skip
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return entry if entry.folder.is_absolute() else None
 

@@ -7,6 +7,12 @@ from typing import Final
 from dynamo_cli.schemas.notation import Null, Told
 
 HEALTH: Final = "healthy|degraded|critical"
+PROCESS: Final = {
+    "name": "text", "address": "text", "peer_port": "int", "http_port": "int", "pid": "int?", "log": "text",
+    "state": "up|paused|ended|crashed",
+}  # fmt: skip
+"""A node process of a demo."""
+
 COUNT: Final = {"*": "int"}
 STATUS: Final = {
     "cluster": "text", "cluster_id": "text", "epoch": "int", "health": HEALTH, "reasons": ["text"],
@@ -127,16 +133,20 @@ SCHEMAS: Final = {
     ),
     "dyn.demo.list/v1": Told(
         "The demos of this machine, with their nodes.",
-        {"demos": [{"name": "text?", "folder": "text", "state": "text"}]},
+        {"demos": [{
+            "name": "text", "folder": "text", "state": "running|stopped|gone", "by": "text", "base_port": "int",
+            "temporary": "bool", "pid": "int?", "started_at": "text", "addresses": ["text"],
+            "nodes": Null([{"name": "text", "state": "text", "how?": "text?", "said?": ["text"]}]),
+        }]},
     ),
     "dyn.demo.started/v1": Told(
         "A demo that was started.",
         {"name": "text?", "folder": "text", "temporary": "bool", "base_port": "int", "started_at": "text",
-         "took_s": "number", "nodes": [{"name": "text"}], "environment": {"*": "text"}},
+         "took_s": "number", "nodes": [PROCESS], "environment": {"*": "text"}},
     ),
     "dyn.demo/v1": Told(
         "What became of a change to a demo.",
-        {"did": "text", "node": {"name": "text", "address": "text"}, "epoch": "int", "partitions": "int",
+        {"did": "text", "node": {"name": "text", "address": "text"}, "epoch": "int?", "partitions": "int?",
          "nodes": ["text"], "took_s": "number"},
     ),
 }  # fmt: skip

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dynamo_cli.demo.changing import Changes, Step, numbers_wanted, read_record, write_record
+from dynamo_cli.demo.acts import ACTS
+from dynamo_cli.demo.changing import Changes, Step, did, numbers_wanted, read_record, write_record
 from dynamo_cli.demo.control import Control, reachable
 from dynamo_cli.demo.processes import DemoCluster, places, places_of
 from dynamo_cli.errors import CliError
@@ -20,6 +21,7 @@ from dynamo_cli.exit_status import ExitStatus
 from tests.helpers.cli import dyn
 from tests.helpers.documents import EVIL, transfers
 from tests.helpers.fake_node import FakeNode, fake_node
+from tests.helpers.schemas import check_document
 
 BASE = 26640
 """Ports that nothing here listens on."""
@@ -239,6 +241,20 @@ def test_orders_that_make_no_sense_are_refused(tmp_path: Path) -> None:
                 connection.shutdown(socket.SHUT_WR)
                 assert json.loads(connection.makefile().readline())["step"] == "failed"
     assert changes.asked == []
+
+
+def test_what_is_done_to_a_process_is_told_as_its_schema_says(tmp_path: Path) -> None:
+    cluster = DemoCluster(tmp_path, places(2, BASE), {}, temporary=False)
+    try:
+        for what in ("killed", "paused", "resumed", "restarted"):
+            check_document(did(what, cluster.nodes[0], cluster, 1.0))
+        for name, words in (("n1", "does not run"), ("n9", "no node 'n9'")):
+            with pytest.raises(CliError, match=words):
+                list(ACTS["kill"](Changes(cluster), name))
+        with pytest.raises(CliError, match="n1 is not paused"):
+            list(ACTS["resume"](Changes(cluster), "n1"))
+    finally:
+        cluster.close()
 
 
 def test_an_option_before_another_commands_word_is_not_ignored() -> None:
