@@ -88,6 +88,7 @@ class Terminal:
         session.provide(self.keyboard)
         self._waiting: deque[str] = deque(maxlen=WAITING_MAX)
         self._title = ""
+        self._going_on = False
         self._interrupted_at_s: float | None = None
         self.finder = KeyFinder(self._client, self.env.contexts.keys, self._found_late)
         self.saved = Saved()
@@ -111,7 +112,7 @@ class Terminal:
             history=open_history(history),
             lexer=ShellLexer(self._known),
             bottom_toolbar=self._toolbar,
-            multiline=Condition(lambda: switches["multiline"] or is_open(get_app().current_buffer.text)),
+            multiline=Condition(self._goes_on),
             prompt_continuation="... ",
             enable_open_in_editor=True,
             enable_suspend=True,
@@ -159,6 +160,7 @@ class Terminal:
         it goes wrong each time.
         """
         for left in reversed(range(BUGS_MAX)):
+            self.prompts.layout.focus(self.prompts.default_buffer)  # not the search that the last line was taken from
             try:
                 return self.prompts.prompt(default=line, pre_run=self._watch_for_bugs, set_exception_handler=False)
             except Exception as error:
@@ -263,6 +265,12 @@ class Terminal:
     def _known(self) -> list[str]:
         verbs = [f"\\{name}" for verb in self.session.verbs for name in (verb.name, *verb.also)]
         return [*verbs, *self.saved.aliases]
+
+    def _goes_on(self) -> bool:
+        """Whether Enter begins another line. A search begins and ends with the same answer, whatever it finds."""
+        if not self.prompts.layout.is_searching:
+            self._going_on = self.session.settings["multiline"] or is_open(self.prompts.default_buffer.text)
+        return self._going_on
 
     def _prompt(self) -> StyleAndTextTuples:
         return prompt(self.watcher.state, self.env.contexts, self.session.marks, self.saved.color)

@@ -201,6 +201,14 @@ def test_keys_are_listed(node: FakeNode) -> None:
     assert max(map(len, out.splitlines())) < 80
 
 
+@pytest.mark.parametrize("keys", ["'\x12ge\x07\x03", "'\x12get k\r\x03", "\x12ge\x03", "\x12ge\x1b\r\x03"])
+def test_a_search_ends_as_it_began(node: FakeNode, keys: str) -> None:
+    """Also from within a quote, where another line of the screen is the search's."""
+    out, err = typed(node, f"get k\n{keys}get k\nexit\n")
+    assert "bug" not in err
+    assert out.count("milk") >= 2
+
+
 def test_keys_that_no_keyboard_has_cost_the_line_and_not_the_shell(
     node: FakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
