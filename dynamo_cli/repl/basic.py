@@ -19,6 +19,11 @@ INCLUDES_MAX = 8
 COLUMNS = 79
 """Of a page of help: as wide as those of the commands."""
 LABEL_COLUMNS = 26
+FOOT = """
+Commands: help; one of them: COMMAND ?
+A line: words as in sh; r=3 is -r 3; | at its end pipes into a command of the
+system; # begins a comment. Keys: \\keys
+"""
 
 
 def _names(shell: Session, words: Sequence[str]) -> list[str]:
@@ -33,7 +38,7 @@ def show_help(shell: Session, words: Sequence[str]) -> int:
         others = "".join(f"  \\{name}" for name in found.also)
         shell.env.write(f"{found.typed}{others and f'   also{others}'}\n{page([found], label=False)}")
         return ExitStatus.OK
-    shell.env.write(page(shell.verbs) + "\nCommands: help.  A line: words as in sh; r=3 is -r 3; # begins a comment.\n")
+    shell.env.write(page(shell.verbs) + FOOT)
     return ExitStatus.OK
 
 
@@ -44,7 +49,7 @@ def page(verbs: Sequence[Verb], *, label: bool = True) -> str:
         indent = LABEL_COLUMNS if label else 2
         rest = wrap(found.summary, COLUMNS - indent)
         typed = found.typed if label else ""
-        if len(typed) > indent - 4:
+        if label and len(typed) > indent - 4:
             lines.append(f"  {typed}")
             typed = ""
         lines.append(f"{f'  {typed}' if typed else '':<{indent}}{rest[0]}")

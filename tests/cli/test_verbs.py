@@ -122,7 +122,7 @@ def test_a_read_only_shell_refuses_verbs_that_write() -> None:
 def test_help_of_one_verb_and_of_none() -> None:
     shell, out, _ = session(Lab())
     assert shell.run("\\? \\say") == ExitStatus.OK
-    assert out.getvalue().decode().splitlines()[0] == "\\say WORD…   also  \\tell"
+    assert out.getvalue().decode() == "\\say WORD…   also  \\tell\n  Say it.\n"
     assert shell.run("\\help nonsense") == ExitStatus.USAGE
     assert max(map(len, out.getvalue().decode().splitlines())) < 80
 
