@@ -6,6 +6,7 @@ Reads typer's own objects (beside `arguments`, no other module does); a test hol
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -73,9 +74,18 @@ COMPLETES = {
 """What completes the values of the global options."""
 
 
-@functools.cache
+LOADING = threading.RLock()
+"""Held while the commands are loaded: a shell does so in a thread, while somebody begins to type."""
+
+
 def catalog() -> tuple[CommandSpec, ...]:
-    """Every command and group of the tree, parents first, in the order of the help page."""
+    """Every command and group of the tree, parents first, in the order of the help page. Any thread may ask."""
+    with LOADING:
+        return _catalog()
+
+
+@functools.cache
+def _catalog() -> tuple[CommandSpec, ...]:
     return tuple(_walk(tree(), ()))
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from prompt_toolkit.output import Output
 from prompt_toolkit.styles import Style
 
 from dynamo_cli import settings
+from dynamo_cli.catalog import catalog
 from dynamo_cli.client import Client
 from dynamo_cli.contexts import names
 from dynamo_cli.crash import crash
@@ -52,6 +54,7 @@ WELCOME_S = 0.3
 """How long the first prompt waits for the cluster: a node that is silent does not keep anybody from typing."""
 AGAIN_S = 1.0
 """Ctrl-C twice within this time means: how do I get out of here?"""
+LOAD_AFTER_S = 0.05
 BUGS_MAX = 3
 """Prompts in a row that may fail."""
 WAITING_MAX = 5
@@ -143,6 +146,7 @@ class Terminal:
                     line, self.keyboard.next_line = self.keyboard.next_line, ""
                     text = self._typed(line)
                     self.keyboard.typed.append(text)
+                    catalog()  # if it is being loaded: commands load their part of it, too
                     run_typed(self.session, text, self._ask)
                     self.finder.forget()
                 except KeyboardInterrupt:
@@ -162,7 +166,7 @@ class Terminal:
         for left in reversed(range(BUGS_MAX)):
             self.prompts.layout.focus(self.prompts.default_buffer)  # not the search that the last line was taken from
             try:
-                return self.prompts.prompt(default=line, pre_run=self._watch_for_bugs, set_exception_handler=False)
+                return self.prompts.prompt(default=line, pre_run=self._begin, set_exception_handler=False)
             except Exception as error:
                 if not left or isinstance(error, EOFError):
                     raise
@@ -170,11 +174,13 @@ class Terminal:
                 line = ""
         raise AssertionError("the last try returns or raises")
 
-    def _watch_for_bugs(self) -> None:
+    def _begin(self) -> None:
         """Have what goes wrong within the prompt end it: prompt_toolkit would show it, and wait for a key."""
         app = self.prompts.app
         assert app.loop is not None, "it runs"
         app.loop.set_exception_handler(lambda loop, context: self._broken(context.get("exception")))
+        # The command table takes a fifth of a second to load: after the prompt is there, before a key is pressed.
+        app.loop.call_later(LOAD_AFTER_S, Thread(target=catalog, name="catalog", daemon=True).start)
 
     def _broken(self, error: BaseException | None) -> None:
         if isinstance(error, Exception) and self.prompts.app.is_running:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.helpers.fake_node import fake_node, reading, version
+from tests.helpers.shell_node import shell_node
 
 ROOT = Path(__file__).parents[2]
 DYN = ["-m", "dynamo_cli"]
@@ -48,3 +51,31 @@ def test_a_tab_costs_less_than_a_get() -> None:
             [*DYN, "get", "k"], [*DYN, "__complete", "keys", "k"], environ={"DYN_NODES": node.address}, rounds=5
         )
     assert tab_s < 0.7 * get_s
+
+
+def prompt_s(environ: dict[str, str]) -> float:
+    """Processor time of a shell on a terminal from its start to its prompt, and out by Ctrl-D."""
+    child, terminal = pty.fork()
+    if not child:
+        os.environ.update(environ)
+        os.execv(sys.executable, [sys.executable, *DYN, "shell"])
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
+        seen = b""
+        while b"dyn" not in seen or b">" not in seen.rpartition(b"dyn")[2]:
+            seen += screen.read(4096)
+        screen.write(b"\x04")
+        with suppress(OSError):  # the terminal's end
+            while screen.read(4096):
+                pass
+    _, status, used = os.wait4(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return used.ru_utime + used.ru_stime
+
+
+def test_a_prompt_costs_at_most_four_and_a_half_times_the_import_of_prompt_toolkit() -> None:
+    """Which is 100 ms; half a second is what a person waits for without noticing."""
+    with shell_node() as node:
+        environ = {"DYN_NODES": node.address, "DYN_HISTORY": "", "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
+        [import_s] = best_s(["-c", "import prompt_toolkit"], rounds=4)
+        shell_s = min(prompt_s(environ) for _ in range(4))
+    assert shell_s <= 4.5 * import_s, (shell_s, import_s)
