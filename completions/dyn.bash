@@ -171,7 +171,7 @@ _dyn_options() {
         "top") list="--interval" ;;
         "latency") list="--history --interval" ;;
         "slo") list="--for --check --watch --interval" ;;
-        "hot") list="--count --by --watch --interval" ;;
+        "hot") list="--count --by --exact --watch --interval" ;;
         "monitor") list="--key --op --rate --for" ;;
         "bench") list="--op --reads --clients --pipeline --rate --size --keys --dist --duration --count --seed --fill --spread --assert --fault --compare --save" ;;
         "completion") list="--install --dry-run" ;;

@@ -237,6 +237,7 @@ complete -c dyn -n "__dyn_in 'slo'" -l watch -d 'Look again and again, until Ctr
 complete -c dyn -n "__dyn_in 'slo'" -l interval -x -d 'Between two looks of --watch; default 1'
 complete -c dyn -n "__dyn_in 'hot'" -l count -x -d 'Keys of each list; default 10'
 complete -c dyn -n "__dyn_in 'hot'" -l by -x -a 'cluster node' -d 'Of all nodes together, or of each'
+complete -c dyn -n "__dyn_in 'hot'" -l exact -d 'Read every key for what is biggest and has most siblings: takes long'
 complete -c dyn -n "__dyn_in 'hot'" -l watch -d 'Look again and again, until Ctrl-C'
 complete -c dyn -n "__dyn_in 'hot'" -l interval -x -d 'Between two looks of --watch; default 1'
 complete -c dyn -n "__dyn_in 'monitor'" -l key -x -d 'Only of keys like it: *, ?, [a-c]'
