@@ -31,7 +31,8 @@ def complete(words: Sequence[str]) -> int:
     kind, prefix, nodes, context = _parse(words)
     try:
         if kind == "contexts":
-            found = {name.encode() for name in (*contexts.names(os.environ), contexts.NONE)}
+            there = (*contexts.names(os.environ), *contexts.demos(os.environ), contexts.NONE)
+            found = {name.encode() for name in there}
         else:
             layers = Layers(os.environ, context)
             asked = nodes or (layers.text("nodes") or "127.0.0.1:7700").replace(",", " ").split()

@@ -74,7 +74,7 @@ def read(environ: Mapping[str, str], name: str) -> Table:
     """
     found = read_table(context_path(environ, name))
     if found is None:
-        found = _demo(environ, name)
+        found = demos(environ).get(name)
     if found is None:
         there = names(environ)
         hint = f"There are {', '.join(there)}" if there else f"Save it: dyn context add {name} -n HOST:PORT"
@@ -82,16 +82,17 @@ def read(environ: Mapping[str, str], name: str) -> Table:
     return found
 
 
-def _demo(environ: Mapping[str, str], name: str) -> Table | None:
-    """What would be saved of a running demo."""
+def demos(environ: Mapping[str, str]) -> dict[str, Table]:
+    """What would be saved of the demos that run on this machine, by name."""
     from pathlib import Path
 
     from dynamo_cli.demo.registry import entries
 
-    for entry in entries(Path(directory(environ, "state"))):
-        if entry.name == name and entry.running and entry.addresses:
-            return {"nodes": list(entry.addresses)}
-    return None
+    return {
+        entry.name: {"nodes": list(entry.addresses), "note": "a demo, while it runs"}
+        for entry in entries(Path(directory(environ, "state")))
+        if entry.running and entry.addresses
+    }
 
 
 def read_table(path: str) -> Table | None:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dynamo_cli.contexts import LOCAL_FILE, NONE, Table, config_path, read, read_table
-from dynamo_cli.errors import usage
+from dynamo_cli.errors import CliError, usage
+from dynamo_cli.exit_status import ExitStatus
 
 CONNECTION = ("nodes", "password-file", "tls-ca", "tls-cert", "tls-key")
 """The settings that belong together: whom to speak to, and how."""
@@ -57,8 +58,17 @@ class Layers:
         self.name = None if self.displaced or self.chosen is None else str(self.chosen.value)
         self.context: Table = {}
         if self.name is not None:
-            self.context = read(environ, self.name)
+            self.context = self._read(self.name)
             _known(self.context, f"context {self.name}", (*EVERYWHERE, *OF_CONTEXT))
+
+    def _read(self, name: str) -> Table:
+        """What the context in force says. Raises CliError; of one that was chosen for good it says how to leave it."""
+        try:
+            return read(self.environ, name)
+        except CliError as error:
+            if error.status == ExitStatus.NOT_FOUND and self.chosen and self.chosen.origin == self.config_file:
+                error.hint = "It was in use and is gone. Use another, or none: dyn context use none"
+            raise
 
     def _chosen(self) -> Found | None:
         """The context that is asked for, and by whom."""

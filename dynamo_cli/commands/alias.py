@@ -28,7 +28,7 @@ Meaning = Annotated[
 
 def aliases(call: Call) -> dict[str, str]:
     """The aliases of config.toml."""
-    table = call.env.layers.config.get(SECTION)
+    table = (contexts.read_table(contexts.config_path(call.env.environ)) or {}).get(SECTION)
     return {name: str(meaning) for name, meaning in table.items()} if isinstance(table, dict) else {}
 
 

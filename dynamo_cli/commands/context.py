@@ -134,7 +134,7 @@ def rename(call: Call, name: Name, new: NewName) -> ExitStatus:
     """Give a context another name."""
     _copied(call, name, new)
     contexts.remove(call.env.environ, name)
-    if call.env.layers.config.get("context") == name:
+    if _in_use(call) == name:
         _point(call, new)
     call.say(f"context {name} is now {new}")
     return ExitStatus.OK
@@ -186,7 +186,7 @@ def remove(call: Call, name: Name) -> ExitStatus:
     if contexts.read(environ, name).get("protected") is True and call.options.confirmed != name:
         raise CliError(ExitStatus.REFUSED, f"context {name} is protected", f"Pass --confirm {name}")
     contexts.remove(environ, name)
-    if call.env.layers.config.get("context") == name:
+    if _in_use(call) == name:
         _point(call, None)
     call.say(f"forgot context {name}")
     return ExitStatus.OK
@@ -241,7 +241,7 @@ def previous(call: Call) -> ExitStatus:
 
 def _use(call: Call, name: str) -> None:
     """Write down the context that counts from now on, and the one that did until now."""
-    before = str(call.env.layers.config.get("context") or contexts.NONE)
+    before = _in_use(call) or contexts.NONE
     if before != name:
         _point(call, None if name == contexts.NONE else name)
         path = str(call.env.directory("state") / PREVIOUS_FILE)
@@ -253,6 +253,12 @@ def _use(call: Call, name: str) -> None:
         call.note("! DYN_NODES is set in the environment: it counts instead, until it is unset")
     elif now.chosen is not None and now.chosen.origin != now.config_file:
         call.note(f"! {now.chosen.origin} says {show(str(now.chosen.value))}: that counts instead")
+
+
+def _in_use(call: Call) -> str | None:
+    """The context that config.toml says is in use, whether or not there is one of that name."""
+    table = contexts.read_table(contexts.config_path(call.env.environ)) or {}
+    return str(table["context"]) if "context" in table else None
 
 
 def _point(call: Call, name: str | None) -> None:

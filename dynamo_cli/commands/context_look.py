@@ -50,7 +50,7 @@ def list_contexts(call: Call) -> ExitStatus:
 
 def _summaries(call: Call) -> Iterator[Document]:
     environ = call.env.environ
-    for name in contexts.names(environ):
+    for name in sorted({*contexts.names(environ), *contexts.demos(environ)}):
         try:
             saved, problem = contexts.read(environ, name), None
         except CliError as error:

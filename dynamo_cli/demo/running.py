@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from dynamo_cli.demo import registry
 from dynamo_cli.demo.changing import described, write_record
 from dynamo_cli.demo.processes import DemoCluster, make_folder, places_of
-from dynamo_cli.demo.saved import saved_context
 from dynamo_cli.errors import CliError
 
 Document = dict[str, Any]
@@ -63,7 +62,7 @@ def running(
     made: Callable[[Path, bool], None] = lambda folder, temporary: None,
     tell: Callable[[int, int], None] = lambda ready, count: None,
 ) -> Iterator[Running]:
-    """Start a demo, and end it with the context; a saved context leads to it meanwhile.
+    """Start a demo, and end it with the context.
 
     `made` hears of its folder, and whether it is temporary. Raises CliError, NodeFailed among others.
     """
@@ -87,9 +86,7 @@ def running(
         took_s = cluster.start(tell)
         if not temporary:
             write_record(cluster)
-        name = held.name if held is not None else ""
-        with saved_context(environ, name, cluster.addresses):
-            yield Running(cluster, name, unlisted, started_at, took_s, new)
+        yield Running(cluster, held.name if held is not None else "", unlisted, started_at, took_s, new)
     finally:
         if cluster is not None:
             cluster.close()

@@ -79,6 +79,8 @@ def test_a_demo_that_runs_is_a_context_by_its_name(state: Path, tmp_path: Path) 
         entry = Entry("demo", tmp_path / "x", 7700, True, os.getpid(), "t", "shell", (node.address,))
         held.write(entry)
         assert dyn("get", "k", "-c", "demo", environ=environ).out == "v\n"
+        assert "a demo, while it runs" in dyn("context", "ls", environ=environ).out
+        assert dyn("context", "use", "demo", environ=environ).status == ExitStatus.OK
         (tmp_path / "config/dyn/contexts").mkdir(parents=True)
         saved = tmp_path / "config/dyn/contexts/demo.toml"
         saved.write_text('nodes = ["127.0.0.1:1"]\n')
@@ -86,6 +88,9 @@ def test_a_demo_that_runs_is_a_context_by_its_name(state: Path, tmp_path: Path) 
         saved.unlink()
         held.close(forget=False)
         gone = dyn("get", "k", "-c", "demo", environ=environ)
+        left = dyn("get", "k", environ=environ)
+        assert (left.status, "dyn context use none" in left.err) == (ExitStatus.NOT_FOUND, True)
+        assert dyn("context", "use", "none", environ=environ).status == ExitStatus.OK
     assert (gone.status, "no context 'demo'" in gone.err) == (ExitStatus.NOT_FOUND, True)
 
 
