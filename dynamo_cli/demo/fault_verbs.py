@@ -191,7 +191,7 @@ def can(nodes: int, r: int, w: int) -> str:
 def heal(shell: Session, words: Sequence[str]) -> int:
     """And watch hints being handed over, and what conflicts come to light."""
     demo = shell.facility(Demo)
-    before, held = siblings_of(demo.cluster) or [], hints_for(demo.cluster)
+    before, held = siblings_of(demo.cluster), hints_for(demo.cluster)
     began = time.monotonic()
     give(demo, "heal")
     shell.env.write("every link is whole again\n")
@@ -205,11 +205,12 @@ def heal(shell: Session, words: Sequence[str]) -> int:
             done = f"were handed over within {time.monotonic() - began:.1f} s"
         shell.env.write(f"{rows(held)} that stand-ins kept {done}\n")
     now = siblings_of(demo.cluster)
-    new = [key for key in now or () if key not in before]
+    new = [key for key in now or () if key not in (before or ())]
     if new:
         named = ", ".join(show(key) for key in new[:NAMED_MAX])
         more = f" and {len(new) - NAMED_MAX} more" if len(new) > NAMED_MAX else ""
-        shell.env.write(f"written on both sides: {named}{more}\nnext  get {shell_word(new[0])}\n")
+        what = "keys with siblings" if before is None else "written on both sides"
+        shell.env.write(f"{what}: {named}{more}\nnext  get {shell_word(new[0])}\n")
     left = demo.faults.marks
     if left:
         shell.env.write(f"still in force: {left}      next  \\faults\n")

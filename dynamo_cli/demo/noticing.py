@@ -26,6 +26,8 @@ POLL_S = 0.05
 LOOK_S = 1.0
 """Between two looks at the faults in force, for the prompt."""
 SIBLINGS_MAX = 1000
+SIBLINGS_S = 0.5
+"""When no further node is asked for siblings any more."""
 
 
 def ask(node: DemoNode, name: str, *words: Word) -> Document | None:
@@ -84,9 +86,10 @@ def until_handed_over(cluster: DemoCluster, owner: str | None = None, *, most_s:
 
 
 def siblings_of(cluster: DemoCluster) -> list[bytes] | None:
-    """Keys with siblings, the first SIBLINGS_MAX at most; None if no node tells."""
+    """Keys with siblings, the first SIBLINGS_MAX at most; None if no node tells soon: where links are slow."""
+    deadline = time.monotonic() + SIBLINGS_S
     for node in cluster:
-        if not node.ended and not node.paused:
+        if not node.ended and not node.paused and time.monotonic() < deadline:
             with suppress(CliError), asking(node) as client:
                 found: list[bytes] = []
                 for page in store.keys(client, b"", siblings=True):
