@@ -110,7 +110,7 @@ class Connection:
         except TimeoutError:
             raise Unreachable("no answer") from None
         except (OSError, ValueError) as error:  # ValueError: a NUL, or what no host name may be (UnicodeError)
-            raise Unreachable(_reason(error)) from None
+            raise Unreachable(reason_of(error)) from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if tls is not None:
@@ -121,7 +121,7 @@ class Connection:
             self._introduce(deadline, password, writer)
         except (OSError, hiredis.HiredisError) as error:
             self.close()
-            raise Unreachable(_reason(error)) from None
+            raise Unreachable(reason_of(error)) from None
         except (CliError, Unreachable):
             self.close()
             raise
@@ -223,7 +223,7 @@ class Client:
                     return connection.receive(self._share(deadline, len(failures)))
             except (OSError, hiredis.HiredisError) as error:
                 self.close()
-                failures[connection.address] = _reason(error)
+                failures[connection.address] = reason_of(error)
             except KeyboardInterrupt:
                 self.close()  # the answer would be taken for that of the next question
                 raise
@@ -250,7 +250,7 @@ class Client:
             self.close()
             why = f"no answer from {connection.address} in {self.timeout_s:g} s"
             if not isinstance(error, TimeoutError):
-                why = f"{connection.address} hung up ({_reason(error)})"
+                why = f"{connection.address} hung up ({reason_of(error)})"
             raise CliError(
                 ExitStatus.UNKNOWN, f"outcome unknown: {why}; {UNCERTAIN}", "Look before writing again: dyn get KEY"
             ) from None
@@ -275,9 +275,9 @@ class Client:
                     return [self._outcome(connection) for _ in requests]
             except (OSError, hiredis.HiredisError) as error:
                 self.close()
-                failures[connection.address] = _reason(error)
+                failures[connection.address] = reason_of(error)
                 if writes:
-                    why = f"{connection.address}: {_reason(error)}"
+                    why = f"{connection.address}: {reason_of(error)}"
                     raise CliError(ExitStatus.UNKNOWN, f"outcome unknown: {why}; {UNCERTAIN}") from None
             except KeyboardInterrupt:
                 self.close()
@@ -292,7 +292,7 @@ class Client:
         try:
             yield
         except (OSError, hiredis.HiredisError) as error:
-            ending = f"failed ({_reason(error)})"
+            ending = f"failed ({reason_of(error)})"
             raise
         except CliError as error:
             ending = f"refused ({error.code})"
@@ -365,7 +365,8 @@ def _left(deadline: float) -> float:
     return max(0.001, deadline - time.monotonic())
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a node cannot be spoken to, in a word or two."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, ConnectionRefusedError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import hiredis
 
-from dynamo_cli.client import SPEAKS_TLS, TLS_WORDS, Address, Unreachable, hint_for, packed
+from dynamo_cli.client import SPEAKS_TLS, TLS_WORDS, Address, Unreachable, hint_for, packed, reason_of
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
@@ -61,8 +61,10 @@ class Lane:
             plain = socket.create_connection(address, timeout=self.access.timeout_s)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.socket = self._ready(plain)
-        except (OSError, Unreachable) as error:
-            raise unreachable(address, getattr(error, "strerror", None) or str(error)) from None
+        except Unreachable as error:
+            raise unreachable(address, str(error)) from None
+        except (OSError, ValueError) as error:  # ValueError: what no host name may be
+            raise unreachable(address, reason_of(error)) from None
 
     def _ready(self, plain: socket.socket) -> socket.socket | Unblocked:
         """The connection for the selector, after TLS and password."""

@@ -93,6 +93,9 @@ def test_nobody_there() -> None:
     result = dyn("bench", "--count", "1", "-n", "127.0.0.1:1")
     assert result.status == 5
     assert "cannot reach 127.0.0.1:1" in result.err
+    for host in ("\u202ex", "a" * 300, "a\x00b"):
+        result = dyn("bench", "--count", "1", "-n", f"{host}:1")
+        assert (result.status, "(no such host)" in result.err) == (5, True), result.err
 
 
 def test_a_node_that_goes_away_ends_the_run() -> None:
