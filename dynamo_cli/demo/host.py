@@ -22,7 +22,7 @@ from dynamo_cli.demo.changing import Changes, Step
 from dynamo_cli.demo.control import Control, failed, told
 from dynamo_cli.demo.crashes import Crashes
 from dynamo_cli.demo.processes import child_environ, program
-from dynamo_cli.demo.running import Wanted, running
+from dynamo_cli.demo.running import BACKGROUND, Wanted, running
 from dynamo_cli.demo.samples import write_samples
 from dynamo_cli.errors import CliError
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _leave)
     try:
-        with running(wanted, os.environ, "background", tell=_ready) as demo:
+        with running(wanted, os.environ, BACKGROUND, tell=_ready) as demo:
             if demo.new:
                 write_samples(demo.cluster)
             _serve(Changes(demo.cluster), demo.document)

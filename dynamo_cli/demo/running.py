@@ -13,10 +13,13 @@ from dynamo_cli.demo import registry
 from dynamo_cli.demo.changing import described, write_record
 from dynamo_cli.demo.processes import DemoCluster, make_folder, places_of
 from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
 
 Document = dict[str, Any]
 
 DEFAULT_PORT = 7700
+BACKGROUND = "background"
+"""What holds a demo that has no terminal."""
 
 
 class Wanted(NamedTuple):
@@ -70,6 +73,13 @@ def running(
     folder, temporary = make_folder(wanted.keep)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     held, unlisted = _held(wanted, folder, temporary)
+    if by == BACKGROUND and unlisted:
+        if temporary:
+            folder.rmdir()
+        raise CliError(
+            ExitStatus.FAILURE, f"a demo in the background could not be found again: {unlisted}",
+            "Name a place where it can be noted: XDG_STATE_HOME=DIR",
+        )  # fmt: skip
     cluster = None
     try:
         if held is not None:

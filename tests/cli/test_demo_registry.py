@@ -19,6 +19,7 @@ from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from tests.helpers.cli import Result, dyn
 from tests.helpers.cluster import ROOT
+from tests.helpers.demo import free_base
 from tests.helpers.fake_node import fake_node
 
 HOLDER = """
@@ -258,6 +259,16 @@ def test_ports_of_a_demo_that_runs_are_said_to_be_its(tmp_path: Path, state: Pat
     assert result.status == ExitStatus.REFUSED
     for words in ("the demo demo has these ports", "dyn demo stop demo", "dyn -c demo shell", "--base-port 8700"):
         assert words in result.err
+
+
+def test_a_demo_that_could_not_be_found_again_is_not_started(tmp_path: Path) -> None:
+    """In the background, where its entry is all that leads to it."""
+    (tmp_path / "tmp").mkdir()
+    environ = {**os.environ, "HOME": "/proc/nonexistent", "TMPDIR": str(tmp_path / "tmp"), "XDG_STATE_HOME": ""}
+    result = dyn("demo", "--background", "--nodes", "1", "--base-port", str(free_base(1)), environ=environ)
+    assert result.status == ExitStatus.FAILURE
+    assert "could not be found again" in result.err
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_leftovers_of_another_run_are_not_taken_for_the_new_one(tmp_path: Path, state: Path) -> None:
