@@ -119,7 +119,7 @@ class Terminal:
             prompt_continuation="... ",
             enable_open_in_editor=True,
             enable_suspend=True,
-            enable_system_prompt=True,
+            enable_system_prompt=Condition(lambda: switches["pipes"]),
             cursor=ModalCursorShapeConfig(),
             style=STYLE,
             input=keyboard,
