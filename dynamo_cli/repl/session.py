@@ -267,7 +267,8 @@ class Session:
             self.left = True
             return ExitStatus.OK
         if words == ["clear"]:
-            self.env.write("\x1b[H\x1b[2J" if self.env.stdout_is_terminal else "")
+            moves = self.env.stdout_is_terminal and self.env.environ.get("TERM") != "dumb"
+            self.env.write("\x1b[H\x1b[2J" if moves else "")
             return ExitStatus.OK
         if words[0] == "?":
             words[0] = "help"

@@ -278,7 +278,7 @@ def test_a_dumb_terminal_has_a_shell_without_anything_that_moves(node: FakeNode)
     """Prompts and remarks on standard error; values over lines; the end of the input is the way out."""
     outer, out, err = environment(
         terminal=True, environ={"DYN_NODES": node.address, "TERM": "dumb"},
-        stdin=b"get k\nput k 'a\nb'\nnonsense\n\\watch 0.1 c=1 get k\n",
+        stdin=b"get k\nput k 'a\nb'\nnonsense\nclear\n\\watch 0.1 c=1 get k\n",
     )  # fmt: skip
     session = Session(ShellEnvironment(outer, Options()))
     run_on_terminal(session, None)
