@@ -153,7 +153,7 @@ def test_ring_show_marks_what_moves() -> None:
     assert lines[4] == "    0  abcabcabcabcabca bcabcabcabcabcab cabcabcabcabcabc abcabcabcabcabca"
     assert lines[5] == "       d ^ d d d d d d  d d d d d d d d  d d d d d d d d  d d d d d d d d"
     (row,) = [line for line in lines if line.startswith("d  n4")]
-    assert row.split()[3:] == ["0", "->", "31", "48.4%", "0", "joining"]
+    assert row.split()[2:] == ["0", "->", "31", "48.4%", "0", "?", "joining"]
     assert "ok  64/64 partitions have 3 distinct owners" in lines
     assert max(map(len, lines)) <= 80
     assert [row[4] for row in plain[:5]] == ["n4", "", document["owners"][2], "", "n4"]
