@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
@@ -44,12 +44,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return LANES if list(config.args) == list(config.getini("testpaths")) else 0
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Put every test into its group: one for all real nodes, else one a file, as files share their fixtures."""
-    for item in items:
-        assert isinstance(item, pytest.Function)
-        real = runs_nodes(item.module, item.path.parent.name)
-        item.add_marker(pytest.mark.xdist_group("nodes" if real else str(item.path)))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Put a test into its group: one for all real nodes, else one a file, as files share their fixtures.
+
+    (Not when all are collected: xdist looks at the groups first of all then.)
+    """
+    assert isinstance(item, pytest.Function)
+    real = runs_nodes(item.module, item.path.parent.name)
+    item.add_marker(pytest.mark.xdist_group("nodes" if real else str(item.path)))
 
 
 @contextmanager

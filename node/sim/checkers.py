@@ -7,6 +7,7 @@ the ledger that the disks fill, and what must be left at the end is computed fro
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
@@ -108,8 +109,10 @@ def settled(history: History) -> Iterator[str]:
     """SETs one after another never conflict: each covers every write that was acknowledged before it began.
 
     So long as owners answer: what stand-ins took is not seen by owners until it is handed over. What was reaped by its
-    end it need not cover: who gained the key never had that. Nor what a write covers that had replaced it by then.
+    end it need not cover: who gained the key never had that. Nor what a write covers that had replaced it by then; and
+    if that one goes on, the two race.
     """
+    going = {record.tag: record.ended or END for record in history.requests}
     n, w = history.quorums.n, history.quorums.w
     if 2 * w <= n or history.rotten or history.lost_disks:
         return
@@ -121,18 +124,18 @@ def settled(history: History) -> Iterator[str]:
             if record.key == key and record.seen is None and history.dots_of(record):
                 last, floor = history.dots_of(record)[-1], floor_at(record.begun)
                 ended = record.ended or END
-                seen = join(last.past, history.buried_by(key, ended))
-                if not descends(join(seen, _seen_by_successors(history, last, ended)), floor):
+                after = _successors(history, last, ended)
+                if any(going[other.tag] > ended for other in after):
+                    continue
+                seen = functools.reduce(join, [other.past for other in after], history.buried_by(key, ended))
+                if not descends(join(seen, last.past), floor):
                     yield f"{record!r} covers {seen}, but {floor} was acknowledged before it began"
 
 
-def _seen_by_successors(history: History, mint: Mint, by: Instant) -> Clock:
-    """What those writes had seen that had replaced this one by a time: beside what they cover it is no sibling."""
-    seen: Clock = ()
-    for other in history.mints.values():
-        if other.key == mint.key and other.at <= by and covers(other.past, mint.dot):
-            seen = join(seen, other.past)
-    return seen
+def _successors(history: History, mint: Mint, by: Instant) -> list[Mint]:
+    """The writes that had replaced this one by a time: beside what they cover it is no sibling."""
+    mints = history.mints.values()
+    return [other for other in mints if other.key == mint.key and other.at <= by and covers(other.past, mint.dot)]
 
 
 def _hinted(record: Record) -> bool:

@@ -19,14 +19,14 @@ HEADER = "import os, pytest\nfrom tests.helpers.tools import need\n"
 ABSENT = 'need("no-such-tool", package="no-such-package")\n'
 
 
-def outcome(tmp_path: Path, source: str, **environ: str) -> tuple[int, str]:
+def outcome(tmp_path: Path, source: str, *options: str, **environ: str) -> tuple[int, str]:
     """Run pytest on one planted file under our conftest; return its exit status and what it printed."""
     planted = tmp_path / "test_planted.py"
     planted.write_text(HEADER + source)
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DYN_")}
     done = subprocess.run(
-        [*command, str(planted)], cwd=ROOT, env=kept | environ, capture_output=True, text=True, check=False
+        [*command, *options, str(planted)], cwd=ROOT, env=kept | environ, capture_output=True, text=True, check=False
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -79,6 +79,12 @@ def test_the_longer_campaigns_are_longer(tmp_path: Path) -> None:
 def test_a_part_of_the_tests_runs_in_one_process(tmp_path: Path) -> None:
     source = "def test_it(pytestconfig):\n    assert not hasattr(pytestconfig, 'workerinput')\n"
     assert outcome(tmp_path, source)[0] == 0
+
+
+def test_what_is_together_runs_in_one_lane(tmp_path: Path) -> None:
+    source = "def test_it(request):\n    assert request.node.nodeid.endswith('test_planted.py')\n"  # its group
+    assert outcome(tmp_path, source, "-n", "2")[0] == 0
+    assert outcome(tmp_path, source)[0] == 1
 
 
 def test_need_returns_the_path() -> None:

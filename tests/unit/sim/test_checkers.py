@@ -170,6 +170,19 @@ def test_settled_what_had_replaced_a_set_by_its_end_covers_for_it(late: float, f
     assert story.end() == fires
 
 
+@pytest.mark.parametrize(("begun", "fires"), [(3.0, []), (2.4, ["3 settled by SET"])])
+def test_settled_a_set_that_another_replaced_races_with_it_while_that_one_goes_on(
+    begun: float, fires: list[str]
+) -> None:
+    """Elastic seed 12729: two SETs through a newcomer that holds nothing yet; the second replaced the first one's
+    version, and had yet to commit again, over what the old owner told, when the first was acknowledged."""
+    story, unknown = Story(), Failed("UNKNOWN", "wrote 1 of 2")
+    story.write()
+    story.write(Kind.SET, seen=None, covers=(), late=0.0)  # from 2 to 3
+    story.write(Kind.SET, seen=None, covers=add((), dot(2)), result=unknown, begun=begun)
+    assert story.end() == fires
+
+
 def test_settled_says_nothing_of_races_and_of_small_quorums() -> None:
     story = Story()
     story.write()
