@@ -10,21 +10,24 @@ A part of the tests (a path on the command line) runs in one process, as if this
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
+ROOT = Path(__file__).parents[1]
 LANES = 2
 FOLDER = "PYTEST_DYN_LANES"
 """The variable by which the run tells its lanes where their locks are."""
 
 REAL_FOLDERS = ("e2e", "campaigns")
 REAL_HELPERS = ("tests.helpers.cluster", "tests.helpers.demo")
-"""Whose classes a test module uses when it runs nodes."""
+"""Which of our helpers a test module imports if it runs nodes."""
 
 
 def is_lane(config: pytest.Config) -> bool:
@@ -32,26 +35,30 @@ def is_lane(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def runs_nodes(module: ModuleType, folder: str) -> bool:
-    """Whether the tests of a module run real nodes."""
-    uses = {getattr(held, "__module__", "") for held in vars(module).values()}
-    return folder in REAL_FOLDERS or not uses.isdisjoint(REAL_HELPERS)
+@functools.cache
+def runs_nodes(path: Path) -> bool:
+    """Whether the tests of a file run real nodes: by where it is, or by what it imports."""
+    return path.parent.name in REAL_FOLDERS or any(helper in path.read_text() for helper in REAL_HELPERS)
+
+
+class Lanes(LoadScopeScheduling):
+    """Hands out files as a whole, since their tests share fixtures, and all files with real nodes as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", maxsplit=1)[0]
+        return "nodes" if runs_nodes(ROOT / path) else path
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    """Schedule by files, the largest part first. (`--dist loadgroup` and this pytest do not get on.)"""
+    return Lanes(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two for the whole gate, none for a part of it."""
     return LANES if list(config.args) == list(config.getini("testpaths")) else 0
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Put a test into its group: one for all real nodes, else one a file, as files share their fixtures.
-
-    (Not when all are collected: xdist looks at the groups first of all then.)
-    """
-    assert isinstance(item, pytest.Function)
-    real = runs_nodes(item.module, item.path.parent.name)
-    item.add_marker(pytest.mark.xdist_group("nodes" if real else str(item.path)))
 
 
 @contextmanager

@@ -136,5 +136,5 @@ def test_the_schema_is_documented() -> None:
 def test_the_conflict_of_the_readme_has_the_union_it_promises() -> None:
     from dynamo_cli.merging import union
 
-    writes = [shlex.split(line, comments=True) for line in README.splitlines() if "DYN.PUT cart CONTEXT" in line]
-    assert union([words[-1].encode() for words in writes]) == b'["milk","eggs","beer"]'
+    writes = [shlex.split(line, comments=True) for line in README.splitlines() if "--ctx $CONTEXT" in line]
+    assert union([words[3].encode() for words in writes]) == b'["milk","eggs","beer"]'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -81,10 +82,15 @@ def test_a_part_of_the_tests_runs_in_one_process(tmp_path: Path) -> None:
     assert outcome(tmp_path, source)[0] == 0
 
 
-def test_what_is_together_runs_in_one_lane(tmp_path: Path) -> None:
-    source = "def test_it(request):\n    assert request.node.nodeid.endswith('test_planted.py')\n"  # its group
-    assert outcome(tmp_path, source, "-n", "2")[0] == 0
-    assert outcome(tmp_path, source)[0] == 1
+def test_all_files_with_nodes_run_in_one_lane() -> None:
+    """Three files of the suite, of each of which two workers run one quick test."""
+    files = ["tests/unit/helpers/test_lanes.py", "tests/campaigns/test_kills.py", "tests/campaigns/test_stops.py"]
+    chosen = "run_nodes_are_known or no_kill_touched or has_to_do_with_a_write"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "-v", "-k", chosen, *files]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lanes = {file: lane for lane, file in re.findall(r"^\[(gw\d)\].* PASSED ([\w/.]+)::", done.stdout, re.MULTILINE)}
+    assert sorted(lanes) == sorted(files), done.stdout
+    assert lanes[files[1]] == lanes[files[2]] != lanes[files[0]]
 
 
 def test_need_returns_the_path() -> None:

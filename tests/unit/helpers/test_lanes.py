@@ -9,17 +9,13 @@ from queue import SimpleQueue
 import pytest
 
 from tests import lanes
-from tests.helpers import cluster
-from tests.unit.core import test_ids
 
 
-def test_modules_that_run_nodes_are_known() -> None:
-    from tests.cli import test_real_nodes
-
-    assert cluster.Cluster is test_real_nodes.Cluster  # what it is known by
-    assert lanes.runs_nodes(test_real_nodes, "cli")
-    assert lanes.runs_nodes(test_ids, "e2e")
-    assert not lanes.runs_nodes(test_ids, "core")
+def test_files_that_run_nodes_are_known() -> None:
+    tests = lanes.ROOT / "tests"
+    assert lanes.runs_nodes(tests / "e2e" / "test_shell_pty.py")
+    assert lanes.runs_nodes(tests / "cli" / "test_real_nodes.py")
+    assert not lanes.runs_nodes(tests / "unit" / "core" / "test_ids.py")
 
 
 def taking_turn(
