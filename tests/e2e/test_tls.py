@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_bench_speaks_tls(nodes: list[Node], authority: Authority) -> None:
     done = on(nodes[0], "bench", "--count", "300", "--clients", "3", "--pipeline", "4", "--keys", "50",
               "--size", "20000", "--json", "--tls-ca", str(authority.ca))  # fmt: skip
     assert done.status == 0, done.err
-    assert '"errors":{}' in done.out
+    assert json.loads(done.out)["errors"].keys() <= {"SIBLINGS"}  # SETs of one key may race through two nodes
     plain = on(nodes[0], "bench", "--count", "10", "--keys", "5")
     assert plain.status == 5
     assert "it speaks TLS" in plain.err
