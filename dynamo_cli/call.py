@@ -114,6 +114,14 @@ class Call:
         if self.env.stderr_is_terminal and self.for_people:
             self.note(text)
 
+    def suggest(self, *commands: str) -> None:
+        """Remark what to type next: of `commands` as many as fit on a line, and at least the first."""
+        line = f"Next:  {commands[0]}"
+        for command in commands[1:]:
+            longer = f"{line}      {command}"
+            line = longer if len(longer) <= self.env.columns(error=True) else line
+        self.remark(line)
+
     def complain(self, error: CliError) -> None:
         """Print an error: one line, or an object when the output is JSON."""
         if self.format in ("json", "jsonl"):

@@ -234,7 +234,7 @@ def report(call: Call, document: Document, doing: Doing) -> ExitStatus:
         document = until_settled(call, document, doing.at_most_s)
     _say(call, document, last=True)
     if document["state"] == "moving":
-        call.remark("Next:  dyn cluster transfers --watch")
+        call.suggest("dyn cluster transfers --watch")
     return ExitStatus.OK
 
 

@@ -72,7 +72,7 @@ def status(
     else:
         document = _await_health(call, at_most) if wait else survey(call.client, "STATUS")
         call.emit(document, STATUS_VIEW)
-        call.remark(_next(document))
+        call.suggest(*_next(document))
     unhealthy = document["health"] != "healthy"
     return ExitStatus.UNHEALTHY if unhealthy and (check or wait) else ExitStatus.OK
 
@@ -100,13 +100,13 @@ def _status_screen(document: Document, wide: bool) -> RenderableType:
 STATUS_VIEW = View(_status_screen, status_rows, lambda d: list(d["nodes"]))
 
 
-def _next(document: Document) -> str:
+def _next(document: Document) -> list[str]:
     """What to type next, by what the status shows."""
     steps = []
     if document.get("siblings"):
         steps.append("dyn keys --siblings")
     steps += [f"dyn node start --name {show(n['name'])} …" for n in document["nodes"] if n["state"] == "down"][:1]
-    return "Next:  " + "      ".join([*steps, "dyn ring show", "dyn ring owner KEY"][:3])
+    return [*steps, "dyn ring show", "dyn ring owner KEY"][:3]
 
 
 @command(
@@ -130,7 +130,7 @@ def hints(call: Call, watch: Watch = False, interval: Interval = None) -> ExitSt
     document = survey(call.client, "HINTS")
     call.emit(document, view)
     if document["held"]:
-        call.remark("Next:  dyn cluster views      dyn cluster status")
+        call.suggest("dyn cluster views", "dyn cluster status")
     return ExitStatus.OK
 
 
@@ -161,7 +161,7 @@ def views(call: Call, watch: Watch = False, interval: Interval = None) -> ExitSt
     document = survey(call.client, "VIEWS")
     call.emit(document, view)
     if not document["agree"]:
-        call.remark("Next:  dyn cluster status      dyn cluster hints")
+        call.suggest("dyn cluster status", "dyn cluster hints")
     return ExitStatus.OK
 
 

@@ -48,7 +48,7 @@ def show_settings(
         settings_document(call), View(_with_origin if origin else _without, setting_rows, lambda d: list(d["settings"]))
     )
     if not origin:
-        call.remark("Next:  dyn config show --origin      dyn config set SETTING VALUE")
+        call.suggest("dyn config show --origin", "dyn config set SETTING VALUE")
     return ExitStatus.OK
 
 

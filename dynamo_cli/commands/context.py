@@ -80,7 +80,7 @@ def add(
     if use:
         _use(call, name)
     else:
-        call.remark(f"Next:  dyn context use {name}      dyn context check {name}      dyn -c {name} cluster status")
+        call.suggest(f"dyn context use {name}", f"dyn context check {name}", f"dyn -c {name} cluster status")
     return ExitStatus.OK
 
 

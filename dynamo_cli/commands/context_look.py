@@ -44,7 +44,7 @@ def list_contexts(call: Call) -> ExitStatus:
     if layers.displaced and layers.chosen is not None:
         call.remark(f"DYN_NODES is set: it counts instead of {show(str(layers.chosen.value))}")
     elif document["contexts"] and layers.name is None:
-        call.remark("Next:  dyn context use NAME      dyn -c NAME …")
+        call.suggest("dyn context use NAME", "dyn -c NAME …")
     return ExitStatus.OK
 
 

@@ -99,7 +99,7 @@ def doctor(
     if bundle is not None:
         call.note(f"wrote {show(document['bundle'])}, without secrets, keys and values; look: unzip -l {show(bundle)}")
     elif document["failures"] or document["warnings"]:
-        call.remark("To share this:  dyn debug bundle bug.zip      One check:  dyn doctor --explain ID")
+        call.remark("To share this:  dyn debug bundle bug.zip     One check:  dyn doctor --explain ID")
     return ExitStatus.UNHEALTHY if document["failures"] else ExitStatus.OK
 
 

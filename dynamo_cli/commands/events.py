@@ -77,7 +77,7 @@ def events(
             call.note(f"{show(silent['node'])} tells nothing: {show(silent['because'])}")
     if follow:
         _follow(call, addresses, told, level)
-    call.remark("Next:  dyn cluster status      dyn cluster events -f")
+    call.suggest("dyn cluster status", "dyn cluster events -f")
     return ExitStatus.OK
 
 

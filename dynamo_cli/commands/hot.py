@@ -78,7 +78,7 @@ def hot(
         else:
             document = _look(panel, by, count, asked)
             call.emit(_exactly(call, panel, document, count) if exact else document, view)
-            call.remark("Next:  dyn key explain KEY      dyn monitor --key KEY      dyn keys --siblings")
+            call.suggest("dyn key explain KEY", "dyn monitor --key KEY", "dyn keys --siblings")
     finally:
         panel.close()
     return ExitStatus.OK

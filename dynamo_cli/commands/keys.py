@@ -108,9 +108,9 @@ def explain(call: Call, key: Key) -> ExitStatus:
     call.emit(document, View(_explain_screen, explain_rows, lambda d: list(d["replicas"])))
     word, verdict = shell_word(key), document["verdict"]
     if verdict == "conflict":
-        call.remark(f"Next:  dyn merge {word}      dyn key history {word}")
+        call.suggest(f"dyn merge {word}", f"dyn key history {word}")
     elif any(replica["state"] == "up" and replica["note"] for replica in document["replicas"]):
-        call.remark(f"Next:  dyn key repair {word}      dyn key history {word}")
+        call.suggest(f"dyn key repair {word}", f"dyn key history {word}")
     return EXITS_BY_VERDICT.get(document["verdict"], ExitStatus.OK)
 
 

@@ -64,7 +64,7 @@ def show(
             watching.watch(call, lambda wide: _ring(panel, loads=loads), view, every_s)
         else:
             call.emit(_ring(panel, loads=loads), view)
-            call.remark("Next:  dyn ring owner KEY      dyn ring show --by partition      dyn cluster status")
+            call.suggest("dyn ring owner KEY", "dyn ring show --by partition", "dyn cluster status")
     finally:
         panel.close()
     return ExitStatus.OK

@@ -40,7 +40,7 @@ def transfers(call: Call, watch: Watch = False, interval: Interval = None) -> Ex
     document = survey(call.client, "TRANSFERS")
     call.emit(document, view)
     if not _settled(document):
-        call.remark("Next:  dyn cluster transfers --watch      dyn ring diff now next")
+        call.suggest("dyn cluster transfers --watch", "dyn ring diff now next")
     return ExitStatus.OK
 
 

@@ -176,3 +176,11 @@ def test_simulate_begins_with_the_ring_that_a_move_leads_to() -> None:
             told = json.loads(dyn("ring", "simulate", "--json", node=node).out)
         assert told["ring"]["owners"] == [nodes[0] for nodes in named(after)]
         assert len(told["nodes"]) == len(after.seats)
+
+
+@pytest.mark.parametrize(("columns", "last"), [(120, "dyn cluster status"), (80, "partition"), (20, "owner KEY")])
+def test_what_to_type_next_is_one_line(columns: int, last: str) -> None:
+    with fake_node(DYN_RING=ring(3, 16)) as node:
+        (line,) = dyn("ring", "show", node=node, terminal=True, environ={"COLUMNS": str(columns)}).err.splitlines()
+    assert line.startswith("Next:  dyn ring owner KEY")
+    assert line.endswith(last)
