@@ -37,6 +37,7 @@ from node.runtime.config import NodeSettings, StartError
 from node.runtime.discovery import Announcement, Discovery, is_anywhere, outward_address
 from node.runtime.driver import Driver
 from node.runtime.faulty import FaultyNetwork
+from node.runtime.hangup import on_hangup
 from node.runtime.http import HttpListener
 from node.runtime.keys import Secrets, read_secrets
 from node.runtime.links import Link
@@ -110,8 +111,7 @@ class Server:
         self.switches: Switches | None = None
         self.log = Log(sys.stderr, self.wall_s, monotonic, as_json=settings.log_format == "json")
         self.config = node_config(settings, store)
-        self._secrets = secrets
-        self.tls = tls
+        self._secrets, self.tls = secrets, tls
         self._tell_ready: Callable[[Ready], None] | None = ready
         self._life = token_hex(8)
         self._stop_code = 0
@@ -123,7 +123,7 @@ class Server:
         self.loop.set_exception_handler(self._exception)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._signalled, number)
-        self.loop.add_signal_handler(signal.SIGHUP, self._read_secrets_again)
+        on_hangup(self.loop, self._read_secrets_again, self._signalled)
         self._build()
         try:
             await self._open()
@@ -308,7 +308,7 @@ class Server:
         notify(os.environ, "STATUS=the disk failed: " + why)
 
     def _read_secrets_again(self) -> None:
-        """SIGHUP: the files may hold another cluster key, or another password. What cannot be read changes nothing."""
+        """The files may hold another cluster key, or another password. What cannot be read changes nothing."""
         try:
             self._secrets = read_secrets(self.settings, os.environ)
         except StartError as error:
@@ -319,7 +319,7 @@ class Server:
 
     # The end ---------------------------------------------------------------------------------------------
 
-    def _signalled(self, number: signal.Signals) -> None:
+    def _signalled(self, number: signal.Signals = signal.SIGHUP) -> None:
         """Stop cleanly; the second Ctrl-C stops at once (what was acknowledged is on the disk)."""
         if not self._stopping.done():
             self._stopping.set_result("Ctrl-C" if number == signal.SIGINT else number.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ import pexpect
 import pytest
 
 from tests.helpers.cli import dyn
-from tests.helpers.cluster import Cluster, free_ports
+from tests.helpers.cluster import Cluster, Connection, free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -195,6 +196,24 @@ def test_a_node_in_a_terminal(tmp_path: Path) -> None:
     child.expect(pexpect.EOF)
     child.wait()
     assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize("outlives", [False, True], ids=["plain", "nohup"])
+def test_a_node_ends_with_its_terminal_unless_it_was_told_to_outlive_it(tmp_path: Path, outlives: bool) -> None:
+    """And stops cleanly; a SIGHUP while the terminal is there has it read its secrets again."""
+    [port] = free_ports(1)
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": "", "XDG_CONFIG_HOME": "", "PYTHONPATH": str(ROOT)}
+    argv = ["-m", "dynamo_cli", "node", "start", "--port", str(port), "--discover", "none"]
+    child = pexpect.spawn(sys.executable, argv, env=environ, cwd=str(tmp_path), timeout=20, ignore_sighup=outlives)
+    child.expect(rb"ready in \d+\.\d\d s")
+    child.kill(signal.SIGHUP)
+    child.expect(rb"read the secrets again")
+    os.close(child.child_fd)  # the window is closed
+    if outlives:
+        with Connection(port) as connection:
+            assert connection("PING") == b"PONG"
+        child.kill(signal.SIGTERM)
+    assert os.waitpid(child.pid, 0)[1] == 0
 
 
 def test_a_node_that_holds_its_sockets_and_says_nothing_costs_no_more_than_the_timeout(cluster: Cluster) -> None:
