@@ -39,7 +39,7 @@ def build(folder: Path, **environ: str) -> tuple[Path, str]:
 def compiled_tree(folder: Path) -> Path:
     """The folder from which a compiled build of this checkout is imported; one is built in `folder` if need be."""
     for file in distribution("dyn-kv").files or []:
-        if str(file).startswith("node/") and str(file).endswith(SUFFIX):
+        if str(file).startswith("node/sim/") and str(file).endswith(SUFFIX):  # all of it: that is only on demand
             return Path(str(distribution("dyn-kv").locate_file("")))
     path, _ = build(folder, DYN_BUILD="compiled")
     with zipfile.ZipFile(path) as packed:
