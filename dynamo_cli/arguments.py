@@ -149,3 +149,13 @@ def parse_by_ourselves(command: Any) -> None:  # noqa: ANN401  # typer's own cla
             parameter._runtime_param = Parsed(parser)
     for child in getattr(command, "commands", {}).values():
         parse_by_ourselves(child)
+
+
+def label(word: str) -> str:
+    """A name as nodes, clusters and zones have them; of files, too."""
+    from node.core import labels
+
+    try:
+        return labels.label(word)
+    except ValueError as error:
+        raise ValueError(f"{word!r}: {error}") from None

@@ -61,7 +61,7 @@ HINT_BY_PREFIX = {
     "DENIED": "Give the password in a file: DYN_PASSWORD_FILE=FILE dyn …",
     "NOAUTH": "Give the password in a file: DYN_PASSWORD_FILE=FILE dyn …",
     "WRONGPASS": "Check the file that DYN_PASSWORD_FILE names",
-    "REFUSED": "See what is under way: dyn cluster transfers",
+    "REFUSED": "See how it is: dyn cluster status",
     "BUSY": "Try again in a moment",
     "DISKFULL": "Free space on that node, or write through another: -n HOST:PORT",
 }

@@ -140,6 +140,7 @@ class Run:
         self.env = env
         self.given: dict[str, Any] = {}
         self.call = Call(env)
+        self.path: tuple[str, ...] = ()
 
     def take(self, values: dict[str, object]) -> None:
         """Move the global options out of `values`; what stands further right wins."""
@@ -151,6 +152,7 @@ class Run:
     def begin(self, path: tuple[str, ...]) -> Call:
         """The call of the command of these words, with the options that are now known. Raises CliError."""
         given, call = self.given, self.call
+        self.path = path
         as_json = given.get("json") or given.get("field") is not None
         output = given.get("output") if given.get("output") in ("json", "jsonl") or not as_json else "json"
         call.options = Options(

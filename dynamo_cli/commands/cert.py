@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dynamo_cli.arguments import choice, text
+from dynamo_cli.arguments import choice, label, text
 from dynamo_cli.call import Call, Document, Rows, View
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import show
-from node.core.limits import LABEL_BYTES_MAX
 from node.core.roles import CLIENT, NODE, uri_of
 
 if TYPE_CHECKING:
@@ -25,15 +24,7 @@ if TYPE_CHECKING:
 CA = "ca"
 DAYS_MAX = 3650
 
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-
-
-def label(word: str) -> str:
-    """A name as nodes and clusters have them; of files, too."""
-    if not _LABEL.fullmatch(word) or len(word) > LABEL_BYTES_MAX:
-        raise ValueError(f"{word!r}: letters, digits, dot, dash and underscore are allowed, {LABEL_BYTES_MAX} at most")
-    return word
 
 
 def host(word: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dynamo_cli import running, store
-from dynamo_cli.arguments import count, seconds_long, text
+from dynamo_cli.arguments import count, label, seconds_long, text
 from dynamo_cli.asking import ask, members, survey
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.client import Client
@@ -258,7 +258,7 @@ def _address(addresses: dict[str, str], node: str) -> str:
 def node_unit(
     call: Call,
     user: Annotated[bool, typer.Option("--user", help="For systemctl --user: no other account, no root.")] = False,
-    name: Annotated[str | None, typer.Option("--name", metavar="N", parser=text, help="Name of the node.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="N", parser=label, help="Name of the node.")] = None,
     config: Annotated[
         str | None, typer.Option("--config", metavar="FILE", parser=text, help="Its settings, as TOML.")
     ] = None,

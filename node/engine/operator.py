@@ -10,7 +10,6 @@ What dead nodes may have held alone is given up with them only if a person says 
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import msgspec
@@ -19,7 +18,8 @@ from node.core import change
 from node.core.change import Impossible, Stake
 from node.core.cluster import Change, Member, RingState
 from node.core.ids import Instant, NodeId
-from node.core.limits import LABEL_BYTES_MAX, PARTITIONS_MAX, WEIGHT_MAX
+from node.core.labels import label
+from node.core.limits import PARTITIONS_MAX, WEIGHT_MAX
 from node.engine.changes import Changes, replacing, seat_of
 from node.engine.operation import Asker, Shared, unavailable, unknown
 from node.engine.outbox import Outbox
@@ -44,9 +44,6 @@ NOTHING = Stake(0, 0)
 
 WORDS_BYTES_MAX = 200
 """A ring tells the names of who was removed, if they are no longer than that: its words have a bound."""
-
-ZONE_WORD = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LABEL_BYTES_MAX - 1}}}")
-"""As `--zone` of a node's start has it."""
 
 
 class Wanted(NamedTuple):
@@ -139,10 +136,15 @@ class Operator:
         return found[0]
 
     def _rezone(self, rest: Words, state: RingState) -> RingState:
-        zones = {self._member(name).id: zone for name, zone in zip(rest[::2], rest[1::2], strict=True)}
-        for zone in zones.values():
-            if not ZONE_WORD.fullmatch(zone):
-                raise Impossible(f"a zone is 1 to {LABEL_BYTES_MAX} letters, digits, dots, dashes and underscores")
+        zones: dict[NodeId, str] = {}
+        for name, zone in zip(rest[::2], rest[1::2], strict=True):
+            member = self._member(name)
+            if member.id in zones:
+                raise Impossible(f"{member.name} is named twice")
+            try:
+                zones[member.id] = label(zone)
+            except ValueError as error:
+                raise Impossible(f"{zone!r} is no zone: {error}") from None
         names = [f"{self.shared.cluster.name(node)} {zone}" for node, zone in zones.items()]
         return change.rezone(state, zones, _named(change.ZONE, names))
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from node.core.cluster import Quorums
+from node.core.labels import label
 from node.core.limits import (
     CANDIDATES_MAX,
     KIB,
-    LABEL_BYTES_MAX,
     MIB,
     PARTITIONS_MAX,
     REPLICAS_MAX,
@@ -84,18 +84,11 @@ class NodeSettings(NamedTuple):
 
 # How words become values: each raises ValueError with what is allowed ----------------------------------------
 
-_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SIZE: Final = re.compile(r"(\d{1,12})([kKmM]i?[bB]?)?")
 
 
-def _label(word: str) -> str:
-    if not _LABEL.fullmatch(word) or len(word) > LABEL_BYTES_MAX:
-        raise ValueError(f"letters, digits, dot, dash and underscore are allowed, {LABEL_BYTES_MAX} at most")
-    return word
-
-
 def _zone(word: str) -> str:
-    return _label(word) if word else ""
+    return label(word) if word else ""
 
 
 def _address(word: str) -> str:
@@ -185,15 +178,15 @@ class Option(NamedTuple):
 _port: Final = _number(1, 65535)
 
 OPTIONS: Final = (
-    Option("name", _label),
-    Option("cluster", _label),
+    Option("name", label),
+    Option("cluster", label),
     Option("listen", _address),
     Option("port", _port),
     Option("peer_port", _port),
     Option("http_port", _port),
     Option("data_dir", str, "path"),
     Option("seat", _seat),
-    Option("replace", _label),
+    Option("replace", label),
     Option("join", _seed, "list"),
     Option("discover", _choice("mdns", "none")),
     Option("zone", _zone),

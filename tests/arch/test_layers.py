@@ -48,6 +48,7 @@ OURS: dict[str, list[str]] = {
     "dynamo_cli": [
         "node.core.cluster",
         "node.core.ids",
+        "node.core.labels",
         "node.core.limits",
         "node.core.limits_backup",
         "node.core.moves",

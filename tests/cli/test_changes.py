@@ -213,7 +213,7 @@ def test_a_ring_that_has_changed_since_refuses() -> None:
         result = dyn("cluster", "leave", "n3", "-y", node=node)
     assert (result.status, result.out) == (9, "")
     assert result.err == ("dyn: that was meant for epoch 8, and the ring is in 10: plan it anew. "
-                          "See what is under way: dyn cluster transfers\n")  # fmt: skip
+                          "See how it is: dyn cluster status\n")  # fmt: skip
     with fake_node(DYN_CLUSTER=STALE) as node:
         assert dyn("cluster", "commit", "LEAVE:n3:EPOCH:8", "-y", node=node).status == 9
         assert len(node.asked) == 1

@@ -185,6 +185,12 @@ def test_a_unit_is_one_that_systemd_takes(user: bool, tmp_path: Path) -> None:
         assert [line for line in done.stderr.splitlines() if "dyn-n1" in line] == []
 
 
+def test_a_unit_is_of_a_node_that_could_be() -> None:
+    told = dyn("node", "unit", "--name", "a b")
+    assert (told.status, told.out) == (2, "")
+    assert "'a b': letters, digits, dot, dash and underscore are allowed" in told.err
+
+
 def test_the_unit_that_is_printed_starts_this_dyn() -> None:
     told = dyn("node", "unit", "--name", "n2")
     assert f"ExecStart={escaped(sys.executable)} -m dynamo_cli node start --name n2\n" in told.out

@@ -307,3 +307,9 @@ def test_a_server_error_is_an_error(node: FakeNode) -> None:
     result = dyn("put", "k", "v", node=node)
     assert result.status == 9
     assert result.err == "dyn: the value is 2 MiB; this cluster takes 1 MiB\n"
+
+
+def test_words_that_a_node_cannot_take_are_explained_by_the_commands_page(node: FakeNode) -> None:
+    node.replies["DYN.PUT"] = Err("ERR W must be 1 to 3, the cluster's N")
+    result = dyn("put", "k", "v", "-w", "9", node=node)
+    assert result.err == "dyn: W must be 1 to 3, the cluster's N. See: dyn help put\n"
