@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 LAST = 20
 """Events that are shown without a number or a time."""
 
+Since = Annotated[
+    float | None, typer.Option("--since", metavar="TIME", parser=span, help="Not older than 90s, 10m, 2h, 1d.")
+]
+Level = Annotated[
+    str, typer.Option("--level", metavar="|".join(LEVELS), parser=choice(*LEVELS), help="This and what is worse.")
+]
+
 FOLLOW_S = 1.0
 """Between two looks of `--follow`."""
 
@@ -48,13 +55,8 @@ def events(
         int | None,
         typer.Option("--last", metavar="N", parser=count, help=f"The last N; default {LAST}, with --since all."),
     ] = None,
-    since: Annotated[
-        float | None,
-        typer.Option("--since", metavar="TIME", parser=span, help="Not older than 90s, 10m, 2h, 1d."),
-    ] = None,
-    level: Annotated[
-        str, typer.Option("--level", metavar="|".join(LEVELS), parser=choice(*LEVELS), help="This and what is worse.")
-    ] = LEVELS[0],
+    since: Since = None,
+    level: Level = LEVELS[0],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on, with what happens, until Ctrl-C.")] = False,
 ) -> ExitStatus:
     """What the nodes noted: who joined, went silent, came back, was repaired or rebuilt; the latest last.

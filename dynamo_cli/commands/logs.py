@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dynamo_cli import running
-from dynamo_cli.arguments import choice, count, span, text
+from dynamo_cli.arguments import count, text
 from dynamo_cli.call import Call, Document, View
+from dynamo_cli.commands.events import Level, Since
 from dynamo_cli.commands.process import ClientOf
 from dynamo_cli.doctor.hear import info_of
 from dynamo_cli.errors import CliError, usage
@@ -61,13 +62,8 @@ def node_logs(
         int | None,
         typer.Option("--last", metavar="N", parser=count, help=f"The last N; default {LAST}, with --since all."),
     ] = None,
-    since: Annotated[
-        float | None,
-        typer.Option("--since", metavar="TIME", parser=span, help="Not older than 90s, 10m, 2h, 1d."),
-    ] = None,
-    level: Annotated[
-        str, typer.Option("--level", metavar="|".join(LEVELS), parser=choice(*LEVELS), help="This and what is worse.")
-    ] = LEVELS[0],
+    since: Since = None,
+    level: Level = LEVELS[0],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on, with what comes, until Ctrl-C.")] = False,
 ) -> ExitStatus:
     """Show the log of a node of this machine, if it writes it into a file.
