@@ -85,7 +85,8 @@ def run(argv: Sequence[str], env: Environment) -> int:
             try:
                 return _run(argv, line)
             except CliError as error:
-                if error.code == "ERR" and not error.hint:  # a node could not take the words
+                if error.code == "ERR" and not error.hint and "dyn " not in error.message:
+                    # A node could not take the words, and did not say which others to type.
                     error.hint = f"See: {' '.join(['dyn help', *line.path])}"
                 _show_origin(env, argv)
                 line.call.complain(error)
