@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 import signal
 import sys
 import typing
@@ -23,12 +24,14 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.line import GLOBALS, PREFIX, Run, expanded, first_word
 from dynamo_cli.options import REGISTRY, Command, Options
 from dynamo_cli.render.plain import show_lines
+from dynamo_cli.unoffered import answer_to
 
 MODULES = (
-    "start", "demo", "demo_running", "demo_nodes", "shell", "explain", "values", "merge", "keys", "key", "export",
-    "import_keys", "cluster", "change", "unplanned", "transfers", "repair", "events", "doctor", "ring", "diff",
-    "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top", "latency", "slo", "hot", "monitor",
-    "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "schema", "manual", "help",
+    "start", "demo", "demo_running", "demo_nodes", "shell", "explain", "values", "writes", "merge", "keys", "key",
+    "export", "import_keys", "cluster", "change", "unplanned", "transfers", "repair", "events", "doctor", "ring",
+    "diff", "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top", "latency", "slo", "hot",
+    "monitor", "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "schema",
+    "manual", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
@@ -42,7 +45,7 @@ DEFAULTS: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 """What a group shows when nothing follows it: its one obvious screen. It takes that command's options, too."""
 
-EXPRESS = {"get": "values", "put": "values", "del": "values", "merge": "merge", "keys": "keys", "": "start"}
+EXPRESS = {"get": "values", "put": "writes", "del": "writes", "merge": "merge", "keys": "keys", "": "start"}
 """The module that has all commands of a first word: for those that scripts call in loops no other is imported."""
 
 
@@ -151,8 +154,17 @@ def wants_json(argv: Sequence[str]) -> bool:
 def _usage(error: typer.TyperException) -> CliError:
     context = getattr(error, "ctx", None)
     words = context.command_path.split()[1:] if context is not None else []
+    if (answer := answer_to(_not_here(error))) is not None:
+        return answer
     message = " ".join(error.format_message().split()).rstrip(".")
     return usage(message[:1].lower() + message[1:], f"See: {' '.join(['dyn help', *words])}")
+
+
+def _not_here(error: typer.TyperException) -> str:
+    """The option, or the command, that an error says is not here; "" for another error."""
+    option = getattr(error, "option_name", None)
+    command = re.match(r"No such command '(.*?)'", error.format_message())
+    return option if isinstance(option, str) else command[1] if command else ""
 
 
 def _closed_pipe(env: Environment) -> int:

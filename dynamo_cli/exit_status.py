@@ -26,7 +26,7 @@ MEANINGS = {
     ExitStatus.FAILURE: "something failed; the message says what",
     ExitStatus.USAGE: "the command line makes no sense",
     ExitStatus.NOT_FOUND: "no such key, node or file",
-    ExitStatus.CONFLICT: "the key has siblings: dyn merge settles them",
+    ExitStatus.CONFLICT: "the key has siblings (dyn merge settles them), or a condition failed",
     ExitStatus.UNREACHABLE: "no node answers",
     ExitStatus.UNAVAILABLE: "the quorum cannot be met; nothing was done",
     ExitStatus.UNKNOWN: "no answer in time; a write may or may not have happened",

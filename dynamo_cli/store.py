@@ -82,11 +82,15 @@ MEMORY_KEYS_MAX = 10_000
 """Keys a shell remembers: a context is at most 4 KiB, so this is at most 40 MiB, and in practice one."""
 
 
-def get(client: Client, key: bytes, *, r: int | None = None, strict: bool = False, clocks: bool = False) -> Reading:
-    """Read a key. With `clocks` every version carries its clock, writer and time."""
+def get(
+    client: Client, key: bytes, *, r: int | None = None, strict: bool = False, clocks: bool = False, local: bool = False
+) -> Reading:
+    """Read a key. With `clocks` every version carries its clock, writer and time.
+
+    `local`: what the node that is asked holds itself, without a quorum.
+    """
     words: list[Word] = ["DYN.GET", key, *quorum("R", r, strict), *client.timeout_words]
-    if clocks:
-        words.append("WITHCLOCKS")
+    words += ["LOCAL"] * local + ["WITHCLOCKS"] * clocks
     reply = _array(client.read(*words), 2)
     if not clocks:
         return bare_reading(key, reply)

@@ -10,19 +10,20 @@ from typing import Any
 
 from dynamo_cli import store
 from dynamo_cli.call import Call, Document
-from dynamo_cli.client import Word
+from dynamo_cli.client import Client, Word
 from dynamo_cli.errors import from_reply
 from dynamo_cli.render.plain import decode, json_text
 
 
 def get(
-    call: Call, key: bytes, *, r: int | None, strict: bool, clocks: bool, trace: bool
+    call: Call, key: bytes, *, r: int | None, strict: bool, clocks: bool, trace: bool, alone: Client | None = None
 ) -> tuple[store.Reading, Document | None]:
-    """Read a key; with `trace`, or in a shell that traces, also its way."""
+    """Read a key; with `trace`, or in a shell that traces, also its way. `alone`: who asks one node what it holds."""
+    client, local = alone or call.client, alone is not None
     if not (trace or call.env.tracing):
-        return store.get(call.client, key, r=r, strict=strict, clocks=clocks), None
-    words = ["DYN.TRACE", "GET", key, *store.quorum("R", r, strict), *call.client.timeout_words]
-    document = store.parsed(call.client.read(*words))
+        return store.get(client, key, r=r, strict=strict, clocks=clocks, local=local), None
+    words = ["DYN.TRACE", "GET", key, *store.quorum("R", r, strict), *["LOCAL"] * local, *client.timeout_words]
+    document = store.parsed(client.read(*words))
     result = _result(call, document)
     versions = [
         store.Version(

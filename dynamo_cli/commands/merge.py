@@ -11,7 +11,8 @@ import typer
 from dynamo_cli import merging, store
 from dynamo_cli.arguments import text
 from dynamo_cli.call import Call, View
-from dynamo_cli.commands.values import Key, Strict, WriteQuorum, get_document, read_value, reading_screen, report
+from dynamo_cli.commands.values import Key, Strict, get_document, reading_screen
+from dynamo_cli.commands.writes import WriteQuorum, read_value, report
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command

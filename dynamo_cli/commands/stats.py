@@ -8,11 +8,10 @@ import typer
 
 from dynamo_cli import store, watching
 from dynamo_cli.arguments import text
-from dynamo_cli.asking import members
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.client import Client
-from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.member import client_of
 from dynamo_cli.options import command
 from dynamo_cli.render.stats import stats_rows
 from dynamo_cli.watching import Interval, Watch
@@ -61,10 +60,7 @@ def _client(call: Call, node: str | None) -> Client:
     """Who asks a node by its name, on a connection of its own; the one of the line without a name."""
     if node is None:
         return call.client
-    addresses = members(call.client)
-    if node not in addresses:
-        raise usage(f"no node {node!r} in the ring", f"There are {', '.join(sorted(addresses))}")
-    return call.env.client_apart((addresses[node],), call.options.timeout_s)
+    return client_of(call, node)
 
 
 def _screen(document: Document, wide: bool) -> RenderableType:

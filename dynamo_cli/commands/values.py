@@ -1,9 +1,8 @@
-"""`dyn get`, `put`, `del`: values and the causal contexts they travel with."""
+"""`dyn get`: values, and the causal contexts with which they are written over."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -13,8 +12,9 @@ from dynamo_cli.arguments import count, text
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.member import alone
 from dynamo_cli.options import command
-from dynamo_cli.render.plain import clock_text, encode, json_text, quoted, receipt_line, shell_word, show
+from dynamo_cli.render.plain import encode, quoted, shell_word, show
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,19 +22,8 @@ if TYPE_CHECKING:
 Keys = Annotated[list[bytes], typer.Argument(metavar="KEY", parser=os.fsencode, help="Keys; any bytes.")]
 Key = Annotated[bytes, typer.Argument(metavar="KEY", parser=os.fsencode, help="The key; any bytes.")]
 ReadQuorum = Annotated[int | None, typer.Option("-r", metavar="R", parser=count, help="Replicas to hear.")]
-WriteQuorum = Annotated[int | None, typer.Option("-w", metavar="W", parser=count, help="Replicas that must hold it.")]
-Value = Annotated[
-    bytes | None,
-    typer.Argument(metavar="[VALUE|-|@FILE]", parser=os.fsencode, help="The value, standard input, or a file."),
-]
 Strict = Annotated[bool, typer.Option("--strict", help="Count owners only, no stand-ins.")]
 Trace = Annotated[bool, typer.Option("--trace", help="Show the way through the nodes, with times.")]
-Context = Annotated[
-    str | None,
-    typer.Option(
-        "--ctx", metavar="TOKEN|last|none", parser=text, help="Causal context of the write; see dyn help ctx."
-    ),
-]
 
 
 # get --------------------------------------------------------------------------------------------------
@@ -45,13 +34,14 @@ Context = Annotated[
     panel="Data",
     examples=[
         ("dyn get user:7", "the value; on a pipe its bytes and a newline"),
-        ("dyn get user:7 -o value > file", "exactly its bytes"),
+        ("dyn get user:7 --raw > file", "exactly its bytes"),
         ("dyn get cart:1 cart:2 --json", "one JSON object a line, with clocks and contexts"),
         ("dyn get user:7 -r 3 --trace", "who was asked, what each held, and how long it took"),
+        ("dyn get user:7 --from n2", "what n2 holds, whatever the others have"),
     ],
     exits=[3, 4, 5, 6, 7],
-    see=["put", "merge"],
-    completes={"keys": "keys"},
+    see=["put", "merge", "key explain"],
+    completes={"keys": "keys", "node": "names"},
 )
 def get(
     call: Call,
@@ -59,51 +49,96 @@ def get(
     r: ReadQuorum = None,
     strict: Strict = False,
     one: Annotated[bool, typer.Option("--one", help="A key with siblings is an error (exit 4).")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show siblings on a pipe, too: a row each, and exit 4.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Only the bytes of one value, also on a terminal.")] = False,
     ctx: Annotated[bool, typer.Option("--ctx", help="Print the causal context too.")] = False,
+    node: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NODE", parser=text, help="What that node itself holds: no quorum, no repair."),
+    ] = None,
     trace: Trace = False,
 ) -> ExitStatus:
-    """Read keys. Siblings are all shown on a terminal; on a pipe they are an error (exit 4)."""
+    """Read keys. Siblings are all shown on a terminal; on a pipe they are an error (exit 4), unless --all is given."""
+    manner = Manner(one, every, raw, ctx, node)
+    _check(manner, keys, quorum=r is not None or strict)
+    if raw:
+        call.options = call.options._replace(output="value")
     status = ExitStatus.OK
-    documents: list[Document] = []
-    remarks: list[str] = []
-    ways: list[Document | None] = []
-    clocks = call.format not in ("plain", "value") or len(keys) > 1
-    for key in keys:
-        try:
-            with call.timed() as took_ms:
-                reading, way = tracing.get(call, key, r=r, strict=strict, clocks=clocks, trace=trace)
-            _check_found(call, reading, one=one, way=way)
-            documents.append(get_document(reading) | ({"trace": way} if way is not None else {}))
-        except CliError as error:
-            if len(keys) == 1:
-                raise
-            call.complain(error)
-            status = status or error.status
-            continue
-        if call.env.memory is not None:
-            call.env.memory.learn(reading, call.env.now_s())
-        if len(reading.live) > 1 and not call.for_people:
-            status = status or ExitStatus.CONFLICT
-        remarks.append(_remark(reading, took_ms()))
-        ways.append(way)
-    _print_found(call, documents, several=len(keys) > 1, ctx=ctx)
-    for way in ways:
-        tracing.show(call, way)
-    for remark in remarks:
-        call.remark(remark)
+    found: list[_Found] = []
+    clocks = call.format not in ("plain", "value") or len(keys) > 1 or every
+    with alone(call, node) as client:
+        if node is not None:
+            call.remark(f"{show(node)} alone: what it holds, which the others may know better")
+        for key in keys:
+            try:
+                with call.timed() as took_ms:
+                    reading, way = tracing.get(call, key, r=r, strict=strict, clocks=clocks, trace=trace, alone=client)
+                _check_found(call, reading, manner, way)
+            except CliError as error:
+                if len(keys) == 1:
+                    raise
+                call.complain(error)
+                status = status or error.status
+                continue
+            if call.env.memory is not None and node is None:  # what one node has missed is no context to write with
+                call.env.memory.learn(reading, call.env.now_s())
+            if len(reading.live) > 1 and not call.for_people:
+                status = status or ExitStatus.CONFLICT
+            found.append(_Found(_document(reading, node, way), way, _remark(reading, took_ms())))
+    _print_found(call, [each.document for each in found], several=len(keys) > 1 or every, ctx=ctx)
+    for each in found:
+        tracing.show(call, each.way)
+    for each in found:
+        call.remark(each.remark)
     return status
 
 
-def _check_found(call: Call, reading: store.Reading, *, one: bool, way: Document | None) -> None:
+class Manner(NamedTuple):
+    """How a read is to be shown, and of whom. `node`: of that one alone."""
+
+    one: bool = False
+    every: bool = False
+    raw: bool = False
+    ctx: bool = False
+    node: str | None = None
+
+
+class _Found(NamedTuple):
+    document: Document
+    way: Document | None
+    remark: str
+
+
+def _check(manner: Manner, keys: list[bytes], *, quorum: bool) -> None:
+    """Raise a usage error for options that contradict each other."""
+    if manner.one and manner.every:
+        raise usage("--one refuses siblings, and --all shows them", "Choose one of the two")
+    if manner.raw and (manner.every or manner.ctx or len(keys) > 1):
+        raise usage("--raw prints one value and nothing else", "Leave away --all, --ctx and further keys")
+    if manner.node is not None and quorum:
+        raise usage("--from asks one node, and no quorum", "Leave -r and --strict away, or --from")
+
+
+def _check_found(call: Call, reading: store.Reading, manner: Manner, way: Document | None) -> None:
     """Raise when there is nothing to show, or more than this format may show; the way there is shown all the same."""
-    several = len(reading.live) > 1 and call.format not in ("json", "jsonl") and (one or not call.for_people)
+    may = call.for_people or (manner.every and call.format != "value")
+    several = len(reading.live) > 1 and call.format not in ("json", "jsonl") and (manner.one or not may)
     if several or not reading.live:
         tracing.show(call, way)
+    if not reading.live and manner.node is not None:
+        holds = "holds, as deleted:" if reading.context else "holds nothing of"
+        message = f"{manner.node} {holds} {quoted(reading.key)}"
+        raise CliError(ExitStatus.NOT_FOUND, message, f"What the cluster has: dyn get {shell_word(reading.key)}")
     if not reading.live:
         deleted = " (it was deleted)" if reading.context else ""
         raise CliError(ExitStatus.NOT_FOUND, f"no key {quoted(reading.key)}{deleted}", "List what is there: dyn keys")
     if several:
         raise conflict(reading)
+
+
+def _document(reading: store.Reading, node: str | None, way: Document | None) -> Document:
+    more: Document = {} if node is None else {"from": node}
+    return get_document(reading) | more | ({} if way is None else {"trace": way})
 
 
 def conflict(reading: store.Reading) -> CliError:
@@ -164,153 +199,3 @@ def _remark(reading: store.Reading, took_ms: float) -> str:
 
         return settle_hint(reading.key, [version.value for version in reading.live if version.value is not None])
     return f"{took_ms:.1f} ms"
-
-
-# put --------------------------------------------------------------------------------------------------
-
-
-class Covered(NamedTuple):
-    """What a write is going to replace: its context, and how the user should be told."""
-
-    context: bytes
-    words: str
-
-
-@command(
-    "put",
-    panel="Data",
-    danger="mild",
-    examples=[
-        ("dyn put user:7 'Ada Lovelace'", "read, then replace what was read"),
-        ("dyn put photo @cat.jpg", "the bytes of a file; - is standard input"),
-        ("dyn put user:7 Ada --ctx none", "a blind write: becomes a sibling, replaces nothing"),
-    ],
-    exits=[4, 5, 6, 7, 9],
-    see=["get", "merge"],
-    completes={"key": "keys", "value": "values", "ctx": "last none"},
-)
-def put(
-    call: Call,
-    key: Key,
-    value: Value = None,
-    w: WriteQuorum = None,
-    strict: Strict = False,
-    ctx: Context = None,
-    trace: Trace = False,
-) -> ExitStatus:
-    """Write a value. It replaces what was read; if that is siblings, nothing is written (exit 4)."""
-    data = read_value(call, value)
-    with call.timed() as took_ms:
-        covered = cover(call, key, ctx)
-        receipt, way = tracing.write(call, key, covered.context, data, w=w, strict=strict, trace=trace)
-    report(call, "put", receipt, covered.words, took_ms(), way)
-    return ExitStatus.OK
-
-
-def read_value(call: Call, value: bytes | None) -> bytes:
-    """The bytes that VALUE stands for: itself, standard input (`-`, or nothing on a pipe), or `@FILE`."""
-    if value is None and call.env.stdin.isatty():
-        raise usage("no value given", "Write: dyn put KEY VALUE, or - for standard input, or @FILE")
-    if value is None or value == b"-":
-        return call.env.read_bytes()
-    if not value.startswith(b"@"):
-        return value
-    name = os.fsdecode(value[1:])
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise CliError(
-            ExitStatus.NOT_FOUND, f"cannot read {show(name)}: {error.strerror}", "A value that begins with @: use -"
-        ) from None
-
-
-def cover(call: Call, key: bytes, ctx: str | None, *, siblings: bool = False) -> Covered:
-    """The context of a write. By default what the shell last read of the key, else what a read shows now.
-
-    Raises the conflict error when a read made now shows siblings, unless `siblings` says that they are meant.
-    """
-    if ctx == "none":
-        return Covered(b"", "blind: replaces nothing")
-    if ctx not in (None, "last"):
-        assert ctx is not None
-        return Covered(ctx.encode(), "replaces what the given context covers")
-    known = call.env.memory.recall(key) if call.env.memory is not None else None
-    if known is not None and len(known[0].live) < 2:
-        reading, read_at_s = known
-        age_s = call.env.now_s() - read_at_s
-        return Covered(reading.context, f"replaces {_named(reading)}, which you read {age_s:.0f} s ago")
-    reading = store.get(call.client, key, clocks=call.for_people)
-    if len(reading.live) > 1 and not siblings:
-        raise conflict(reading)
-    return Covered(reading.context, f"replaces {_named(reading)}" if reading.live else "new")
-
-
-def _named(reading: store.Reading) -> str:
-    if not reading.live:
-        return "nothing"
-    clocks = [clock_text(version.clock) for version in reading.live if version.clock]
-    return " and ".join(clocks) or "what was read"
-
-
-def report(
-    call: Call, verb: str, receipt: store.Receipt, words: str, took_ms: float, way: Document | None = None
-) -> None:
-    """Say what a write became, and which way it took if that was traced."""
-    if call.env.memory is not None:
-        # The new context covers siblings that came in meanwhile and that nobody here has seen: read again first.
-        call.env.memory.forget(receipt.key)
-    key, enc = encode(receipt.key)
-    context = receipt.context.decode("ascii", "replace")
-    document: Document = {"schema": f"dyn.{verb}/v1", "key": key, "enc": enc, "context": context}
-    document |= {"acks": list(receipt.acks), "w": receipt.w} | ({"trace": way} if way is not None else {})
-    if call.format in ("json", "jsonl"):
-        call.env.write(json_text(document))
-    elif call.format == "value":
-        call.env.write_bytes(receipt.context)
-    elif call.for_people:
-        call.say(receipt_line(document, words, took_ms, call.env.columns()))
-    else:
-        call.say("OK")
-    tracing.show(call, way)
-
-
-# del --------------------------------------------------------------------------------------------------
-
-
-@command(
-    "del",
-    panel="Data",
-    danger="mild",
-    examples=[("dyn del user:7", "delete what a read shows now, siblings too")],
-    exits=[3, 5, 6, 7, 9],
-    see=["get"],
-    completes={"keys": "keys", "ctx": "last"},
-)
-def delete(
-    call: Call,
-    keys: Keys,
-    w: WriteQuorum = None,
-    strict: Strict = False,
-    ctx: Context = None,
-    trace: Trace = False,
-) -> ExitStatus:
-    """Delete keys: what was read of them. What others write meanwhile stays."""
-    if ctx == "none":
-        raise usage("a delete needs a context: it deletes what was read", "Leave --ctx away")
-    if ctx not in (None, "last") and len(keys) > 1:
-        raise usage("one context belongs to one key", "Delete the keys one by one")
-    status = ExitStatus.OK
-    for key in keys:
-        try:
-            with call.timed() as took_ms:
-                covered = cover(call, key, ctx, siblings=True)
-                if covered.words in ("new", "replaces nothing"):
-                    raise CliError(ExitStatus.NOT_FOUND, f"no key {quoted(key)}", "List what is there: dyn keys")
-                receipt, way = tracing.write(call, key, covered.context, None, w=w, strict=strict, trace=trace)
-            report(call, "del", receipt, covered.words.replace("replaces", "deleted"), took_ms(), way)
-        except CliError as error:
-            if len(keys) == 1:
-                raise
-            call.complain(error)
-            status = status or error.status
-    return status

@@ -31,7 +31,7 @@ VERSION: Final = {
 SCHEMAS: Final = {
     "dyn.get/v1": Told(
         "A key's values, and the context to write over them; no values: absent, or deleted.",
-        {**KEY, "context": "text", "values": [
+        {**KEY, "context": "text", "from?": "text", "values": [
             {"value": "text", "enc": ENC, "clock": CLOCK, "dot?": "text?", "past?": Null(CLOCK), "written_at": "text?",
              "writer": "text?"}
         ], "trace?": Null({"schema": "dyn.trace/v1", **TRACE})},

@@ -8,6 +8,7 @@ from node.core.limits import HOPS_MAX, KEY_BYTES_MAX, OPERATIONS_MAX, TIMEOUT_MS
 from node.core.row import Clock
 from node.engine.forward import ForwardOperation
 from node.engine.get import GetOperation
+from node.engine.local import LocalRead
 from node.engine.operation import Asker, Shared, unavailable
 from node.engine.outbox import Outbox
 from node.engine.put import PutOperation
@@ -54,7 +55,7 @@ class Intake:
         return self.not_at_all()
 
     def get(self, request: Get, asker: Asker, now: Instant, out: Outbox) -> None:
-        """Coordinate a read: any node may."""
+        """Coordinate a read: any node may. Of its own store alone, if that is what is asked for."""
         part = asker.then is not None  # what another operation asks for is part of that one
         failed = self.refusal(request.key, request.timeout_ms, part=part) or self._bad_r(request)
         if failed is not None:
@@ -63,6 +64,9 @@ class Intake:
         if not part:
             asker.taken_on(self.shared.load, request.timeout_ms)
         deadline = now + request.timeout_ms / 1000
+        if request.local:
+            LocalRead(self.shared, request, asker).start(deadline, out)
+            return
         if self.shared.cluster.state.sealed:
             self._read(request, asker, deadline, now, out)
             return

@@ -221,7 +221,10 @@ def _dyn_get(words: Words, writer: str) -> Parsed:
     if len(words) == 2:
         return Call(Get(words[1]), answers.values, words[1], False)
     options = _options(words, b"DYN.GET")
-    request = Get(words[1], _quorum(options, b"R"), b"STRICT" in options, timeout_ms=_timeout(options))
+    local = b"LOCAL" in options
+    if local and (b"R" in options or b"STRICT" in options):
+        raise Refused("ERR", "LOCAL asks no other node: neither R nor STRICT goes with it")
+    request = Get(words[1], _quorum(options, b"R"), b"STRICT" in options, timeout_ms=_timeout(options), local=local)
     return Call(request, answers.values_and_clocks if b"WITHCLOCKS" in options else answers.values, words[1], False)
 
 

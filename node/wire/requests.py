@@ -13,13 +13,17 @@ from node.core.row import Row
 
 
 class Get(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
-    """Read `key` from `r` owners. `context`: the answer shall carry a context token (plain GET needs none)."""
+    """Read `key` from `r` owners. `context`: the answer shall carry a context token (plain GET needs none).
+
+    `local`: tell what this node itself holds, whether it is an owner or not. No other is asked, nothing is repaired.
+    """
 
     key: bytes
     r: int | None = None
     strict: bool = False
     context: bool = True
     timeout_ms: int = TIMEOUT_MS
+    local: bool = False
 
 
 class Put(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):

@@ -52,7 +52,7 @@ _CONNECTION = "connection"
 _SERVER = "server"
 
 TABLE: Final = (
-    Command("DYN.GET", "key [R n] [STRICT] [TIMEOUT ms] [WITHCLOCKS]",
+    Command("DYN.GET", "key [R n] [STRICT] [TIMEOUT ms] [WITHCLOCKS] [LOCAL]",
             "All values of a key and the context to write over them", _DYN, _READ, _KEY),
     Command("DYN.PUT", "key context value [W n] [STRICT] [TIMEOUT ms] [RECEIPT]",
             'Write a value over what the context covers; context "" writes blindly', _DYN, _WRITE, _KEY),

@@ -229,7 +229,8 @@ def test_the_catalogue_sees_what_typer_sees() -> None:
         ("key", "KEY", True),
         ("value", "[VALUE|-|@FILE]", False),
     ]
-    assert [p.flags for p in put.own_options] == [("-w",), ("--strict",), ("--ctx",), ("--trace",)]
+    flags = ["-w", "--strict", "--ctx", "--if-absent", "--if-context", "--return-ctx", "--trace"]
+    assert [p.flags for p in put.own_options] == [(flag,) for flag in flags]
     assert ("-o", "--output") in [p.flags for p in put.global_options]
     assert next(spec for spec in catalog() if not spec.path).runs
     assert not next(spec for spec in catalog() if spec.path == ("ring",)).runs

@@ -68,6 +68,7 @@ def node() -> Iterator[FakeNode]:
 COMMANDS = [
     ("get", EVIL),
     ("get", EVIL, "b"),
+    ("get", EVIL, "--all", "--from", "n2"),
     ("put", EVIL, "v"),
     ("del", EVIL),
     ("merge", EVIL, "--value", "v"),

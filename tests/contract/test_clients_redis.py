@@ -80,7 +80,7 @@ def test_redis_cli_exit_status(cli: Callable[..., str], port: Port) -> None:
 
 def test_redis_cli_help_is_ours(cli: Callable[..., str]) -> None:
     helped = re.sub(r"\x1b\[[0-9;]*m", "", cli("HELP", "DYN.GET"))
-    assert "DYN.GET key [R n] [STRICT] [TIMEOUT ms] [WITHCLOCKS]" in helped
+    assert "DYN.GET key [R n] [STRICT] [TIMEOUT ms] [WITHCLOCKS] [LOCAL]" in helped
     assert "since: 0.1.0" in helped
     group = re.sub(r"\x1b\[[0-9;]*m", "", cli("HELP", "@dyn"))
     assert "DYN.EXPLAIN key" in group
