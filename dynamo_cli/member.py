@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from dynamo_cli.asking import members
 from dynamo_cli.call import Call
 from dynamo_cli.client import Client
 from dynamo_cli.errors import usage
@@ -13,6 +12,8 @@ from dynamo_cli.errors import usage
 
 def client_of(call: Call, node: str) -> Client:
     """Who asks that very node, and no other in its place. The caller closes it. Raises CliError."""
+    from dynamo_cli.asking import members  # what most reads do not need is not loaded for them
+
     addresses = members(call.client)
     if node not in addresses:
         raise usage(f"no node {node!r} in the ring", f"There are {', '.join(sorted(addresses))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dynamo_cli.client import UNCERTAIN, Client, Reply, Word
@@ -91,11 +91,11 @@ def get(
     """
     words: list[Word] = ["DYN.GET", key, *quorum("R", r, strict), *client.timeout_words]
     words += ["LOCAL"] * local + ["WITHCLOCKS"] * clocks
-    reply = _array(client.read(*words), 2)
+    reply = array(client.read(*words), 2)
     if not clocks:
         return bare_reading(key, reply)
-    context, values = _bytes(reply[0]), [_bytes(item) for item in _array(reply[1], 0)]
-    stories = [parsed(item) for item in _array(reply[2] if len(reply) > 2 else None, 0)]
+    context, values = bulk(reply[0]), [bulk(item) for item in array(reply[1], 0)]
+    stories = [parsed(item) for item in array(reply[2] if len(reply) > 2 else None, 0)]
     if len(values) != sum(not story.get("deleted") for story in stories):
         raise _strange(reply)
     return Reading(key, context, tuple(_versions(values, stories)))
@@ -103,8 +103,8 @@ def get(
 
 def bare_reading(key: bytes, answer: Reply) -> Reading:
     """What a reply to DYN.GET without clocks says."""
-    reply = _array(answer, 2)
-    return Reading(key, _bytes(reply[0]), tuple(Version(_bytes(item)) for item in _array(reply[1], 0)))
+    reply = array(answer, 2)
+    return Reading(key, bulk(reply[0]), tuple(Version(bulk(item)) for item in array(reply[1], 0)))
 
 
 def _versions(values: list[bytes], stories: list[dict[str, Any]]) -> Iterator[Version]:
@@ -132,15 +132,15 @@ def put(
 def delete(client: Client, key: bytes, context: bytes, *, w: int | None = None, strict: bool = False) -> Receipt:
     """Delete what `context` covers."""
     reply = client.write("DYN.DEL", key, context, *quorum("W", w, strict), *client.timeout_words)
-    return Receipt(key, _bytes(reply), (), None)
+    return Receipt(key, bulk(reply), (), None)
 
 
 def _receipt(key: bytes, reply: Reply) -> Receipt:
     if isinstance(reply, bytes):
         return Receipt(key, reply, (), None)
-    parts = _array(reply, 2)
+    parts = array(reply, 2)
     story = parsed(parts[1])
-    return Receipt(key, _bytes(parts[0]), tuple(story.get("acks") or ()), story.get("w"))
+    return Receipt(key, bulk(parts[0]), tuple(story.get("acks") or ()), story.get("w"))
 
 
 def keys(client: Client, prefix: bytes, *, siblings: bool = False, page: int = 1000) -> Iterator[list[bytes]]:
@@ -157,12 +157,19 @@ def key_page(
     client: Client, prefix: bytes, cursor: bytes, *, siblings: bool = False, page: int = 1000
 ) -> tuple[bytes, list[bytes]]:
     """One page of them, and the cursor of the next: the first position not seen, of 2^64; 0 begins and ends."""
-    words: list[Word] = ["DYN.KEYS", "PREFIX", prefix, "CURSOR", cursor, "LIMIT", page]
-    reply = _array(client.read(*words, *(["SIBLINGS"] if siblings else [])), 2)
-    cursor = _bytes(reply[0])
+    cursor, found, *_ = listed(client, prefix, cursor, ["SIBLINGS"] if siblings else [], page=page)
+    return cursor, found
+
+
+def listed(
+    client: Client, prefix: bytes, cursor: bytes, more: Sequence[Word], *, page: int = 1000
+) -> tuple[bytes, list[bytes], *tuple[Reply, ...]]:
+    """One page of a listing with further words: the next cursor, keys, and whatever else the node tells of them."""
+    reply = array(client.read("DYN.KEYS", "PREFIX", prefix, "CURSOR", cursor, "LIMIT", page, *more), 2)
+    cursor = bulk(reply[0])
     if not cursor.isdigit():
         raise _strange(reply)
-    return cursor, [_bytes(item) for item in _array(reply[1], 0)]
+    return cursor, [bulk(item) for item in array(reply[1], 0)], *reply[2:]
 
 
 def document(client: Client, name: str, *words: Word) -> dict[str, Any]:
@@ -187,13 +194,15 @@ def quorum(letter: str, count: int | None, strict: bool) -> list[Word]:
     return [*words, "STRICT"] if strict else words
 
 
-def _array(reply: Reply, length: int) -> list[Reply]:
+def array(reply: Reply, length: int) -> list[Reply]:
+    """A reply that is an array of at least so many. Raises CliError."""
     if not isinstance(reply, list) or len(reply) < length:
         raise _strange(reply)
     return reply
 
 
-def _bytes(reply: Reply) -> bytes:
+def bulk(reply: Reply) -> bytes:
+    """A reply that is a bulk string. Raises CliError."""
     if not isinstance(reply, bytes):
         raise _strange(reply)
     return reply
@@ -204,7 +213,7 @@ def parsed(reply: Reply) -> dict[str, Any]:
     import json
 
     try:
-        found = json.loads(_bytes(reply))
+        found = json.loads(bulk(reply))
     except ValueError:
         raise _strange(reply) from None
     if not isinstance(found, dict):

@@ -28,6 +28,11 @@ VERSION: Final = {
     "held_by?": ["text"],
 }  # fmt: skip
 
+LISTED: Final = {
+    "deleted_at?": "text?", "age_s?": "number?", "writer?": "text?", "behind?": ["text"], "lacking?": ["text"],
+    "versions?": "int?", "deleted?": "bool?",
+}  # fmt: skip
+
 SCHEMAS: Final = {
     "dyn.get/v1": Told(
         "A key's values, and the context to write over them; no values: absent, or deleted.",
@@ -41,7 +46,8 @@ SCHEMAS: Final = {
     "dyn.del/v1": Told("What a delete became.", WRITTEN),
     "dyn.merge/v1": Told("What a merge wrote.", WRITTEN),
     "dyn.keys/v1": Told(
-        "Keys: all as json, one a line as jsonl.", {"keys?": [KEY], "key?": "text", "enc?": ENC}
+        "Keys: all as json, one a line as jsonl; of deleted and of stale ones what is known of each.",
+        {"keys?": [{**KEY, **LISTED}], "key?": "text", "enc?": ENC, **LISTED, "unheard?": ["text"]},
     ),
     "dyn.explain/v1": Told(
         "Where a key lives, what each node of its preference list holds, and what that amounts to.",

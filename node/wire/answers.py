@@ -10,7 +10,7 @@ from node.core.row import Version
 from node.core.version import own_clock
 from node.wire.clocks import Namer
 from node.wire.replies import OK, ErrorReply, Status, Value
-from node.wire.requests import Document, Failed, Found, Get, KeyPage, Put, Request, Result, Written
+from node.wire.requests import Document, Failed, Found, Get, KeyPage, Put, Request, Result, ToldKeys, Written
 from node.wire.text import as_text, as_time
 
 Names = Callable[[], Mapping[int, str]]
@@ -183,5 +183,7 @@ def document(request: Request, result: Result, names: Names) -> Value:
 
 
 def page(request: Request, result: Result, names: Names) -> Value:
-    """DYN.KEYS: the next cursor, and keys."""
+    """DYN.KEYS: the next cursor, and keys; of deleted and of stale ones what is told of each, and who was not heard."""
+    if isinstance(result, ToldKeys):
+        return [result.cursor, list(result.keys), list(result.told), [name.encode() for name in result.unheard]]
     return [result.cursor, list(result.keys)] if isinstance(result, KeyPage) else failed(result)

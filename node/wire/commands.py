@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from node.core.limits import ARGUMENTS_MAX, SCAN_LIMIT, SCAN_LIMIT_MAX, TIMEOUT_MS, TIMEOUT_MS_MAX
+from node.core.limits import ARGUMENTS_MAX, PARTITIONS_MAX, SCAN_LIMIT, SCAN_LIMIT_MAX, TIMEOUT_MS, TIMEOUT_MS_MAX
 from node.wire import answers
 from node.wire.answers import Names, shown_key
 from node.wire.glob import literal_prefix, matcher
@@ -252,12 +252,21 @@ def _dyn_del(words: Words, writer: str) -> Parsed:
 
 def _dyn_keys(words: Words, writer: str) -> Parsed:
     options = _options(words, b"DYN.KEYS")
-    limit = options.get(b"LIMIT")
+    limit, partition = options.get(b"LIMIT"), options.get(b"PARTITION")
+    which = [name.decode() for name in (b"SIBLINGS", b"TOMBSTONES", b"STALE") if name in options]
+    if len(which) > 1:
+        raise Refused("ERR", f"{which[0]} and {which[1]} are of different keys: ask for one of them")
+    if b"STALE" in options and b"LOCAL" in options:
+        raise Refused("ERR", "STALE compares several owners, and LOCAL asks one node")
     request = Keys(
         options.get(b"PREFIX", b""),
         options.get(b"CURSOR", b"0"),
         SCAN_LIMIT if limit is None else _integer("LIMIT", limit, 1, SCAN_LIMIT_MAX),
         b"SIBLINGS" in options,
+        tombstones=b"TOMBSTONES" in options,
+        stale=b"STALE" in options,
+        partition=None if partition is None else _integer("PARTITION", partition, 0, PARTITIONS_MAX - 1),
+        local=b"LOCAL" in options,
     )
     return Call(request, answers.page, None, False)
 

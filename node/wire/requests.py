@@ -58,13 +58,21 @@ class Inspect(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
 
 
 class Keys(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
-    """One page of the cluster's live keys. `cursor` b"0" begins; `siblings` keeps only keys in conflict."""
+    """One page of the cluster's live keys. `cursor` b"0" begins; `siblings` keeps only keys in conflict.
+
+    `tombstones`: of deleted keys instead, `stale`: of keys whose owners hold different rows. `partition`: of that one
+    alone. `local`: of what this node itself holds.
+    """
 
     prefix: bytes = b""
     cursor: bytes = b"0"
     limit: int = SCAN_LIMIT
     siblings: bool = False
     timeout_ms: int = TIMEOUT_MS
+    tombstones: bool = False
+    stale: bool = False
+    partition: int | None = None
+    local: bool = False
 
 
 Request = Get | Put | Inspect | Keys
@@ -119,4 +127,16 @@ class Failed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
     text: str
 
 
-Result = Found | Written | Document | KeyPage | Failed
+class ToldKeys(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
+    """A page of deleted or of stale keys: as KeyPage, and of each key one JSON object.
+
+    `unheard` are the names of owners that could not be compared.
+    """
+
+    cursor: bytes
+    keys: tuple[bytes, ...]
+    told: tuple[bytes, ...]
+    unheard: tuple[str, ...]
+
+
+Result = Found | Written | Document | KeyPage | Failed | ToldKeys

@@ -58,7 +58,7 @@ TABLE: Final = (
             'Write a value over what the context covers; context "" writes blindly', _DYN, _WRITE, _KEY),
     Command("DYN.DEL", "key context [W n] [STRICT] [TIMEOUT ms]",
             "Delete what the context covers", _DYN, _WRITE, _KEY),
-    Command("DYN.KEYS", "[PREFIX p] [CURSOR c] [LIMIT n] [SIBLINGS]",
+    Command("DYN.KEYS", "[PREFIX p] [CURSOR c] [LIMIT n] [SIBLINGS] [TOMBSTONES] [STALE] [PARTITION n] [LOCAL]",
             "A page of the cluster's keys, and the next cursor", _DYN),
     Command("DYN.EXPLAIN", "key [TIMEOUT ms]", "Where a key lives and what each replica holds", _DYN, _READ, _KEY),
     Command("DYN.HISTORY", "key [TIMEOUT ms]", "What replicas hold, and which of it follows which", _DYN, _READ, _KEY),

@@ -58,6 +58,8 @@ def node() -> Iterator[FakeNode]:
         {"at": "2026-11-23T12:03:11.402Z", "node": EVIL, "kind": kind, "address": EVIL} for kind in ("peer_up", EVIL)
     ]}  # fmt: skip
     keys = [b"0", [EVIL.encode(), b"\xff\xfe", b"cart:1", b"back\\slash"]]
+    about = {"deleted_at": EVIL, "age_s": 1, "writer": EVIL, "behind": [EVIL], "lacking": [EVIL], "versions": 1}
+    keys += [[json.dumps(about).encode()] * 4, []]
     with fake_node(
         documents, DYN_REPAIR=repair, DYN_GET=reading(value), DYN_PUT=RECEIPT, DYN_DEL=b"c", DYN_KEYS=keys
     ) as made:
@@ -73,6 +75,8 @@ COMMANDS = [
     ("del", EVIL),
     ("merge", EVIL, "--value", "v"),
     ("keys",),
+    ("keys", "--tombstones"),
+    ("keys", "--stale"),
     ("export",),
     ("key", "explain", EVIL),
     ("key", "repair", EVIL),

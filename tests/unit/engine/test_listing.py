@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from node.core.ids import partition_of, scan_position
 from node.core.row import Actor
 from node.core.version import advance
-from node.engine.listing import merge_pages, read_cursor, write_cursor
+from node.engine.listed import merge_pages
+from node.engine.listing import read_cursor, write_cursor
 from node.engine.replica import without_values
 from node.wire.rows import decode_row, encode_row
 from tests.helpers.engine import row_of
@@ -46,7 +47,7 @@ def test_pages_of_several_owners_are_merged() -> None:
     row = row_of(b"v")
     deleted, _ = advance(row, row.clock, Actor(2, 1), None, written_at_ms=0, writer="")
     keys, after = merge_pages([(((b"a", ROW), (b"b", ROW)), False), (((b"b", encode_row(deleted)),), False)])
-    assert sorted(keys) == [(b"a", 1), (b"b", 0)]
+    assert sorted((key, len(row.live)) for key, row in keys) == [(b"a", 1), (b"b", 0)]
     assert after is None
 
 
@@ -54,7 +55,7 @@ def test_beyond_the_end_of_an_incomplete_page_nothing_is_certain() -> None:
     """The owner that was cut off may hold a delete for a key the other has shown: not yet."""
     first, second = sorted([b"a", b"b"], key=scan_position)
     keys, after = merge_pages([(((first, ROW), (second, ROW)), False), (((first, ROW),), True)])
-    assert keys == [(first, 1)]
+    assert [key for key, _ in keys] == [first]
     assert after == scan_position(first)
 
 

@@ -11,7 +11,21 @@ from node.wire import catalog
 from node.wire.commands import ENTRIES, Call, Calls, find, parse
 from node.wire.glob import literal_prefix, matcher
 from node.wire.replies import ErrorReply, Status, Value
-from node.wire.requests import Ack, Document, Failed, Found, Get, Inspect, KeyPage, Keys, Put, Request, Result, Written
+from node.wire.requests import (
+    Ack,
+    Document,
+    Failed,
+    Found,
+    Get,
+    Inspect,
+    KeyPage,
+    Keys,
+    Put,
+    Request,
+    Result,
+    ToldKeys,
+    Written,
+)
 from node.wire.table import BY_NAME, TABLE, arguments_of, arity_of
 from node.wire.unsupported import SET_OPTIONS, WHY
 
@@ -95,6 +109,9 @@ UNKNOWN = Failed("UNKNOWN", "wrote 1 of 2")
         ("DYN.DEL k c W 3", [Put(b"k", None, b"c", w=3, writer="me")]),
         ("DYN.KEYS", [Keys()]),
         ("DYN.KEYS PREFIX p CURSOR 12 LIMIT 10 SIBLINGS", [Keys(b"p", b"12", 10, True)]),
+        ("DYN.KEYS TOMBSTONES PARTITION 7", [Keys(tombstones=True, partition=7)]),
+        ("DYN.KEYS STALE CURSOR 5", [Keys(cursor=b"5", stale=True)]),
+        ("DYN.KEYS LOCAL SIBLINGS", [Keys(siblings=True, local=True)]),
         ("DYN.EXPLAIN k TIMEOUT 100", [Inspect("explain", b"k", timeout_ms=100)]),
         ("DYN.HISTORY k", [Inspect("history", b"k")]),
         ("DYN.TRACE get k R 2", [Inspect("trace", b"k", of=Get(b"k", 2))]),
@@ -139,6 +156,10 @@ def test_requests(line: str, want: list[Request]) -> None:
         ('DYN.DEL k ""', "BADCONTEXT", ["DYN.GET k"]),
         ("DYN.KEYS LIMIT 0", "ERR", ["LIMIT must be"]),
         ("DYN.KEYS LIMIT 1001", "ERR", ["LIMIT must be"]),
+        ("DYN.KEYS SIBLINGS STALE", "ERR", ["SIBLINGS and STALE are of different keys"]),
+        ("DYN.KEYS STALE LOCAL", "ERR", ["LOCAL asks one node"]),
+        ("DYN.KEYS PARTITION 4096", "ERR", ["PARTITION must be"]),
+        ("DYN.KEYS PARTITION", "ERR", ["PARTITION needs a value"]),
         ("SET k v EX 5", "NOTSUPPORTED", ["EX", "expire"]),
         ("SET k v nx", "NOTSUPPORTED", ["NX", "DYN.PUT"]),
         ("SET k v FOO", "ERR", ["syntax error"]),
@@ -195,6 +216,8 @@ def test_refusals(line: str, code: str, words: list[str]) -> None:
         ("SCAN 0 MATCH a*c", [KeyPage(b"9", (b"abc", b"abd", b"ac"))], [b"9", [b"abc", b"ac"]]),
         ("SCAN 0 TYPE hash", [KeyPage(b"0", (b"abc",))], [b"0", []]),
         ("DYN.KEYS", [KeyPage(b"0", (b"a", b"b"))], [b"0", [b"a", b"b"]]),
+        ("DYN.KEYS STALE", [ToldKeys(b"7", (b"a",), (b"{}",), ("n5",))], [b"7", [b"a"], [b"{}"], [b"n5"]]),
+        ("DYN.KEYS TOMBSTONES", [ToldKeys(b"0", (), (), ())], [b"0", [], [], []]),
         ("DYN.GET k", [NOTHING], [b"", []]),
         ("DYN.GET k", [found(None)], [b"ctx", []]),
         ("DYN.GET k", [found(b"a", b"b")], [b"ctx", [b"a", b"b"]]),
