@@ -4,6 +4,8 @@
     {"key":"cart:7","enc":"utf8","values":[{"value":"milk","enc":"utf8"},{"value":"3q0=","enc":"base64"}]}
     {"schema":"dyn.export.end/v1","keys":1,"values":2,"siblings":1,"bytes":12}
 
+With contexts the first line has "contexts":true and each key "context":"…": what it was when its values were read.
+
 A key's values are all its siblings. What is not UTF-8, or has control characters that JSON writes long, is base64. The
 last line says that it is complete, and what it holds: `siblings` keys with several values, `bytes` of keys and values.
 """
@@ -19,7 +21,7 @@ from typing import BinaryIO, NamedTuple
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.render.plain import encode, json_text
-from node.core.limits import KEY_BYTES_MAX, SIBLINGS_MAX, VALUE_BYTES_CEILING
+from node.core.limits import CONTEXT_TOKEN_BYTES_MAX, KEY_BYTES_MAX, SIBLINGS_MAX, VALUE_BYTES_CEILING
 from node.core.limits_backup import EXPORT_LINE_BYTES_MAX
 
 HEADER, END = "dyn.export/v1", "dyn.export.end/v1"
@@ -30,17 +32,19 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Header(NamedTuple):
-    """Where an export comes from."""
+    """Where an export comes from, and whether it has the contexts of its keys."""
 
     cluster: str
     cluster_id: str
     prefix: bytes
+    contexts: bool = False
 
     def line(self) -> bytes:
         """The first line of a file."""
         prefix, enc = encode(self.prefix)
         document = {"schema": HEADER, "cluster": self.cluster, "cluster_id": self.cluster_id}
-        return json_text({**document, "prefix": prefix, "enc": enc}).encode()
+        more = {"contexts": True} if self.contexts else {}
+        return json_text({**document, "prefix": prefix, "enc": enc, **more}).encode()
 
 
 class Counts(NamedTuple):
@@ -68,11 +72,12 @@ class Counts(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One key with all its values, and the line that it stands in, from 1."""
+    """One key with all its values, the line that it stands in, from 1, and its context, b"" if that is not told."""
 
     key: bytes
     values: tuple[bytes, ...]
     number: int = 0
+    context: bytes = b""
 
     @property
     def size_bytes(self) -> int:
@@ -81,12 +86,14 @@ class Entry(NamedTuple):
 
     def line(self) -> bytes:
         """The entry as a line."""
-        key, enc = _encoded(self.key)
-        values = [dict(zip(("value", "enc"), _encoded(value), strict=True)) for value in self.values]
-        return json_text({"key": key, "enc": enc, "values": values}).encode()
+        key, enc = encoded(self.key)
+        values = [dict(zip(("value", "enc"), encoded(value), strict=True)) for value in self.values]
+        more = {"context": self.context.decode("ascii", "replace")} if self.context else {}
+        return json_text({"key": key, "enc": enc, "values": values, **more}).encode()
 
 
-def _encoded(data: bytes) -> tuple[str, str]:
+def encoded(data: bytes) -> tuple[str, str]:
+    """Bytes as text that stays on a line or two, and how: utf8, or base64."""
     return (base64.b64encode(data).decode(), "base64") if _CONTROLS.search(data) else encode(data)
 
 
@@ -127,7 +134,7 @@ def read_line(number: int, line: bytes) -> Header | Entry | Counts:
     try:
         if schema == HEADER:
             texts = _text(document, "cluster"), _text(document, "cluster_id")
-            return Header(*texts, _bytes(document, "prefix"))
+            return Header(*texts, _bytes(document, "prefix"), document.get("contexts") is True)
         if schema == END:
             return Counts(*(_count(document, name) for name in COUNTED))
         if schema is None:
@@ -138,19 +145,40 @@ def read_line(number: int, line: bytes) -> Header | Entry | Counts:
 
 
 def _entry(number: int, document: dict[str, object]) -> Entry:
-    key, values = _bytes(document, "key"), document.get("values")
-    if not 0 < len(key) <= KEY_BYTES_MAX:
-        raise ValueError(f"its key has {len(key)} bytes, 1 to {KEY_BYTES_MAX} are allowed")
-    if not isinstance(values, list) or not 0 < len(values) <= SIBLINGS_MAX:
-        raise ValueError(f'"values" is no list of 1 to {SIBLINGS_MAX}')
+    key, values = checked_key(_bytes(document, "key")), document.get("values")
+    if not isinstance(values, list):
+        raise ValueError('"values" is no list')
     found = []
     for value in values:
         if not isinstance(value, dict):
             raise ValueError("a value is no JSON object")
         found.append(_bytes(value, "value"))
-        if len(found[-1]) > VALUE_BYTES_CEILING:
-            raise ValueError(f"a value has {len(found[-1])} bytes, {VALUE_BYTES_CEILING} are allowed")
-    return Entry(key, tuple(found), number)
+    context = _text(document, "context") if "context" in document else ""
+    return Entry(key, checked_values(found), number, checked_context(context))
+
+
+def checked_key(key: bytes) -> bytes:
+    """A key of a file. Raises ValueError for one that no cluster would take."""
+    if not 0 < len(key) <= KEY_BYTES_MAX:
+        raise ValueError(f"its key has {len(key)} bytes, 1 to {KEY_BYTES_MAX} are allowed")
+    return key
+
+
+def checked_values(values: list[bytes]) -> tuple[bytes, ...]:
+    """The values of a key. Raises ValueError."""
+    if not 0 < len(values) <= SIBLINGS_MAX:
+        raise ValueError(f"its key has {len(values)} values, 1 to {SIBLINGS_MAX} are allowed")
+    for value in values:
+        if len(value) > VALUE_BYTES_CEILING:
+            raise ValueError(f"a value has {len(value)} bytes, {VALUE_BYTES_CEILING} are allowed")
+    return tuple(values)
+
+
+def checked_context(context: str) -> bytes:
+    """A context as it may be one: what it covers only a node can tell. Raises ValueError."""
+    if not context.isascii() or not context.isprintable() or len(context) > CONTEXT_TOKEN_BYTES_MAX:
+        raise ValueError("its context is none")
+    return context.encode()
 
 
 def _text(document: dict[str, object], name: str) -> str:
@@ -161,7 +189,11 @@ def _text(document: dict[str, object], name: str) -> str:
 
 
 def _bytes(document: dict[str, object], name: str) -> bytes:
-    text, enc = _text(document, name), _text(document, "enc")
+    return decoded(name, _text(document, name), _text(document, "enc"))
+
+
+def decoded(name: str, text: str, enc: str) -> bytes:
+    """The bytes that a text stands for. Raises ValueError."""
     if enc == "base64":
         try:
             return base64.b64decode(text, validate=True)

@@ -19,8 +19,10 @@ Words = tuple[Word, ...]
 T = TypeVar("T")
 
 
-def windows(items: Iterable[T], size: Callable[[T], int], key: Callable[[T], bytes]) -> Iterator[list[T]]:
-    """Cut items into windows of RESTORE_ROWS and RESTORE_BYTES at most, or one item; no key is in a window twice.
+def windows(
+    items: Iterable[T], size: Callable[[T], int], key: Callable[[T], bytes], most: int = RESTORE_ROWS
+) -> Iterator[list[T]]:
+    """Cut items into windows of `most` and RESTORE_BYTES at most, or one item; no key is in a window twice.
 
     What `items` raises is raised behind the window that was begun.
     """
@@ -34,7 +36,7 @@ def windows(items: Iterable[T], size: Callable[[T], int], key: Callable[[T], byt
         except CliError as error:  # what came before it counts
             item, broken = None, error
         more = 0 if item is None else size(item)
-        full = len(window) == RESTORE_ROWS or size_bytes + more > RESTORE_BYTES
+        full = len(window) == most or size_bytes + more > RESTORE_BYTES
         if window and (item is None or full or key(item) in keys):
             yield window
             window, size_bytes, keys = [], 0, set()
@@ -45,6 +47,35 @@ def windows(items: Iterable[T], size: Callable[[T], int], key: Callable[[T], byt
         keys.add(key(item))
     if broken is not None:
         raise broken
+
+
+class Pace:
+    """So many keys a second on average from its making on, and no bursts after a wait; None: as fast as it goes."""
+
+    def __init__(
+        self,
+        per_s: float | None,
+        pause: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._per_s = per_s
+        self._pause = pause
+        self._clock = clock
+        self._next_at = clock()
+
+    @property
+    def window(self) -> int:
+        """Keys to ask for at a time: no more than come within a second."""
+        return RESTORE_ROWS if self._per_s is None else max(1, min(RESTORE_ROWS, int(self._per_s)))
+
+    def wait(self, keys: int) -> None:
+        """Before so many keys are asked for: wait until it is their turn."""
+        if self._per_s is None:
+            return
+        now = self._clock()
+        if self._next_at > now:
+            self._pause(self._next_at - now)
+        self._next_at = max(now, self._next_at) + keys / self._per_s
 
 
 def patiently(ask: Callable[[], T], pause: Callable[[float], None] = time.sleep) -> T:

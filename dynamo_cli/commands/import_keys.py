@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple
 
 import typer
 
+from dynamo_cli import store
 from dynamo_cli.arguments import choice, count, text
 from dynamo_cli.call import Call, Document, View
-from dynamo_cli.errors import CliError
+from dynamo_cli.commands.export import Format, Rate
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.jsonl import BadLine, Counts, Entry, Header, lines_of, read_line
+from dynamo_cli.incoming import Incoming
+from dynamo_cli.jsonl import BadLine, Counts, Entry
 from dynamo_cli.options import command
 from dynamo_cli.progress import progress
 from dynamo_cli.render.carried_rows import import_rows
 from dynamo_cli.render.plain import encode, quoted, shell_word, show
 from dynamo_cli.store import Reading
-from dynamo_cli.windows import Words, ask_many, get_many, windows
+from dynamo_cli.windows import Pace, Words, ask_many, get_many, windows
 from node.core.limits_backup import RESTORE_ROWS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SKIP, REPLACE, BESIDE = POLICIES = ("skip", "replace", "beside")
+CONTEXT = "context"
+"""What --with-ctx is in place of those."""
 
 NAMED_MAX = 10
 """Keys that a report names of each sort."""
@@ -66,24 +70,33 @@ class Step(NamedTuple):
         ("dyn import all.jsonl", "keys that exist with other values are left alone, and named (exit 4)"),
         ("dyn import all.jsonl --existing replace", "the file's values in the place of what is there"),
         ("dyn import all.jsonl --dry-run", "what would be done, and nothing is"),
+        ("dyn import more.csv --format csv --rate 200", "columns key and value, at most 200 keys a second"),
         ("dyn -n :7700 export | dyn -n :8700 import -", "from one cluster into another"),
     ],
     exits=[4, 5, 6, 7],
     see=["export", "node data restore"],
-    completes={"file": "files", "existing": "skip replace beside"},
+    completes={"file": "files", "existing": "skip replace beside", "form": "jsonl csv", "begins": "keys"},
 )
 def import_keys(
     call: Call,
     file: Annotated[str, typer.Argument(metavar="FILE|-", parser=text, help="What dyn export wrote; - is stdin.")],
     existing: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--existing",
             metavar="|".join(POLICIES),
             parser=choice(*POLICIES),
             help="Keys that have other values: leave them alone (default), replace, or add as siblings.",
         ),
-    ] = SKIP,
+    ] = None,
+    form: Format = "jsonl",
+    begins: Annotated[
+        bytes, typer.Option("--prefix", metavar="PREFIX", parser=os.fsencode, help="Only keys that begin so.")
+    ] = b"",
+    with_ctx: Annotated[
+        bool, typer.Option("--with-ctx", help="Replace what the file's contexts cover, and nothing newer.")
+    ] = False,
+    per_s: Rate = None,
     resume: Annotated[
         int | None,
         typer.Option("--resume", metavar="LINE", parser=count, help="Go on at this line: the one that an error named."),
@@ -94,23 +107,26 @@ def import_keys(
 
     A key that exists with other values is left alone and named, unless --existing says what shall become of it: replace
     covers what a read shows now (what others write meanwhile stays, as a sibling), beside adds the values that the key
-    lacks. Every value is a new write, of now and by you. It may be repeated, and cut off at any time.
+    lacks. With --with-ctx values replace what the export read, in the cluster that it is of: what was written since
+    stays, as a sibling. Every value is a new write, of now and by you. It may be repeated, and cut off at any time.
     """
+    if with_ctx and existing is not None:
+        raise usage("--with-ctx says what is replaced, and so does --existing", "Choose one of the two")
+    order = Order(file, CONTEXT if with_ctx else existing or SKIP, form, begins, per_s, dry_run)
     report, broken = Report(), None
     with ExitStack() as stack:
         source, size = _open(call, file, stack)
         show_done = stack.enter_context(progress(call, "import", size)) if size else lambda done: None
-        checked = _Checked(source, resume or 1, show_done)
-        near = resume + RESTORE_ROWS if resume else 0
+        checked = Incoming(source, resume or 1, show_done, csv=form == "csv")
         try:
-            for window in windows(checked.entries(), lambda entry: entry.size_bytes, lambda entry: entry.key):
-                _import(call, file, window, existing, report, near=near, dry_run=dry_run)
+            _import_all(call, order, checked, report, near=RESTORE_ROWS if resume else 0)
         except BadLine as error:
             broken = error
-    document = _document(file, checked.counts, existing, report, dry_run=dry_run)
-    call.emit(document, View(_screen, import_rows))
+    call.emit(_document(order, checked.counts, report), View(_screen, import_rows))
     if broken is not None:
         broken.hint = "What stands before it was imported" if not dry_run else ""
+        if form == "jsonl" and checked.header is None:
+            broken.hint = "If it is csv: --format csv"
         raise broken
     if not checked.complete:
         message = f"{show(file)} has no last line: its export was cut off. What it holds was imported"
@@ -118,6 +134,49 @@ def import_keys(
     if report.counts["failed"]:
         return ExitStatus.FAILURE
     return ExitStatus.CONFLICT if report.counts["left"] else ExitStatus.OK
+
+
+class Order(NamedTuple):
+    """What is to be imported, and how: `existing` is one of POLICIES, or CONTEXT."""
+
+    file: str
+    existing: str
+    form: str
+    begins: bytes
+    per_s: float | None
+    dry_run: bool
+
+    def again(self, line: int) -> str:
+        """The command that goes on at a line."""
+        words = ["dyn import", shell_word(self.file.encode())]
+        words += ["--format csv"] if self.form == "csv" else []
+        words += ["--with-ctx"] if self.existing == CONTEXT else []
+        words += [f"--existing {self.existing}"] if self.existing in (REPLACE, BESIDE) else []
+        words += [f"--prefix {shell_word(self.begins)}"] if self.begins else []
+        return " ".join([*words, f"--resume {line}"])
+
+
+def _import_all(call: Call, order: Order, checked: Incoming, report: Report, *, near: int) -> None:
+    """Import window by window. Raises BadLine behind what stands before that line."""
+    pace = Pace(order.per_s)
+    wanted = (entry for entry in checked.entries() if entry.key.startswith(order.begins))
+    for window in windows(wanted, lambda entry: entry.size_bytes, lambda entry: entry.key, pace.window):
+        if order.existing == CONTEXT and not any(report.counts.values()):
+            _check_contexts(call, checked)
+        pace.wait(len(window))
+        _import(call, order, window, report, near=near)
+        near = max(0, near - len(window))
+
+
+def _check_contexts(call: Call, checked: Incoming) -> None:
+    """Raise for a file without contexts, or with those of another cluster, before anything is written."""
+    if not checked.contexts:
+        raise usage("the file has no contexts", "Write one that has: dyn export --with-ctx")
+    if checked.header is not None:
+        here = str(store.document(call.client, "STATUS")["cluster_id"])
+        if here != checked.header.cluster_id:
+            message = f"its contexts are of cluster {show(checked.header.cluster)}, and this is another one"
+            raise CliError(ExitStatus.REFUSED, message, "Leave --with-ctx away")
 
 
 def _open(call: Call, file: str, stack: ExitStack) -> tuple[BinaryIO, int]:
@@ -131,60 +190,28 @@ def _open(call: Call, file: str, stack: ExitStack) -> tuple[BinaryIO, int]:
         raise CliError(ExitStatus.NOT_FOUND, f"cannot read {show(file)}: {error.strerror}") from None
 
 
-class _Checked:
-    """The entries of a file from line `first` on. What the file says of itself is held to what it has."""
-
-    def __init__(self, source: BinaryIO, first: int, show_done: Callable[[float], None]) -> None:
-        self.counts = Counts()
-        self.complete = False
-        self._source = source
-        self._first = first
-        self._show_done = show_done
-
-    def entries(self) -> Iterator[Entry]:
-        """Yield them. Raises BadLine."""
-        size_bytes = 0
-        for number, line in lines_of(self._source):
-            if self.complete:
-                raise BadLine(number, "it stands after the end of one")
-            found = read_line(number, line)
-            if (number == 1) != isinstance(found, Header):
-                raise BadLine(number, "the first line says what it is, and no other")
-            if isinstance(found, Counts):
-                if found != self.counts:
-                    raise BadLine(number, f"it counts {found.keys} keys, and {self.counts.keys} were there")
-                self.complete = True
-            elif isinstance(found, Entry):
-                self.counts = self.counts.with_entry(found)
-                if number >= self._first:
-                    yield found
-            size_bytes += len(line)
-            self._show_done(size_bytes)
-
-
 # One window -------------------------------------------------------------------------------------------
 
 
-def _import(
-    call: Call, file: str, window: list[Entry], existing: str, report: Report, *, near: int, dry_run: bool
-) -> None:
+def _import(call: Call, order: Order, window: list[Entry], report: Report, *, near: int) -> None:
     """Import a window. Raises CliError for what ends the import, and says at which line to go on."""
     try:
-        _write(call, _decided(call, window, existing, report, near=near), report, dry_run=dry_run)
+        _write(call, _decided(call, window, order.existing, report, near=near), report, dry_run=order.dry_run)
     except CliError as error:
         error.message = f"line {window[0].number}: {error.message}"
-        error.hint = f"Go on: dyn import {shell_word(file.encode())} --resume {window[0].number}"
+        error.hint = f"Go on: {order.again(window[0].number)}"
         raise
 
 
 def _decided(call: Call, window: list[Entry], existing: str, report: Report, *, near: int) -> list[Step]:
-    """Read the keys of a window, and decide about each."""
+    """Read the keys of a window, and decide about each. An import that was cut off may have begun the first `near`."""
     steps = []
-    for entry, reading in zip(window, get_many(call.client, [entry.key for entry in window]), strict=True):
+    readings = get_many(call.client, [entry.key for entry in window])
+    for at, (entry, reading) in enumerate(zip(window, readings, strict=True)):
         if isinstance(reading, CliError):
             _fail(entry, reading, report)
         else:
-            steps.append(decide(entry, reading, existing, cut_off=entry.number < near))
+            steps.append(decide(entry, reading, existing, cut_off=at < near))
     return steps
 
 
@@ -219,6 +246,10 @@ def decide(entry: Entry, reading: Reading, existing: str, *, cut_off: bool) -> S
         if value in lacking:
             lacking.remove(value)
     ours = len(lacking) == len(wanted) - len(held)  # all that it has is of the file
+    if existing == CONTEXT and entry.context == reading.context:
+        return Step(entry, "replaced", entry.context, entry.values)
+    if existing == CONTEXT:  # what was written since stays; what of it is of the file is not written twice
+        return Step(entry, "added" if lacking else "same", entry.context, tuple(lacking))
     if existing == REPLACE:
         return Step(entry, "replaced", reading.context, entry.values)
     if existing == BESIDE or (cut_off and ours):
@@ -236,11 +267,12 @@ def _fail(entry: Entry, error: CliError, report: Report) -> None:
         report.failed.append((entry.key, error.message))
 
 
-def _document(file: str, counts: Counts, existing: str, report: Report, *, dry_run: bool) -> Document:
+def _document(order: Order, counts: Counts, report: Report) -> Document:
     left = [dict(zip(("key", "enc"), encode(key), strict=True)) for key in report.left]
     failed = [{**dict(zip(("key", "enc"), encode(key), strict=True)), "why": why} for key, why in report.failed]
     return {
-        "schema": "dyn.import/v1", "file": file, "keys": counts.keys, "existing": existing, "dry_run": dry_run,
+        "schema": "dyn.import/v1", "file": order.file, "keys": counts.keys, "existing": order.existing,
+        "dry_run": order.dry_run,
         **report.counts, "left_keys": left, "failed_keys": failed,
     }  # fmt: skip
 

@@ -91,7 +91,8 @@ SCHEMAS: Final = {
          "owners": [{"node": "text", "found": "text?", "repaired": "bool", "note": "text"}]},
     ),
     "dyn.export/v1": Told(
-        "The first line of an export.", {"cluster": "text", "cluster_id": "text", "prefix": "text", "enc": ENC}
+        "The first line of an export; `contexts` if it has those of its keys.",
+        {"cluster": "text", "cluster_id": "text", "prefix": "text", "enc": ENC, "contexts?": "bool"},
     ),
     "dyn.export.end/v1": Told(
         "The last line of an export: it is whole.", {"keys": "int", "values": "int", "siblings": "int", "bytes": "int"}
