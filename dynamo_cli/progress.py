@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dynamo_cli.call import Call
+from dynamo_cli.render.plain import shortened
 
 
 @contextmanager
@@ -56,3 +57,27 @@ def lasting(call: Call, what: str, total: float) -> Iterator[Callable[[float, st
             call.note(f"{what}  {done / total:.0%}  {remark}".rstrip())
 
     yield line
+
+
+@contextmanager
+def remarks(call: Call, what: str) -> Iterator[Callable[[str], None]]:
+    """What is waited for, on one line that goes when it came; in pipes and logs a line every ten seconds."""
+    in_place = call.env.stderr_is_terminal and call.for_people and not call.options.quiet
+    told_at, shown = call.env.now_s(), False
+
+    def tell(remark: str) -> None:
+        nonlocal told_at, shown
+        line = f"{what}: {remark}"
+        if in_place:
+            columns = call.env.columns(error=True) - 1  # a line that wraps cannot be taken away
+            call.env.write(f"\r\x1b[K{shortened(line, columns)}", error=True)
+            shown = True
+        elif call.env.now_s() - told_at >= LINE_EVERY_S:
+            told_at = call.env.now_s()
+            call.note(line)
+
+    try:
+        yield tell
+    finally:
+        if shown:
+            call.env.write("\r\x1b[K", error=True)

@@ -34,14 +34,18 @@ def now(document: Mapping[str, Any], of: str = NOW) -> Owned:
     return Owned(of, document["epoch"], n, owners)
 
 
-def after(document: Mapping[str, Any]) -> Owned:
-    """The ring that a move under way leads to: that of the epoch in which it will be settled."""
+def after(document: Mapping[str, Any], *, whole: bool = False) -> Owned:
+    """The ring that a move under way leads to: that of the epoch in which it will be settled.
+
+    `whole`: with the stand-ins behind the owners. Raises CliError if nothing moves.
+    """
     if document.get("moving") is None:
         raise CliError(
             ExitStatus.NOT_FOUND, f"nothing moves: ring epoch {document['epoch']} is settled", "See: dyn ring show"
         )
     ring = live(document)
-    owners = tuple(tuple(ring.names[node] for node in nodes[: ring.n]) for nodes in ring.lists)
+    n = len(ring.names) if whole else ring.n
+    owners = tuple(tuple(ring.names[node] for node in nodes[:n]) for nodes in ring.lists)
     return Owned(NEXT, document["moving"]["epoch"] + 1, ring.n, owners)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dynamo_cli import watching
+from dynamo_cli import settling, watching
 from dynamo_cli.arguments import choice, seconds_long
 from dynamo_cli.asking import survey
 from dynamo_cli.call import Call, Document, View
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import show
@@ -21,8 +20,7 @@ from dynamo_cli.watching import Interval, Watch
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-POLL_S = 0.25
-"""Between two looks of `--wait`."""
+WAITS = "|".join(settling.GOALS)
 
 
 @command(
@@ -31,12 +29,13 @@ POLL_S = 0.25
     examples=[
         ("dyn cluster status", "every node, as every node sees it"),
         ("dyn cluster status --check", "exit 8 unless healthy, for scripts"),
-        ("dyn cluster status --wait healthy --for 60", "wait for it, with the same exit code"),
+        ("dyn cluster status --wait converged --for 60", "wait until all owners hold the same; exit 8 if they do not"),
+        ("dyn cluster status --views", "and who believes what about whom"),
         ("dyn cluster status --watch", "in place, with what changes marked; in a pipe add -o jsonl"),
     ],
     exits=[5, 7, 8],
     see=["cluster hints", "cluster views", "ring show"],
-    completes={"wait": "healthy"},
+    completes={"wait": " ".join(settling.GOALS)},
 )
 @command(
     "status",
@@ -48,53 +47,66 @@ POLL_S = 0.25
     ],
     exits=[5, 7, 8],
     see=["cluster status"],
-    completes={"wait": "healthy"},
+    completes={"wait": " ".join(settling.GOALS)},
 )
 def status(
     call: Call,
     check: Annotated[bool, typer.Option("--check", help="Exit 8 unless the cluster is healthy.")] = False,
     wait: Annotated[
         str | None,
-        typer.Option("--wait", metavar="healthy", parser=choice("healthy"), help="Wait until it is; exit 8 if not."),
+        typer.Option(
+            "--wait", metavar=WAITS, parser=choice(*settling.GOALS), help="Wait until it is so; exit 8 if it is not."
+        ),
     ] = None,
     at_most: Annotated[
         float, typer.Option("--for", metavar="S", parser=seconds_long, help="Wait this long; default 60.")
     ] = 60.0,
+    views: Annotated[
+        bool, typer.Option("--views", help="Show below it what each node believes about each other.")
+    ] = False,
     watch: Watch = False,
     interval: Interval = None,
 ) -> ExitStatus:
-    """Health, nodes and views of the cluster. A node that does not answer is shown, it never fails the command."""
+    """Health, nodes and views of the cluster. A node that does not answer is shown, it never fails the command.
+
+    converged: all members answer and see the same, nothing waits or moves, the last comparison found no difference.
+    """
     every_s = watching.every(watch, interval)
     if every_s is not None and wait:
         raise usage("--watch never ends, and --wait waits for an end", "Leave one away")
+
+    def look(wide: Call) -> Document:
+        told = survey(wide.client, "STATUS")
+        return {**told, "views": survey(wide.client, "VIEWS")} if views else told
+
     if every_s is not None:
-        document = watching.watch(call, lambda wide: survey(wide.client, "STATUS"), STATUS_VIEW, every_s)
+        document = watching.watch(call, look, STATUS_VIEW, every_s)
     else:
-        document = _await_health(call, at_most) if wait else survey(call.client, "STATUS")
+        document = settling.wait_for(call, wait, at_most) if wait else look(call)
+        if wait and views:
+            document["views"] = survey(call.client, "VIEWS")
         call.emit(document, STATUS_VIEW)
         call.suggest(*_next(document))
-    unhealthy = document["health"] != "healthy"
-    return ExitStatus.UNHEALTHY if unhealthy and (check or wait) else ExitStatus.OK
+    if wait and not _waited(call, document["wait"]):
+        return ExitStatus.UNHEALTHY
+    return ExitStatus.UNHEALTHY if check and document["health"] != "healthy" else ExitStatus.OK
 
 
-def _await_health(call: Call, at_most_s: float) -> Document:
-    """Ask until the cluster is healthy or time is up; the last answer. An unreachable node is asked again too."""
-    deadline = time.monotonic() + at_most_s
-    while True:
-        try:
-            document = survey(call.client, "STATUS")
-            if document["health"] == "healthy" or time.monotonic() >= deadline:
-                return document
-        except CliError as error:
-            if error.status not in (ExitStatus.UNREACHABLE, ExitStatus.UNKNOWN) or time.monotonic() >= deadline:
-                raise
-        time.sleep(POLL_S)
+def _waited(call: Call, wait: Document) -> bool:
+    """Whether what was waited for came; if it did not, say why."""
+    if not wait["reached"]:
+        call.note(f"not {wait['for']} after {wait['took_s']:.0f} s: {'; '.join(wait['lacking'])}")
+    return bool(wait["reached"])
 
 
 def _status_screen(document: Document, wide: bool) -> RenderableType:
-    from dynamo_cli.render.cluster import status_screen
+    from rich.console import Group
+    from rich.text import Text
 
-    return status_screen(document, wide=wide)
+    from dynamo_cli.render.cluster import status_screen, views_screen
+
+    screen = status_screen(document, wide=wide)
+    return Group(screen, Text(), views_screen(document["views"])) if document.get("views") else screen
 
 
 STATUS_VIEW = View(_status_screen, status_rows, lambda d: list(d["nodes"]))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def diff(
     call: Call,
     a: Annotated[
-        str, typer.Argument(metavar="A", parser=text, help="now, next, or a file of dyn ring export --format json.")
+        str, typer.Argument(metavar="A", parser=text, help="now, next, an epoch, or a file of dyn ring export.")
     ],
     b: Annotated[str, typer.Argument(metavar="B", parser=text, help="The other one: what A is to become.")],
 ) -> ExitStatus:
@@ -43,15 +43,18 @@ def diff(
 
     now is the ring that owns everything at present, next the one to which a move under way leads.
     """
-    from dynamo_cli import ringdiff
+    from dynamo_cli import epochs, ringdiff
 
     heard: list[Document] = []
 
-    def owned(name: str) -> Owned:
-        if name not in (ringdiff.NOW, ringdiff.NEXT):
-            return ringdiff.in_file(Path(name))
+    def ring() -> Document:
         heard[:] = heard or [store.document(call.client, "RING")]  # one answer: between two the ring may change
-        return ringdiff.now(heard[0]) if name == ringdiff.NOW else ringdiff.after(heard[0])
+        return heard[0]
+
+    def owned(name: str) -> Owned:
+        if name in (ringdiff.NOW, ringdiff.NEXT):
+            return ringdiff.now(ring()) if name == ringdiff.NOW else ringdiff.after(ring())
+        return ringdiff.now(epochs.ring_of(name, ring), name) if name.isdigit() else ringdiff.in_file(Path(name))
 
     document = ringdiff.diff(owned(a), owned(b))
     call.emit(document, View(_screen, diff_rows, lambda d: list(d["partitions"])))

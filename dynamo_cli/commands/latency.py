@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dynamo_cli import watching
+from dynamo_cli.arguments import choice
 from dynamo_cli.asking import Told
 from dynamo_cli.board import now_text
 from dynamo_cli.call import Call, Document, View
@@ -17,7 +18,7 @@ from dynamo_cli.options import command
 from dynamo_cli.panel import Panel
 from dynamo_cli.pinging import Pings
 from dynamo_cli.rates import OPERATIONS, SHARES, Between, between, merged, percentile_ms
-from dynamo_cli.render.latency import history_header, history_line, latency_rows
+from dynamo_cli.render.latency import history_header, history_line, latency_rows, operation_rows, operations_of
 from dynamo_cli.render.plain import csv_text, json_text, tsv_text
 
 if TYPE_CHECKING:
@@ -28,20 +29,27 @@ HISTORY_S = 15.0
 
 HEADER_LINES = 20
 
+BY = ("node", "op")
+
 
 @command(
     "latency",
     panel="Observe",
     examples=[
         ("dyn latency", "of every node, in place; in a pipe: one second, and the end"),
+        ("dyn latency --by op", "of all nodes together, a row a kind of request, with the slowest node"),
         ("dyn latency --history --interval 60", "a line a minute, of all nodes together"),
         ("dyn latency -o json | jq .total.get.p99", "for scripts"),
     ],
     exits=[5, 7],
     see=["stat", "slo", "bench"],
+    completes={"by": " ".join(BY)},
 )
 def latency(
     call: Call,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="|".join(BY), parser=choice(*BY), help="Rows; default node.")
+    ] = None,
     history: Annotated[bool, typer.Option("--history", help="A line an interval, of all nodes together.")] = False,
     interval: Annotated[
         float | None,
@@ -54,6 +62,9 @@ def latency(
     """
     if history and call.format in ("json", "value"):
         raise usage("what goes on has no end, which that format needs", "Choose another: -o jsonl or -o plain")
+    if history and by:
+        raise usage("a line of --history is of all nodes and operations", "Leave --by or --history away")
+    view = BY_OPERATION if by == "op" else VIEW
     every_s = interval or (HISTORY_S if history else watching.INTERVAL_S)
     meter = _Meter(call, every_s)
     try:
@@ -61,10 +72,10 @@ def latency(
             _history(call, meter, every_s)
         elif watching.in_place(call):
             watching.pause(every_s)
-            watching.watch(call, lambda wide: meter.measure(), VIEW, every_s)
+            watching.watch(call, lambda wide: meter.measure(), view, every_s)
         else:
             watching.pause(every_s)
-            call.emit(meter.measure(), VIEW)
+            call.emit(meter.measure(), view)
     finally:
         meter.close()
     return ExitStatus.OK
@@ -167,3 +178,12 @@ def _screen(document: Document, wide: bool) -> RenderableType:
 
 
 VIEW = View(_screen, latency_rows, lambda d: list(d["nodes"]))
+
+
+def _operations_screen(document: Document, wide: bool) -> RenderableType:
+    from dynamo_cli.render.latency import operations_screen
+
+    return operations_screen(document)
+
+
+BY_OPERATION = View(_operations_screen, operation_rows, operations_of)

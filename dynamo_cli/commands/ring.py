@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dynamo_cli import store, watching
-from dynamo_cli.arguments import choice
+from dynamo_cli.arguments import choice, text
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.commands.values import Keys
-from dynamo_cli.errors import CliError
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.panel import Panel
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 BY = ("node", "partition", "zone")
+STRIP = "strip"
 LOAD_WAIT_S = 1.0
 """A node that does not tell its load within this time has an unknown one: the ring is shown all the same."""
 
@@ -38,11 +39,13 @@ LOAD_WAIT_S = 1.0
         ("dyn ring show", "who owns what, and how many requests each node gets"),
         ("dyn ring show --by partition", "the owners of each partition, by letters"),
         ("dyn ring show --by zone", "whether the copies of a key lie in different zones"),
+        ("dyn ring show --strip", "the primary of each partition, and nothing else"),
+        ("dyn ring show --as-of 6", "the ring of that epoch, if a node remembers it; or of a saved file"),
         ("dyn ring show -o plain", "one line a partition"),
     ],
-    exits=[5, 7],
-    see=["ring owner", "ring simulate", "cluster status"],
-    completes={"by": " ".join(BY)},
+    exits=[3, 5, 7],
+    see=["ring owner", "ring diff", "ring simulate", "cluster status"],
+    completes={"by": " ".join(BY), "as_of": "files"},
 )
 def show(
     call: Call,
@@ -50,15 +53,34 @@ def show(
         str | None,
         typer.Option("--by", metavar="|".join(BY), parser=choice(*BY), help="Rows; default node, plain partition."),
     ] = None,
+    strip: Annotated[bool, typer.Option("--strip", help="The letters of the primaries alone.")] = False,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of", metavar="EPOCH", parser=text, help="The ring of then: an epoch, next, or a file of ring export."
+        ),
+    ] = None,
     watch: Watch = False,
     interval: Interval = None,
 ) -> ExitStatus:
-    """Draw the ring: the primary of every partition, the nodes' shares, and whether the placement keeps its rules."""
-    wanted = by or ("node" if call.for_people else "partition")
-    view = View(partial(_ring_screen, by=wanted), RING_ROWS[wanted])
+    """Draw the ring: the primary of every partition, the nodes' shares, and whether the placement keeps its rules.
+
+    Nodes know the ring of now, and while it moves the ones before and after: others are shown from a saved file.
+    """
+    if strip and by:
+        raise usage("--strip shows nothing by rows", "Leave --by or --strip away")
     every_s = watching.every(watch, interval)
+    if every_s is not None and as_of is not None:
+        raise usage("the ring of then does not change: --watch and --as-of exclude each other", "Leave one away")
+    wanted = STRIP if strip else by or ("node" if call.for_people else "partition")
+    view = View(partial(_ring_screen, by=wanted), RING_ROWS[wanted])
+    if as_of is not None:
+        from dynamo_cli.epochs import ring_of
+
+        call.emit(ring_of(as_of, lambda: store.document(call.client, "RING")), view)
+        return ExitStatus.OK
     panel = Panel(call, wait_s=LOAD_WAIT_S)
-    loads = wanted != "partition" or call.format in ("json", "jsonl")
+    loads = wanted not in ("partition", STRIP) or call.format in ("json", "jsonl")
     try:
         if every_s is not None:
             watching.watch(call, lambda wide: _ring(panel, loads=loads), view, every_s)
@@ -91,9 +113,10 @@ def _ring_screen(document: Document, wide: bool, by: str) -> RenderableType:
         from dynamo_cli.render.ring import ring_screen
 
         return ring_screen(document, wide=wide)
-    from dynamo_cli.render.ring_by import partition_screen, zone_screen
+    from dynamo_cli.render.ring_by import partition_screen, strip_screen, zone_screen
 
-    return (partition_screen if by == "partition" else zone_screen)(document, wide=wide)
+    screens = {"partition": partition_screen, "zone": zone_screen, STRIP: strip_screen}
+    return screens[by](document, wide=wide)
 
 
 @command(

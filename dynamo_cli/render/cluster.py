@@ -83,6 +83,8 @@ def facts(document: Document) -> list[Text]:
     if repair["last_pass_s_ago"] is not None:
         ago = duration_text(repair["last_pass_s_ago"])
         lines.append(Text(f"repair     last full pass {ago} ago, {repair['divergent']} divergent"))
+    if document.get("views"):
+        return lines  # they stand below, with the same words
     if document["views_agree"]:
         lines.append(Text("views      the nodes that answer agree on members and epoch"))
     else:

@@ -51,13 +51,66 @@ def latency_screen(document: Document) -> RenderableType:
             told = node[what]
             cells += ["?" if told is None else ms_text(told.get(name)) for name in names]
         table.add_row(Text(cells[0], style="label"), *cells[1:])
-    head = f"ms over {document['over_s']:.1f} s; ping from here and back, get and put as the nodes served clients"
-    silent = [
+    return Group(_head(document), Text(), table, *_silent(document))
+
+
+def operations_of(document: Document) -> list[dict[str, Any]]:
+    """A dyn.latency/v1 document by operation: that of all nodes together, and the node whose p99 is the worst."""
+    found = []
+    for what in WHAT:
+        told = [(node[what]["p99"], node["node"]) for node in document["nodes"] if node[what]]
+        slowest = max(((p99, name) for p99, name in told if p99 is not None), default=(None, None))
+        found.append({"at": document["at"], "what": what, **document["total"][what],
+                      "slowest": {"node": slowest[1], "p99": slowest[0]}})  # fmt: skip
+    return found
+
+
+def operation_rows(document: Document) -> Rows:
+    """The same: a row an operation. Unknown is empty."""
+    rows: list[tuple[str, ...]] = []
+    for each in operations_of(document):
+        told = {**each, "node": exact(each["slowest"]["node"] or ""), "slowest": each["slowest"]["p99"]}
+        names = ("samples", *FIGURES, "node", "slowest")
+        rows.append((document["at"], each["what"], *("" if told[n] is None else str(told[n]) for n in names)))
+    return ("at", "what", "samples", "p50_ms", "p99_ms", "p999_ms", "max_ms", "slowest_node", "slowest_p99_ms"), rows
+
+
+def operations_screen(document: Document) -> RenderableType:
+    """The same for people: a row an operation, milliseconds."""
+    from rich.console import Group
+    from rich.text import Text
+
+    table = table_of(
+        ("", False), *((heading, True) for heading in ("SAMPLES", "P50", "P99", "P99.9", "MAX")),
+        ("SLOWEST NODE", False), ("ITS P99", True),
+    )  # fmt: skip
+    for each in operations_of(document):
+        slowest = each["slowest"]
+        table.add_row(
+            Text(each["what"], style="label"),
+            f"{each['samples']:,}",
+            *(ms_text(each[name]) for name in FIGURES),
+            shortened(show(slowest["node"] or "-"), NAME_COLUMNS),
+            ms_text(slowest["p99"]),
+        )
+    return Group(_head(document), Text(), table, *_silent(document))
+
+
+def _head(document: Document) -> RenderableType:
+    from rich.text import Text
+
+    told = f"ms over {document['over_s']:.1f} s; ping from here and back, get and put as the nodes served clients"
+    return Text(told, style="quiet")
+
+
+def _silent(document: Document) -> list[RenderableType]:
+    from rich.text import Text
+
+    return [
         Text(f"  ! {show(node['node'])} tells nothing: {show(node['unknown_because'])}", style="warn")
-        for node in rows
+        for node in by_name([{**node, "name": node["node"]} for node in document["nodes"]])
         if node["unknown_because"]
     ]
-    return Group(Text(head, style="quiet"), Text(), table, *silent)
 
 
 def history_header() -> str:

@@ -110,11 +110,13 @@ def shares(document: Document, *, wide: bool = False) -> list[RenderableType]:
     told = held(document)
     shown = told if wide or len(told) <= ROWS_SHOWN else _remarkable(told)
     zones = len({member["zone"] for member in document["members"]}) > 1
+    counted = "load" in document  # a ring of another time has no requests
     loads = [each.per_s for each in told if each.per_s is not None]
     total, most = sum(loads), max(loads, default=0) or 1
     table = table_of(
         ("", False), ("NODE", False), *([("ADDRESS", False)] if wide else []), *([("ZONE", False)] if zones else []),
-        ("PRIMARY", True), ("", True), ("REPLICAS", True), ("REQ/S", True), ("", True), ("", False),
+        ("PRIMARY", True), ("", True), ("REPLICAS", True), *([("REQ/S", True), ("", True)] if counted else []),
+        ("", False),
     )  # fmt: skip
     color, off = color_of(document), uneven(document)
     for each in shown:
@@ -128,8 +130,7 @@ def shares(document: Document, *, wide: bool = False) -> list[RenderableType]:
             change_text(each.primaries, each.primaries_then),
             f"{each.primaries_then / max(1, document['partitions']):.1%}",
             str(each.replicas),
-            "?" if each.per_s is None else f"{each.per_s:,.0f}" if each.per_s >= 10 else f"{each.per_s:.1f}",
-            "" if each.per_s is None or not total else f"{each.per_s / total:.1%}",
+            *([_per_s_text(each.per_s), _share_text(each.per_s, total)] if counted else []),
             bar.append(f" {note}".rstrip(), style="warn"),
         )
     hidden = [each for each in told if each not in shown]
@@ -138,6 +139,14 @@ def shares(document: Document, *, wide: bool = False) -> list[RenderableType]:
     low, high = (bound(each.replicas for each in hidden) for bound in (min, max))
     span = f"{low}" if low == high else f"{low} to {high}"
     return [table, Text(f"… {len(hidden)} more with {span} replicas each: -o wide", style="quiet")]
+
+
+def _per_s_text(per_s: float | None) -> str:
+    return "?" if per_s is None else f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.1f}"
+
+
+def _share_text(per_s: float | None, total: float) -> str:
+    return "" if per_s is None or not total else f"{per_s / total:.1%}"
 
 
 class Held(NamedTuple):

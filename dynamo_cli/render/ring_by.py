@@ -1,4 +1,4 @@
-"""`dyn ring show --by partition` and `--by zone`: the owners of each partition by letters; zones side by side."""
+"""`dyn ring show --by partition`, `--by zone`, `--strip`: owners by letters, zones side by side, primaries alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dynamo_cli.render.plain import shortened, show
-from dynamo_cli.render.ring import checks, color_of, head, held, letters
+from dynamo_cli.render.ring import checks, color_of, head, held, letters, strip
 from dynamo_cli.render.ring_rows import owners_of, zones_of
 from dynamo_cli.render.table import NAME_COLUMNS, table_of
 
@@ -48,6 +48,12 @@ def partition_screen(document: Document, *, wide: bool = False) -> RenderableTyp
     if to:
         lines += [Text(), Text(">x  gets another set of owners, with x as its primary", style="warn")]
     return Group(*lines, Text(), *checks(document))
+
+
+def strip_screen(document: Document, *, wide: bool = False) -> RenderableType:
+    """The primary of every partition, 64 a row, and whose letters these are."""
+    legend = [_legend(document)] if letters(document) else []
+    return Group(*head(document), *legend, Text(), *strip(document, wide=wide))
 
 
 def _power(number: int) -> int:

@@ -69,4 +69,13 @@ def zones_of(document: Document) -> list[dict[str, Any]]:
     return found
 
 
-RING_ROWS: dict[str, Callable[[Document], Rows]] = {"node": node_rows, "partition": ring_rows, "zone": zone_rows}
+def strip_rows(document: Document) -> Rows:
+    """The same: a row a partition, with its primary alone."""
+    names, rows = ring_rows(document)
+    kept = [names.index(name) for name in ("partition", "primary", "moves_to")]
+    return tuple(names[at] for at in kept), [tuple(row[at] for at in kept) for row in rows]
+
+
+RING_ROWS: dict[str, Callable[[Document], Rows]] = {
+    "node": node_rows, "partition": ring_rows, "zone": zone_rows, "strip": strip_rows,
+}  # fmt: skip

@@ -42,7 +42,7 @@ def reading_rows(document: Document) -> Rows:
 
 
 def status_rows(document: Document) -> Rows:
-    """DYN.STATUS: a row a node. Unknown is empty."""
+    """DYN.STATUS: a row a node. Unknown is empty. With the views of all: the epoch and the states that each tells."""
     names = (
         "name",
         "address",
@@ -56,7 +56,15 @@ def status_rows(document: Document) -> Rows:
         "p99_ms",
         "uptime_s",
     )
-    return names, [tuple(_cell(node.get(name)) for name in names) for node in by_name(document["nodes"])]
+    rows = [tuple(_cell(node.get(name)) for name in names) for node in by_name(document["nodes"])]
+    if not document.get("views"):
+        return names, rows
+    told = {view["of"]: view for view in document["views"]["views"]}
+    views = [told.get(node["name"], {}) for node in by_name(document["nodes"])]
+    return (*names, "epoch", "sees"), [
+        (*row, _cell(view.get("epoch")), _cell([f"{name}={state}" for name, state in view.get("sees", {}).items()]))
+        for row, view in zip(rows, views, strict=True)
+    ]
 
 
 def hint_rows(document: Document) -> Rows:

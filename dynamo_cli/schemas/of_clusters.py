@@ -14,6 +14,7 @@ PROCESS: Final = {
 """A node process of a demo."""
 
 COUNT: Final = {"*": "int"}
+VIEWS: Final = {"views": [{"of": "text", "epoch": "int?", "sees": {"*": "text"}}], "agree": "bool?"}
 STATUS: Final = {
     "cluster": "text", "cluster_id": "text", "epoch": "int", "health": HEALTH, "reasons": ["text"],
     "nodes": [
@@ -23,6 +24,8 @@ STATUS: Final = {
     ],
     "siblings": "int?", "hints": "int?", "transfers": "int?",
     "repair": {"last_pass_s_ago": "number?", "divergent": "int?"}, "views_agree": "bool?",
+    "views?": VIEWS,
+    "wait?": {"for": "text", "reached": "bool", "lacking": ["text"], "took_s": "number"},
 }  # fmt: skip
 MEMBER: Final = {
     "name": "text", "id": "text", "address": "text", "zone": "text", "weight": "int", "state": "joining|up|leaving",
@@ -40,7 +43,7 @@ SCHEMAS: Final = {
     "dyn.status/v1": Told("Health of the cluster and of each node.", STATUS),
     "dyn.views/v1": Told(
         "Who believes what about whom.",
-        {"views": [{"of": "text", "epoch": "int?", "sees": {"*": "text"}}], "agree": "bool?"},
+        VIEWS,
     ),
     "dyn.hints/v1": Told(
         "Rows that nodes keep for others.",

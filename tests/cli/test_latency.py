@@ -104,6 +104,23 @@ def test_history_for_programs(nodes: list[FakeNode]) -> None:
     assert latency(nodes, "--history", "--json").status == 2
 
 
+def test_by_operation_names_the_slowest_node(nodes: list[FakeNode]) -> None:
+    rows = [line.split("\t") for line in latency(nodes, "--by", "op").out.splitlines()]
+    assert [row[1:3] for row in rows[2:]] == [["get", "200"], ["put", "20"], ["del", "0"]]
+    assert rows[2][-2] in ("n1", "n2")
+    assert rows[4][-2:] == ["", ""]
+    told = [json.loads(line) for line in latency(nodes, "--by", "op", "-o", "jsonl").out.splitlines()]
+    assert [each["what"] for each in told] == ["ping", "get", "put", "del"]
+    assert latency(nodes, "--by", "op", "--history").status == 2
+
+
+def test_by_operation_on_a_terminal(nodes: list[FakeNode]) -> None:
+    nodes[0].replies["DYN.RING"]["members"][1]["name"] = EVIL * 9
+    screen = latency(nodes, "--by", "op", terminal=True).out
+    assert "SLOWEST NODE" in screen
+    assert max(map(len, screen.replace("\x1b", "\n").splitlines())) <= 80
+
+
 @pytest.mark.parametrize("reply", [HANG, HANG_UP])
 def test_a_node_that_does_not_answer_is_unknown_and_holds_up_nobody(nodes: list[FakeNode], reply: object) -> None:
     nodes[1].replies |= {"PING": reply, "DYN.STATS": reply}

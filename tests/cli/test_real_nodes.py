@@ -132,6 +132,22 @@ def test_a_real_cluster_is_looked_at_from_all_sides(nodes: dict[str, str]) -> No
     assert {levels[name] for name in ("cluster.answer", "cluster.views", "ring.copies", "node.disk")} == {"ok"}
 
 
+def test_a_cluster_whose_nodes_were_compared_is_converged(nodes: dict[str, str]) -> None:
+    for name in nodes["DYN_NODES"].split(","):
+        assert dyn("cluster", "repair", "--check", "-n", name, environ=nodes).status == 0
+    told = dyn("cluster", "status", "--wait", "converged", "--views", "--json", environ=nodes)
+    found = json.loads(told.out)
+    assert (told.status, found["wait"]["lacking"], found["views"]["agree"]) == (0, [], True), told.err
+    assert found["wait"]["took_s"] < 20
+
+
+def test_the_ring_of_this_epoch_and_of_one_before(nodes: dict[str, str]) -> None:
+    now = json.loads(dyn("ring", "show", "--strip", "--json", environ=nodes).out)
+    then = dyn("ring", "show", "--as-of", str(now["epoch"]), "--json", environ=nodes)
+    assert json.loads(then.out)["preference"] == now["preference"]
+    assert dyn("ring", "show", "--as-of", str(now["epoch"] - 1), environ=nodes).status == 3
+
+
 def test_what_one_node_more_would_move(nodes: dict[str, str]) -> None:
     """Of three copies on three nodes a quarter goes to a fourth."""
     told = json.loads(dyn("ring", "simulate", "--add", "1", "--json", environ=nodes).out)

@@ -215,6 +215,7 @@ SIBLINGS = reading(
 
 SCREENS: Mapping[str, Draw] = {
     "status": command("cluster", "status", DYN_STATUS=five()),
+    "status-views": command("cluster", "status", "--views", DYN_STATUS=five(), DYN_VIEWS=views("n5")),
     "views": command("cluster", "views", DYN_VIEWS=views("n5")),
     "hints": command("cluster", "hints", DYN_HINTS=hints("n5")),
     "events": events,
@@ -222,6 +223,7 @@ SCREENS: Mapping[str, Draw] = {
     "plan": command("cluster", "plan", "leave", "n3", DYN_CLUSTER=plan()),
     "ring-show": command("ring", "show", DYN_RING=nowhere(ring(5, 256))),
     "ring-show-moving": command("ring", "show", DYN_RING=nowhere(joining(4, 64))),
+    "ring-strip": command("ring", "show", "--strip", DYN_RING=ring(5, 256)),
     "ring-owner": command("ring", "owner", "cart:1042", "user:7", DYN_RING=nowhere(ring(5, 256))),
     "get-siblings": command("get", "cart:1042", DYN_GET=SIBLINGS),
     "key-explain": command("key", "explain", "cart:1042", DYN_EXPLAIN=conflict()),
