@@ -27,7 +27,8 @@ from dynamo_cli.render.plain import show_lines
 from dynamo_cli.unoffered import answer_to
 
 MODULES = (
-    "start", "demo", "demo_running", "demo_nodes", "shell", "explain", "values", "writes", "merge", "keys", "key",
+    "start", "demo", "demo_running", "demo_nodes", "demo_faults", "shell", "explain", "values", "writes", "merge", "keys",
+    "key",
     "export", "import_keys", "cluster", "change", "unplanned", "transfers", "repair", "events", "doctor", "ring",
     "diff", "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top", "latency", "slo", "hot",
     "monitor", "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle", "schema",

@@ -23,8 +23,8 @@ FORMS = {
     "restart": "restart NODE",
     "partition": "partition A,B / C,D",
     "cut": "cut A B",
-    "slow": "slow NODE MS",
-    "delay": "delay A B MS",
+    "slow": "slow NODE MS [JITTER]",
+    "delay": "delay A B MS [JITTER]",
     "drop": "drop A B PERCENT",
     "pause": "pause NODE MS",
     "skew": "skew NODE SECONDS",
@@ -32,6 +32,8 @@ FORMS = {
     "heal": "heal",
 }
 """Every verb, as it is written."""
+JITTER = "--jitter"
+"""May stand before a jitter, as in the command of the same name."""
 
 
 class Cut(NamedTuple):
@@ -59,7 +61,7 @@ def check(words: Sequence[str], names: Sequence[str]) -> None:
 
 def orders_of(words: Sequence[str], names: Sequence[str]) -> list[Order]:
     """The DYN.FAULT orders of a fault that is not about processes, for a ring of these names. Raises a usage error."""
-    verb, given = words[0], list(words[1:])
+    verb, given = words[0], [word for word in words[1:] if word != JITTER]
     if verb == "heal" and not given:
         return [(name, ("HEAL",)) for name in names]
     if verb == "partition" and given:
@@ -70,38 +72,53 @@ def orders_of(words: Sequence[str], names: Sequence[str]) -> list[Order]:
             for other in sides[i + 1 :]
             for order in pairs("CUT", ",".join(side), ",".join(other))
         ]
-    if verb in ("cut", "delay", "drop") and len(given) == (2 if verb == "cut" else 3):
+    if len(given) in {"cut": (2,), "delay": (3, 4), "drop": (3,)}.get(verb, ()):
         for side in given[:2]:
             _known(group(side), names)
-        if verb != "cut":
-            _number(verb, given[2], 0, 100 if verb == "drop" else FAULT_MS_MAX)
+        for figure in given[2:]:
+            _number(verb, figure, 0, 100 if verb == "drop" else FAULT_MS_MAX)
         return pairs(verb.upper(), *given)
-    if verb in ("slow", "pause", "skew", "disk") and len(given) == 2:
+    if len(given) in {"slow": (2, 3), "pause": (2,), "skew": (2,), "disk": (2,)}.get(verb, ()):
         _known(given[:1], names)
-        return _orders_of_node(verb, given[0], given[1], names)
+        return _orders_of_node(verb, given[0], given[1:], names)
     if verb not in FORMS or verb in PROCESS_VERBS:
         raise usage(f"no fault {verb!r}", f"There are {', '.join(FORMS)}")
     raise _form(verb)
 
 
-def _orders_of_node(verb: str, node: str, given: str, names: Sequence[str]) -> list[Order]:
+def _orders_of_node(verb: str, node: str, given: Sequence[str], names: Sequence[str]) -> list[Order]:
     """The orders of a fault of one node."""
     if verb == "slow":
         others = [name for name in names if name != node]
-        _number(verb, given, 0, FAULT_MS_MAX)
-        return pairs("DELAY", node, ",".join(others), given) if others else []
+        for figure in given:
+            _number(verb, figure, 0, FAULT_MS_MAX)
+        return pairs("DELAY", node, ",".join(others), *given) if others else []
     if verb == "disk":
-        if given not in DISKS:
-            raise usage(f"{given!r} is none of {', '.join(DISKS)}", f"Write: {FORMS[verb]}")
-        return [(node, ("DISK", given))]
+        if given[0] not in DISKS:
+            raise usage(f"{given[0]!r} is none of {', '.join(DISKS)}", f"Write: {FORMS[verb]}")
+        return [(node, ("DISK", given[0]))]
     low, high = (1, FAULT_MS_MAX) if verb == "pause" else (-FAULT_SKEW_S_MAX, FAULT_SKEW_S_MAX)
-    _number(verb, given, low, high)
-    return [(node, (verb.upper(), given))]
+    _number(verb, given[0], low, high)
+    return [(node, (verb.upper(), given[0]))]
+
+
+def late(ms: float, names: Sequence[str]) -> list[Order]:
+    """The orders that make every link of a ring of these names late by so many milliseconds; 0: on time."""
+    return [
+        order
+        for i, name in enumerate(names)
+        for other in names[i + 1 :]
+        for order in pairs("DELAY", name, other, f"{ms:g}")
+    ]
 
 
 def sides_of(words: Sequence[str], names: Sequence[str]) -> Cut:
-    """The sides of a partition: `n1,n2 / n3,n4`, or `n1,n2` against all others. Raises a usage error."""
-    sides = [group(side.strip()) for side in " ".join(words).replace(" ,", ",").replace(", ", ",").split("/")]
+    """The sides of a partition: `n1,n2 / n3,n4`, or `n1,n2 n3,n4`, or `n1,n2` against all others.
+
+    Raises a usage error.
+    """
+    text = " ".join(words).replace(" ,", ",").replace(", ", ",")
+    sides = [group(side.strip()) for side in (text.split("/") if "/" in text else text.split())]
     mentioned = [name for side in sides for name in side]
     _known(mentioned, names)
     twice = [name for name in mentioned if mentioned.count(name) > 1]

@@ -247,10 +247,10 @@ def _look(call: Call, scene: Scene) -> Look | None:
 
 def _processes(scene: Scene) -> Callable[[str, str], None] | None:
     """What ends and starts node processes: the demo that the nodes are of, None if they are of none."""
-    from dynamo_cli.commands.demo_nodes import demo_of
     from dynamo_cli.demo.control import order
+    from dynamo_cli.demo.finding import folder_of
 
-    folder = demo_of(scene.members.values())
+    folder = folder_of(list(scene.members.values()))
     if folder is None:
         return None
 

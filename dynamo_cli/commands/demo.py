@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from dynamo_cli.arguments import count, text
+from dynamo_cli.arguments import amount, choice, count, text
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options, command
 from dynamo_cli.render.plain import json_text, show
+from node.core.limits import FAULT_MS_MAX
 
 if TYPE_CHECKING:
     from dynamo_cli.demo.running import Running, Wanted
@@ -28,6 +30,43 @@ OURS = ("DYN_NODES", "DYN_PASSWORD", "DYN_PASSWORD_FILE", "DYN_TLS_CA", "DYN_TLS
 """Variables that speak of another cluster than the demo's."""
 
 
+Nodes = Annotated[
+    int | None,
+    Option("--nodes", metavar="N", parser=count, help="How many; default 5, or as many as a kept demo has."),
+]
+BasePort = Annotated[
+    int,
+    Option(
+        "--base-port", metavar="P", parser=count,
+        help="Node i has client port P+i, peer port P+100+i, HTTP port P+200+i; default 7700.",
+    ),
+]  # fmt: skip
+Nrw = Annotated[
+    str | None,
+    Option("--nrw", metavar="N/R/W", parser=text, help="Quorums of a new cluster; default 3/2/2."),
+]
+Latency = Annotated[
+    str,
+    Option("--latency", metavar="MS", parser=amount(0, FAULT_MS_MAX), help="Every link is late by so much; default 0."),
+]
+Seed = Annotated[
+    str,
+    Option(
+        "--seed-data", metavar="none|tour|carts", parser=choice("none", "tour", "carts"),
+        help="What a new one holds: nothing, sample keys of which one has a conflict, sample keys; default carts.",
+    ),
+]  # fmt: skip
+Keep = Annotated[
+    str | None, Option("--keep", "--dir", metavar="DIR", parser=text, help="Data and logs go there, and stay.")
+]
+Ephemeral = Annotated[
+    bool, Option("--ephemeral", help="Data and logs go to a temporary folder, and go with the demo: the default.")
+]
+Background = Annotated[bool, Option("--background", help="Open no shell; the nodes go on until dyn demo stop.")]
+NoShell = Annotated[bool, Option("--no-shell", help="Open no shell; the nodes run here until Ctrl-C.")]
+WithTour = Annotated[bool, Option("--tour", help="Begin with the guided tour.")]
+
+
 @command(
     "demo",
     panel="Start here",
@@ -35,57 +74,67 @@ OURS = ("DYN_NODES", "DYN_PASSWORD", "DYN_PASSWORD_FILE", "DYN_TLS_CA", "DYN_TLS
         ("dyn demo", "five nodes and a shell; Ctrl-D stops and removes everything"),
         ("dyn demo --tour", "the same, with a guided tour first"),
         ("dyn demo --background", "five nodes that go on until dyn demo stop"),
+        ("dyn demo --no-shell --nrw 3/1/3 --latency 20", "other quorums, a slow network, and no shell"),
         ("dyn demo | cat", "the tour: what dyn does, shown and checked; exit 0 if all holds"),
         ("dyn demo --keep ~/dyn-demo", "data and logs stay there for the next time"),
     ],
     exits=[1, 9],
-    see=["shell", "node start", "demo ls", "demo stop", "demo add", "demo kill"],
-    completes={"keep": "files"},
+    see=["shell", "node start", "demo ls", "demo stop", "demo add", "demo kill", "demo partition"],
+    completes={"keep": "files", "seed_data": "none tour carts"},
 )
 def demo(
     call: Call,
-    nodes: Annotated[
-        int | None,
-        Option("--nodes", metavar="N", parser=count, help="How many; default 5, or as many as a kept demo has."),
-    ] = None,
-    base_port: Annotated[
-        int,
-        Option(
-            "--base-port", metavar="P", parser=count,
-            help="Node i has client port P+i, peer port P+100+i, HTTP port P+200+i; default 7700.",
-        ),
-    ] = BASE_PORT,
-    keep: Annotated[
-        str | None, Option("--keep", metavar="DIR", parser=text, help="Data and logs go there, and stay.")
-    ] = None,
-    background: Annotated[
-        bool, Option("--background", help="Open no shell; the nodes go on until dyn demo stop.")
-    ] = False,
-    tour: Annotated[bool, Option("--tour", help="Begin with the guided tour.")] = False,
-) -> ExitStatus:  # fmt: skip
+    nodes: Nodes = None,
+    base_port: BasePort = BASE_PORT,
+    nrw: Nrw = None,
+    latency: Latency = "0",
+    seed_data: Seed = "carts",
+    keep: Keep = None,
+    ephemeral: Ephemeral = False,
+    background: Background = False,
+    no_shell: NoShell = False,
+    tour: WithTour = False,
+) -> ExitStatus:
     """Start a cluster of real node processes on this machine, and open a shell on it.
 
     Without a terminal it plays the tour instead: writes, a conflict, its merge, a node killed and started again, each
     shown, explained and checked; the exit status says whether all was as it must be. It cleans up after itself.
-    With --background it says where the nodes are (without a terminal as JSON), and they live on.
+    With --background it says where the nodes are (without a terminal as JSON), and they live on; with --no-shell it
+    says so, too, and holds them until Ctrl-C.
     """
     from dynamo_cli.demo.changing import numbers_wanted, read_record
-    from dynamo_cli.demo.processes import check_ports, places_of
+    from dynamo_cli.demo.processes import places_of
+    from dynamo_cli.demo.room import check_nrw, check_ports, founded
     from dynamo_cli.demo.running import Wanted
 
+    check_together(keep=keep, ephemeral=ephemeral, background=background, no_shell=no_shell, tour=tour)
     folder = str(Path(keep).expanduser().absolute()) if keep is not None else None
     kept = read_record(Path(folder)) if folder is not None else {}
-    wanted = Wanted(numbers_wanted(kept, nodes, NODES), base_port, folder, call.env.directory("state"))
+    numbers = numbers_wanted(kept, nodes, NODES)
+    if nrw is not None:
+        check_nrw(nrw, founded(folder, numbers))
+    wanted = Wanted(numbers, base_port, folder, call.env.directory("state"), nrw or "", float(latency), seed_data)
     places = places_of(wanted.numbers, base_port)
-    if not background and not is_for_people(call.env):
-        from dynamo_cli.demo.tour import check_enough
+    if tour or not (background or no_shell or is_for_people(call.env)):
+        from dynamo_cli.demo.tour import NRW, check_enough, check_quorums
 
         check_enough(len(places))
+        check_quorums(nrw or NRW)
     check_free(call, base_port)
     check_ports(places)
+    return in_background(call, wanted) if background else in_foreground(call, wanted, tour=tour, shell=not no_shell)
+
+
+def check_together(*, keep: str | None, ephemeral: bool, background: bool, no_shell: bool, tour: bool) -> None:
+    """Raise a usage error for options that do not go together."""
     if background and tour:
         raise usage("the tour needs a reader, whom --background has not", "Leave one of them away")
-    return in_background(call, wanted) if background else in_foreground(call, wanted, tour=tour)
+    if no_shell and tour:
+        raise usage("the tour needs a shell", "Leave --no-shell away")
+    if no_shell and background:
+        raise usage("--background ends this command, and --no-shell holds it", "Choose one of them")
+    if keep is not None and ephemeral:
+        raise usage("--keep keeps the data, and --ephemeral removes it", "Choose one of them")
 
 
 def check_free(call: Call, base_port: int) -> None:
@@ -103,30 +152,35 @@ def check_free(call: Call, base_port: int) -> None:
             )
 
 
-def in_foreground(call: Call, wanted: Wanted, *, tour: bool) -> ExitStatus:
+def in_foreground(call: Call, wanted: Wanted, *, tour: bool, shell: bool) -> ExitStatus:
     """Start it, play, and clean up."""
     from dynamo_cli.demo.processes import NodeFailed
-    from dynamo_cli.demo.running import running
+    from dynamo_cli.demo.running import FOREGROUND, SHELL, TOUR, running
 
     def made(folder: Path, temporary: bool) -> None:
         what = "temporary data" if temporary else "data"
-        call.note(f"dyn demo: {len(wanted.numbers)} real node processes, {what} in {show(str(folder))}")
+        count = f"{len(wanted.numbers)} real node process{'es' if len(wanted.numbers) != 1 else ''}"
+        call.note(f"dyn demo: {count}, {what} in {show(str(folder))}")
 
-    by = "shell" if is_for_people(call.env) else "tour"
+    by = FOREGROUND if not shell else SHELL if is_for_people(call.env) else TOUR
     with signals_raised():
         try:
             with running(wanted, call.env.environ, by, made=made, tell=Progress(call)) as demo:
                 if demo.unlisted:
                     call.remark(f"dyn demo ls will not know it: {show(demo.unlisted)}")
                 cluster = demo.cluster
-                status = play(call, demo, tour=tour)
+                if shell:
+                    status = play(call, demo, tour=tour)
+                else:
+                    status = hold(call, demo)
         except NodeFailed as error:
             for line in error.lines:
                 call.env.write(f"{show(line)}\n", error=True)
             raise
     if status is None:
         done = "removed" if cluster.temporary else "kept"
-        call.note(f"stopped {len(cluster)} nodes, {done} {show(str(cluster.folder))}")
+        plural = "s" if len(cluster) != 1 else ""
+        call.note(f"stopped {len(cluster)} node{plural}, {done} {show(str(cluster.folder))}")
         if cluster.temporary:
             call.note("keep it next time:  dyn demo --keep DIR")
     return status or ExitStatus.OK
@@ -136,7 +190,6 @@ def in_background(call: Call, wanted: Wanted) -> ExitStatus:
     """Have another process start and hold it; say where it is."""
     from dynamo_cli.demo.control import DemoFailed
     from dynamo_cli.demo.host import launch
-    from dynamo_cli.demo.showing import started_rows, started_text
 
     progress = Progress(call)
     document: Document = {}
@@ -151,13 +204,40 @@ def in_background(call: Call, wanted: Wanted) -> ExitStatus:
             for line in error.lines:
                 call.env.write(f"{show(line)}\n", error=True)
             raise
+    tell_started(call, document, background=True)
+    return ExitStatus.OK
+
+
+def tell_started(call: Call, document: Document, *, background: bool) -> None:
+    """Say where a demo is that has no shell here."""
+    from dynamo_cli.demo.showing import started_rows, started_text
+
     if call.for_people:
-        call.env.write(started_text(document, call.env.columns()))
+        call.env.write(started_text(document, call.env.columns(), background=background))
     elif call.options.output is None:
         call.env.write(json_text(document))  # a program that starts a demo wants to know where it is
     else:
         call.emit(document, View(lambda document, wide: "", started_rows, lambda d: list(d["nodes"])))
-    return ExitStatus.OK
+
+
+def hold(call: Call, demo: Running) -> ExitStatus | None:
+    """Say where it is, and take orders from other terminals, until Ctrl-C; None, as when a shell is left."""
+    from dynamo_cli.demo.changing import Changes
+    from dynamo_cli.demo.control import Control
+    from dynamo_cli.demo.crashes import Crashes
+
+    control = Control(Changes(demo.cluster))
+    crashes = Crashes(demo.cluster, call.note)
+    control.start()
+    crashes.start()
+    try:
+        tell_started(call, demo.document, background=False)
+        with suppress(KeyboardInterrupt):
+            Event().wait()
+    finally:
+        crashes.stop()
+        control.close()
+    return None
 
 
 def is_for_people(env: Environment) -> bool:
@@ -171,10 +251,9 @@ def play(call: Call, demo: Running, *, tour: bool) -> ExitStatus | None:
     from dynamo_cli.demo.changing import Changes
     from dynamo_cli.demo.control import Control
     from dynamo_cli.demo.crashes import Crashes, above_the_prompt
-    from dynamo_cli.demo.samples import write_samples
     from dynamo_cli.demo.showing import banner
     from dynamo_cli.demo.tour import Tour
-    from dynamo_cli.demo.verbs import Demo
+    from dynamo_cli.demo.verbs import Demo, Own
     from dynamo_cli.repl.session import Session, ShellEnvironment
     from dynamo_cli.repl.start import run_on_terminal
 
@@ -185,17 +264,17 @@ def play(call: Call, demo: Running, *, tour: bool) -> ExitStatus | None:
     if not is_for_people(outer):
         call.note(f"{len(cluster)} nodes ready in {demo.took_s:.1f} s")
         return Tour(cluster, env).run()
-    env.write(banner(cluster, demo.took_s, outer.columns(), write_samples(cluster) if demo.new else "", demo.name))
+    env.write(banner(cluster, demo.took_s, outer.columns(), demo.holds, demo.name))
     options = Options(nodes=cluster.addresses, timeout_s=call.options.timeout_s, color=call.options.color)
     shell = ShellEnvironment(env, options)
     changes = Changes(cluster)
-    ours = Demo(cluster, changes)
+    ours = Demo.of(changes)
     control, crashes = Control(changes), Crashes(cluster, above_the_prompt(shell))
     control.start()
     crashes.start()
     ours.faults.start()
     try:
-        session = Session(shell, facilities=[ours])
+        session = Session(shell, facilities=[ours, Own(cluster, changes)])
         if tour:
             session.run("\\tour")
         run_on_terminal(session, history_path(env))

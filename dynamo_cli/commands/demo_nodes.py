@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import closing
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dynamo_cli.arguments import count, text
 from dynamo_cli.call import Call
-from dynamo_cli.client import Client, parse_address
 from dynamo_cli.commands.demo import BASE_PORT
-from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
-from dynamo_cli.render.plain import show
-
-ASK_S = 1.0
 
 Node = Annotated[str, typer.Argument(metavar="NODE", parser=text, help="A node of the demo.")]
 BasePort = Annotated[
@@ -162,60 +154,8 @@ def restart(call: Call, node: Node, base_port: BasePort = BASE_PORT) -> ExitStat
 
 def _ordered(call: Call, base_port: int, do: str, name: str | None) -> ExitStatus:
     from dynamo_cli.demo.control import order
+    from dynamo_cli.demo.finding import find_demo
     from dynamo_cli.demo.showing import show_steps
 
-    return show_steps(call, order(find_demo(call, base_port), do, name))
-
-
-def find_demo(call: Call, base_port: int) -> Path:
-    """The folder of the demo: its nodes know where their data is. Raises CliError."""
-    from dynamo_cli.demo.processes import CLUSTER, HOST, NODES_MAX
-
-    named = call.options.nodes
-    addresses = named or tuple(f"{HOST}:{base_port + number}" for number in range(1, NODES_MAX + 1))
-    for address in addresses:
-        told = _settings(address)
-        if told is None:
-            continue
-        cluster, data = told
-        if cluster != CLUSTER or not data:
-            raise CliError(
-                ExitStatus.REFUSED, f"the node at {show(address)} is of cluster {show(cluster)}, and of no demo",
-                f"Name a node of yours: -n {HOST}:PORT, or its --base-port",
-            )  # fmt: skip
-        return Path(data).parent
-    where = ", ".join(map(show, named)) if named else f"{HOST}:{base_port + 1} or after it"
-    raise CliError(ExitStatus.UNREACHABLE, f"no node of a demo at {where}", "Start one: dyn demo")
-
-
-def demo_of(addresses: Iterable[str]) -> Path | None:
-    """The folder of the demo that these nodes are of, None if they are of none, or if none of them answers."""
-    from dynamo_cli.demo.control import SOCKET
-    from dynamo_cli.demo.processes import CLUSTER
-
-    for address in addresses:
-        try:
-            told = _settings(address)
-        except CliError:
-            continue
-        if told is not None:
-            cluster, data = told
-            folder = Path(data).parent
-            return folder if cluster == CLUSTER and data and (folder / SOCKET).exists() else None
-    return None
-
-
-def _settings(address: str) -> tuple[str, str] | None:
-    """Cluster and data directory of the node at an address, None if there is none."""
-    with closing(Client([parse_address(address)], timeout_s=ASK_S, writer="demo")) as client:
-        try:
-            reply = client.read("CONFIG", "GET", "*")
-        except CliError as error:
-            if error.status in (ExitStatus.UNREACHABLE, ExitStatus.UNKNOWN):
-                return None
-            raise
-    if not isinstance(reply, list):
-        return None
-    words = [word.decode(errors="replace") if isinstance(word, bytes) else "" for word in reply]
-    found = dict(zip(words[::2], words[1::2], strict=False))
-    return found.get("cluster", ""), found.get("data-dir", "")
+    found = find_demo(call.env, call.options.nodes, base_port)
+    return show_steps(call, order(found.folder, do, name))

@@ -130,7 +130,7 @@ def heal(call: Call) -> ExitStatus:
     guarded=True,
     examples=[
         ("dyn fault delay n1 n2 200", "each message between them 200 ms late, in order"),
-        ("dyn fault delay n1 n2,n3 50", "n1 is far away"),
+        ("dyn fault delay n1 n2,n3 50 --jitter 20", "n1 is far away: 50 to 70 ms"),
         ("dyn fault delay n1 n2 0", "no longer"),
     ],
     exits=EXITS,
@@ -144,9 +144,15 @@ def delay(
     ms: Annotated[
         str, typer.Argument(metavar="MS", parser=amount(0, FAULT_MS_MAX), help="Milliseconds each way; 0: none.")
     ],
+    jitter: Annotated[
+        str,
+        typer.Option(
+            "--jitter", metavar="MS", parser=amount(0, FAULT_MS_MAX), help="And up to so many more, by lot; default 0."
+        ),
+    ] = "0",
 ) -> ExitStatus:
     """Make links slow: each message between A and B is late by MS, and none overtakes another."""
-    return _give(call, pairs("DELAY", a, b, ms))
+    return _give(call, pairs("DELAY", a, b, ms, *([jitter] if float(jitter) else [])))
 
 
 @command(

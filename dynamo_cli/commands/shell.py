@@ -12,6 +12,7 @@ from dynamo_cli.call import Call
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
+from dynamo_cli.render.plain import show
 
 if TYPE_CHECKING:
     from dynamo_cli.environment import Environment
@@ -57,29 +58,36 @@ def shell(
     It remembers the context of every key it reads: a put or del of that key replaces what was shown, and says so.
     Without a terminal it runs the lines of standard input.
     """
+    from dynamo_cli.demo.attach import Attached
     from dynamo_cli.repl.script import lines_in, lines_of, open_script, run_script
     from dynamo_cli.repl.session import Session, ShellEnvironment
     from dynamo_cli.repl.start import run_on_terminal
 
     env = ShellEnvironment(call.env, call.options)
     session = Session(env, read_only=read_only)
+    typed = not (execute or file) and env.stdin.isatty() and env.stdout_is_terminal
+    attached = Attached(session, watched=typed)
     if check and not file:
         raise usage("--check needs a script", "Name it: -f FILE; record one: \\record FILE in the shell")
     try:
-        if execute or file or not (env.stdin.isatty() and env.stdout_is_terminal):
+        name = "" if read_only else attached.look()
+        if not typed:
             lines = list(lines_of(execute or ()))
             if file or not execute:
-                name = file or "-"
-                with open_script(name, env.stdin) as script:
-                    lines += lines_in(script, "stdin" if name == "-" else name)
+                where = file or "-"
+                with open_script(where, env.stdin) as script:
+                    lines += lines_in(script, "stdin" if where == "-" else where)
             if check:
                 from dynamo_cli.repl.recording import run_check
 
                 return ExitStatus(run_check(session, lines, file or "-", keep_going=keep_going))
             return ExitStatus(run_script(session, lines, keep_going=keep_going))
+        if name:
+            call.note(f"these are nodes of the demo {show(name)}: \\kill, \\partition, \\faults … work here (\\help)")
         run_on_terminal(session, history_path(env), vi=vi)
         return ExitStatus.OK
     finally:
+        attached.close()
         session.close()
 
 

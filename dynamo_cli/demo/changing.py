@@ -27,9 +27,10 @@ from dynamo_cli.demo.processes import (
     DemoNode,
     NodeFailed,
     asking,
-    check_ports,
     places_of,
 )
+from dynamo_cli.demo.room import check_ports
+from dynamo_cli.demo.seen import late
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from node.runtime.config import SettingError, load_settings
@@ -69,6 +70,7 @@ class Changes:
                 self._forget(node)
                 raise
             self.cluster.settle(time.monotonic() + READY_S)
+            late(self.cluster, about=node.name)
             yield self._done("added", node, witness, time.monotonic() - began)
 
     def remove(self, name: str) -> Iterator[Step]:

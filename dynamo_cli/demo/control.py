@@ -94,7 +94,7 @@ def _obey(changes: Changes, line: bytes, write: Any) -> None:  # noqa: ANN401  #
             write(json.dumps(step).encode() + b"\n")
 
     try:
-        for step in _steps(changes, line):
+        for step in steps_of(changes, *_read(line)):
             tell(step)
     except CliError as error:
         tell(failed(error))
@@ -107,28 +107,33 @@ def failed(error: CliError) -> Step:
     return {"step": "failed", **said, "lines": lines}
 
 
-def _steps(changes: Changes, line: bytes) -> Iterator[Step]:
-    """The steps of an order. Raises CliError."""
+def _read(line: bytes) -> tuple[Any, Any]:
+    """What to do, and with which node; None of each for what makes no sense."""
     try:
         order = json.loads(line)
-        do, name = order["do"], order["name"]
+        return order["do"], order["name"]
     except (ValueError, TypeError, KeyError):
-        do = name = None
+        return None, None
+
+
+def steps_of(changes: Changes, do: object, name: object) -> Iterator[Step]:
+    """The steps of an order, whoever gives it. Raises CliError."""
+    cluster = changes.cluster
     if do == "nodes":
-        found = [{**described(node), **last_words(node)} for node in changes.cluster]
-        return iter([{"step": "done", "document": {"nodes": found}}])
+        found = [{**described(node), **last_words(node)} for node in cluster]
+        return iter([{"step": "done", "document": {"nodes": found, "latency_ms": cluster.latency_ms}}])
     if do == "add" and (name is None or isinstance(name, str)):
         return changes.add(name)
     if do == "remove" and isinstance(name, str):
         return changes.remove(name)
-    if isinstance(name, str) and do in ACTS:
+    if isinstance(name, str) and isinstance(do, str) and do in ACTS:
         return ACTS[do](changes, name)
     raise CliError(ExitStatus.USAGE, "the demo does not know this order", "Is it another version of dyn?")
 
 
 def last_words(node: DemoNode) -> dict[str, Any]:
-    """How a node that has crashed ended, and what it said last."""
-    return {"how": node.how, "said": node.last_lines} if node.crashed else {"how": None, "said": []}
+    """How a node ended that does not run, and what it said last if it has crashed."""
+    return {"how": node.how if node.ended else None, "said": node.last_lines if node.crashed else []}
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from dynamo_cli.demo.control import Control, failed, told
 from dynamo_cli.demo.crashes import Crashes
 from dynamo_cli.demo.processes import child_environ, program
 from dynamo_cli.demo.running import BACKGROUND, Wanted, running
-from dynamo_cli.demo.samples import write_samples
 from dynamo_cli.errors import CliError
 
 LOG = "demo.log"
@@ -33,13 +32,11 @@ LOG = "demo.log"
 def main(argv: Sequence[str]) -> int:
     """Hold the demo that the first word describes."""
     given = json.loads(argv[0])
-    wanted = Wanted(given["numbers"], given["base_port"], given["keep"], Path(given["state"]))
+    wanted = Wanted(**{**given, "state": Path(given["state"])})
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _leave)
     try:
         with running(wanted, os.environ, BACKGROUND, tell=_ready) as demo:
-            if demo.new:
-                write_samples(demo.cluster)
             _serve(Changes(demo.cluster), demo.document)
     except CliError as error:
         _say(failed(error))

@@ -13,7 +13,8 @@ from typing import Any
 
 from dynamo_cli import store
 from dynamo_cli.client import Word
-from dynamo_cli.demo.processes import DemoCluster, DemoNode, asking
+from dynamo_cli.demo.processes import asking
+from dynamo_cli.demo.seen import Cluster, Node
 from dynamo_cli.errors import CliError
 
 Document = dict[str, Any]
@@ -30,7 +31,7 @@ SIBLINGS_S = 0.5
 """When no further node is asked for siblings any more."""
 
 
-def ask(node: DemoNode, name: str, *words: Word) -> Document | None:
+def ask(node: Node, name: str, *words: Word) -> Document | None:
     """One document of a node; None if it does not answer."""
     if node.ended or node.paused:
         return None
@@ -40,7 +41,7 @@ def ask(node: DemoNode, name: str, *words: Word) -> Document | None:
 
 
 def until_states(
-    views: Iterable[tuple[DemoNode, DemoNode]], states: Sequence[str], *, most_s: float = NOTICE_S
+    views: Iterable[tuple[Node, Node]], states: Sequence[str], *, most_s: float = NOTICE_S
 ) -> dict[str, float]:
     """Watch until every witness of `views` (a witness, and whom it watches) has called the other the last of `states`.
 
@@ -64,7 +65,7 @@ def _state(status: Document | None, name: str) -> str | None:
     return next((str(node["state"]) for node in status["nodes"] if node["name"] == name), None)
 
 
-def hints_for(cluster: DemoCluster, owner: str | None = None) -> int:
+def hints_for(cluster: Cluster, owner: str | None = None) -> int:
     """Rows that wait on stand-ins, for one owner or for all: as each stand-in says of itself."""
     held = 0
     for node in cluster:
@@ -75,7 +76,7 @@ def hints_for(cluster: DemoCluster, owner: str | None = None) -> int:
     return held
 
 
-def until_handed_over(cluster: DemoCluster, owner: str | None = None, *, most_s: float = HANDED_OVER_S) -> float | None:
+def until_handed_over(cluster: Cluster, owner: str | None = None, *, most_s: float = HANDED_OVER_S) -> float | None:
     """Watch until no hint waits any more; the seconds it took, None if some still do."""
     began = time.monotonic()
     while hints_for(cluster, owner):
@@ -85,7 +86,7 @@ def until_handed_over(cluster: DemoCluster, owner: str | None = None, *, most_s:
     return time.monotonic() - began
 
 
-def siblings_of(cluster: DemoCluster) -> list[bytes] | None:
+def siblings_of(cluster: Cluster) -> list[bytes] | None:
     """Keys with siblings, the first SIBLINGS_MAX at most; None if no node tells soon: where links are slow."""
     deadline = time.monotonic() + SIBLINGS_S
     for node in cluster:
@@ -100,7 +101,7 @@ def siblings_of(cluster: DemoCluster) -> list[bytes] | None:
     return None
 
 
-def health_of(cluster: DemoCluster, leaving_out: Iterable[str] = ()) -> str:
+def health_of(cluster: Cluster, leaving_out: Iterable[str] = ()) -> str:
     """What a node says of keys that can be read and written, in words; "" if none tells."""
     status = next((found for node in cluster if node.name not in leaving_out and (found := ask(node, "STATUS"))), None)
     if status is None:
@@ -111,10 +112,15 @@ def health_of(cluster: DemoCluster, leaving_out: Iterable[str] = ()) -> str:
     return f"every key can be read and written (R={status['r']} W={status['w']})"
 
 
+def is_its_own(fault: Document, cluster: Cluster) -> bool:
+    """Whether a fault is the latency that the demo was started with."""
+    return fault["kind"] == "delay" and fault["ms"] == cluster.latency_ms and not fault.get("jitter_ms")
+
+
 class Faults(threading.Thread):
     """The faults in force, looked at now and then, whoever ordered them; until `stop`. `marks` are for the prompt."""
 
-    def __init__(self, cluster: DemoCluster, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, cluster: Cluster, changed: Callable[[], None] = lambda: None) -> None:
         super().__init__(name="faults", daemon=True)
         self._cluster = cluster
         self._changed = changed
@@ -128,10 +134,13 @@ class Faults(threading.Thread):
 
     def look(self) -> None:
         """Look once."""
+        with suppress(CliError):  # one that is gone has no faults
+            self._cluster.look()
         kinds = {
             fault["kind"]
             for node in self._cluster
             for fault in (ask(node, "FAULT", "LIST") or {"faults": ()})["faults"]
+            if not is_its_own(fault, self._cluster)
         }
         words = [word for word, those in MARKS.items() if kinds & those]
         if any(node.paused for node in self._cluster):

@@ -13,44 +13,28 @@ import site
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from dynamo_cli.client import Address, Client
+from dynamo_cli.demo.seen import ASK_S, HOST, Node, Place, late
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.store import document
 
 CLUSTER = "demo"
-HOST = "127.0.0.1"
 NODES_MAX = 50
 """More processes than this teach nothing, and their ports would meet."""
 READY_S = 60.0
 """How long all nodes together may take: five Python processes on a busy machine with two cores."""
 STOP_S = 5.0
 POLL_S = 0.02
-ASK_S = 1.0
 LOG_LINES = 5
 """As many last lines of its log a node shows that did not start."""
 KEY_FILE = "cluster.key"
-
-
-class Place(NamedTuple):
-    """A node's name and its ports."""
-
-    name: str
-    port: int
-    peer_port: int
-    http_port: int
-
-    @property
-    def address(self) -> str:
-        """Where clients find it."""
-        return f"{HOST}:{self.port}"
 
 
 def places(count: int, base_port: int) -> tuple[Place, ...]:
@@ -69,24 +53,6 @@ def places_of(numbers: Mapping[str, int], base_port: int) -> tuple[Place, ...]:
         Place(name, base_port + number, base_port + 100 + number, base_port + 200 + number)
         for name, number in sorted(numbers.items(), key=lambda item: item[1])
     )
-
-
-def check_ports(wanted: Sequence[Place]) -> None:
-    """Raise CliError if one of the ports is taken, saying by whom."""
-    from node.runtime.config import NodeSettings, StartError
-    from node.runtime.ports import check_ports as check
-
-    for place in wanted:
-        try:
-            check(NodeSettings(port=place.port, peer_port=place.peer_port, http_port=place.http_port))
-        except StartError as error:
-            other = wanted[0].port - 1 + 1000
-            raise CliError(
-                ExitStatus.FAILURE,
-                f"{place.name} cannot start: {error.message}",
-                f"End that, or use other ports: dyn demo --base-port {other}",
-                code="PORT",
-            ) from None
 
 
 def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
@@ -116,7 +82,7 @@ class DemoNode:
     """One node process. `start` may be called again after it ended: its data is where it was."""
 
     def __init__(
-        self, place: Place, folder: Path, seeds: Sequence[str], environ: Mapping[str, str], group: int
+        self, place: Place, folder: Path, seeds: Sequence[str], environ: Mapping[str, str], group: int, nrw: str = ""
     ) -> None:
         self.place = place
         self.log = folder / f"{place.name}.log"
@@ -128,6 +94,7 @@ class DemoNode:
         )  # fmt: skip
         for seed in seeds:
             self._command += ["--join", seed]
+        self._command += ["--nrw", nrw] if nrw else []
         self._environ = environ
         self._group = group
         self._process: subprocess.Popen[bytes] | None = None
@@ -234,7 +201,10 @@ class DemoNode:
 
 
 class DemoCluster:
-    """All nodes of one demo, in `folder`. Whatever ends this process, they end too, and a temporary folder goes."""
+    """All nodes of one demo, in `folder`. Whatever ends this process, they end too, and a temporary folder goes.
+
+    `nrw` counts when they found a cluster, "" is a node's own default. `latency_ms` is that of every link.
+    """
 
     def __init__(
         self,
@@ -245,10 +215,14 @@ class DemoCluster:
         temporary: bool = True,
         base_port: int | None = None,
         entry: Path | None = None,
+        nrw: str = "",
+        latency_ms: float = 0.0,
     ) -> None:
         self.folder = folder
         self.temporary = temporary
         self.base_port = wanted[0].port - 1 if base_port is None else base_port
+        self.latency_ms = latency_ms
+        self._nrw = nrw
         self._environ = child_environ(environ)
         make_key(folder / KEY_FILE)
         left = [folder, *([entry] if entry is not None else [])] if temporary else []
@@ -268,7 +242,7 @@ class DemoCluster:
     def made(self, place: Place, seeds: Sequence[Place]) -> DemoNode:
         """A node that is not started yet, and joins by these others; without any it founds."""
         joins = [f"{HOST}:{seed.peer_port}" for seed in seeds]
-        return DemoNode(place, self.folder, joins, self._environ, self._keeper.pid)
+        return DemoNode(place, self.folder, joins, self._environ, self._keeper.pid, self._nrw)
 
     def find(self, name: str) -> DemoNode:
         """The node of this name; raises a usage error."""
@@ -303,6 +277,7 @@ class DemoCluster:
         node.start()
         for _ in self._until_ready(began + READY_S, [node]):
             pass
+        late(self, told=[node.name])
         return time.monotonic() - began
 
     def _until_ready(self, deadline: float, nodes: Sequence[DemoNode]) -> Iterator[list[DemoNode]]:
@@ -340,6 +315,9 @@ class DemoCluster:
                 return ring["epoch"], tuple(ring["owners"])
         return None
 
+    def look(self) -> None:
+        """Nothing: what we own we need not be told of."""
+
     def close(self) -> None:
         """Stop everything and remove a temporary folder. A further Ctrl-C does not interrupt this."""
         with ignoring(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -359,7 +337,7 @@ class DemoCluster:
 
 
 @contextmanager
-def asking(node: DemoNode, timeout_s: float = ASK_S) -> Iterator[Client]:
+def asking(node: Node, timeout_s: float = ASK_S) -> Iterator[Client]:
     """A client of one node."""
     client = Client([Address(HOST, node.place.port)], timeout_s=timeout_s, writer="demo")
     try:
@@ -383,17 +361,3 @@ def make_key(path: Path) -> None:
     """Make a cluster key that only its owner can read, unless it is there."""
     with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32) + "\n")
-
-
-def make_folder(keep: str | None) -> tuple[Path, bool]:
-    """The folder of a demo, and whether it is temporary; raises CliError for one that holds something else."""
-    if keep is None:
-        return Path(tempfile.mkdtemp(prefix="dyn-demo-")), True
-    folder = Path(keep).expanduser().absolute()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (folder / KEY_FILE).exists() and any(folder.iterdir()):
-            raise CliError(ExitStatus.REFUSED, f"{folder} holds other things than a demo", "Name a new folder")
-    except OSError as error:
-        raise CliError(ExitStatus.FAILURE, f"cannot use {folder}: {error.strerror}", "Name another folder") from None
-    return folder, False

@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 
 from dynamo_cli.demo import registry
 from dynamo_cli.demo.changing import described, write_record
-from dynamo_cli.demo.processes import DemoCluster, make_folder, places_of
+from dynamo_cli.demo.processes import DemoCluster, places_of
+from dynamo_cli.demo.room import make_folder
+from dynamo_cli.demo.samples import seed
+from dynamo_cli.demo.seen import late
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
@@ -20,21 +23,30 @@ Document = dict[str, Any]
 DEFAULT_PORT = 7700
 BACKGROUND = "background"
 """What holds a demo that has no terminal."""
+FOREGROUND, SHELL = "foreground", "shell"
+TOUR = "tour"
+"""What plays on one without a reader; it writes its own keys."""
 
 
 class Wanted(NamedTuple):
-    """What to start: nodes by their numbers; `keep`: the folder that stays. `state`: where running demos are listed."""
+    """What to start: nodes by their numbers; `keep`: the folder that stays. `state`: where running demos are listed.
+
+    `nrw` as `dyn node start` takes it, "" for its default; `seed`: one of `samples.SEEDS`, what a new one holds.
+    """
 
     numbers: Mapping[str, int]
     base_port: int
     keep: str | None
     state: Path
+    nrw: str = ""
+    latency_ms: float = 0.0
+    seed: str = "carts"
 
 
 class Running(NamedTuple):
     """A demo that runs. `name`: what `dyn demo ls` calls it; "" if it could not be listed, `unlisted` says why.
 
-    `new`: its nodes had no data before.
+    `holds`: the sample data in it, in words; "" for none.
     """
 
     cluster: DemoCluster
@@ -42,7 +54,7 @@ class Running(NamedTuple):
     unlisted: str
     started_at: str
     took_s: float
-    new: bool
+    holds: str
 
     @property
     def document(self) -> Document:
@@ -51,7 +63,9 @@ class Running(NamedTuple):
         return {
             "schema": "dyn.demo.started/v1", "name": self.name or None, "folder": str(cluster.folder),
             "temporary": cluster.temporary, "base_port": cluster.base_port, "started_at": self.started_at,
-            "took_s": round(self.took_s, 2), "nodes": [described(node) for node in cluster],
+            "took_s": round(self.took_s, 2), "latency_ms": cluster.latency_ms,
+            "holds": self.holds or None,
+            "nodes": [described(node) for node in cluster],
             "environment": {"DYN_NODES": ",".join(cluster.addresses)},
         }  # fmt: skip
 
@@ -90,13 +104,18 @@ def running(
         cluster = DemoCluster(
             folder, places, environ, temporary=temporary,
             base_port=wanted.base_port, entry=held.path if held is not None else None,
+            nrw=wanted.nrw, latency_ms=wanted.latency_ms,
         )  # fmt: skip
         made(folder, temporary)
         new = not any(node.data.exists() for node in cluster)
         took_s = cluster.start(tell)
         if not temporary:
             write_record(cluster)
-        yield Running(cluster, held.name if held is not None else "", unlisted, started_at, took_s, new)
+        holds = ""
+        if new and by != TOUR:
+            holds = seed(cluster, wanted.seed)
+        late(cluster)  # once it holds what it is to hold
+        yield Running(cluster, held.name if held is not None else "", unlisted, started_at, took_s, holds)
     finally:
         if cluster is not None:
             cluster.close()

@@ -102,36 +102,41 @@ def banner(cluster: DemoCluster, took_s: float, columns: int, holds: str = "", n
         steps.insert(2, ("cut it in two", f"\\partition {cut}      \\heal"))
         steps.insert(3, ("and more gently", f"\\slow {last} 200      \\pause {last}      \\skew {last} 30"))
     ports = [f"{node.name} :{node.place.port}" for node in cluster]
-    return _block(ports, took_s, steps, columns, holds)
+    late = f"every link is {cluster.latency_ms:g} ms late" if cluster.latency_ms else ""
+    return _block(ports, took_s, steps, columns, *filter(None, (holds, late)))
 
 
-def started_text(document: Document, columns: int) -> str:
-    """What runs in the background, and what can be done with it from anywhere."""
+def started_text(document: Document, columns: int, *, background: bool) -> str:
+    """What runs without a shell, and what can be done with it from anywhere."""
     nodes = document["nodes"]
     first, last = nodes[0]["address"].rpartition(":")[2], nodes[-1]["name"]
     base = f" --base-port {document['base_port']}" if document["base_port"] != DEFAULT_PORT else ""
-    name = f" {document['name']}" if document["name"] else ""
+    name = f" {show(document['name'])}" if document["name"] else ""
+    cut = f"{nodes[0]['name']}{base}      dyn demo heal{base}"
     which = f"-c{name}" if name else f"-n :{first}"
     steps = [
         ("use it", f"dyn {which} shell      redis-cli -p {first}"),
         ("break something", f"dyn demo kill {last}{base}"),
-        ("", f"dyn {which} fault cut {nodes[0]['name']} {last}"),
         ("see it", f"dyn {which} status"),
-        ("end it", f"dyn demo stop{name}"),
+        ("end it", f"dyn demo stop{name}" if background else "Ctrl-C"),
     ]
+    if len(nodes) > 1:
+        steps.insert(2, ("", f"dyn demo partition {cut}"))
     ports = [f"{show(node['name'])} :{node['address'].rpartition(':')[2]}" for node in nodes]
     lasting = "temporary data" if document["temporary"] else "data"
     head = f"dyn demo: {len(nodes)} node processes in the background, {lasting} in\n  {show(document['folder'])}\n"
-    return head + _block(ports, document["took_s"], steps, columns)
+    late = f"every link is {document['latency_ms']:g} ms late" if document["latency_ms"] else ""
+    holds = [show(document["holds"] or ""), late]
+    return (head if background else "") + _block(ports, document["took_s"], steps, columns, *filter(None, holds))
 
 
-def _block(ports: Sequence[str], took_s: float, steps: Sequence[tuple[str, str]], columns: int, holds: str = "") -> str:
+def _block(ports: Sequence[str], took_s: float, steps: Sequence[tuple[str, str]], columns: int, *told: str) -> str:
     ready = textwrap.fill(
         f"{'   '.join(ports)}   ready in {took_s:.1f} s", max(40, columns - 2), initial_indent="  ",
         subsequent_indent="  ", drop_whitespace=True, break_on_hyphens=False,
     )  # fmt: skip
-    told = [f"  {holds}"] if holds else []
-    return "\n".join(["", ready, *told, "", *(f"  {title:<24}{line}" for title, line in steps), ""]) + "\n"
+    named = (f"  {title:<24}{line}" for title, line in steps)
+    return "\n".join(["", ready, *(f"  {line}" for line in told), "", *named, ""]) + "\n"
 
 
 def started_rows(document: Document) -> Rows:

@@ -33,6 +33,8 @@ NODES_MIN = 3
 """With one of three dead, R=W=2 can still be had."""
 POLL_S = 0.02
 AGREE_S = 10.0
+NRW = "3/2/2"
+"""What its scenes are about."""
 PLACE = "tour.json"
 """The file in the demo's folder that says which chapter a reader has reached."""
 
@@ -41,6 +43,12 @@ def check_enough(count: int) -> None:
     """Raise a usage error if there are too few nodes for the tour."""
     if count < NODES_MIN:
         raise usage(f"the tour needs {NODES_MIN} nodes, not {count}", "Leave --nodes away, or use a terminal")
+
+
+def check_quorums(nrw: str) -> None:
+    """Raise a usage error for a cluster of other quorums than those that the tour shows."""
+    if nrw != NRW:
+        raise usage(f"the tour is about N/R/W {NRW}, not {nrw}", "Leave --nrw away, or the tour")
 
 
 class Chapter(NamedTuple):
@@ -98,6 +106,8 @@ class Tour:
         stage.scenes = sum(len(before.scenes) for before in self.chapters[:begin])
         try:
             check_enough(len(self.cluster))
+            ring = store.document(stage.client(self.where[0]), "RING")
+            check_quorums(f"{ring['n']}/{ring['r']}/{ring['w']}")
             self._clean()
             self._prepare(begin)
             for chapter in range(begin, len(self.chapters)):

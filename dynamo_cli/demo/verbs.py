@@ -1,45 +1,26 @@
-"""The verbs of the demo's shell: nodes that come and go, what they are, the tour; and those of `fault_verbs`."""
+"""The verbs of a demo's shells: nodes that come and go, what they are, the tour; and those of `fault_verbs`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from dynamo_cli.call import Call
-from dynamo_cli.demo import fault_verbs
-from dynamo_cli.demo.facility import Demo, every
-from dynamo_cli.demo.fault_verbs import act, give
-from dynamo_cli.demo.processes import DemoNode, NodeFailed, asking
+from dynamo_cli.demo import effects, fault_verbs
+from dynamo_cli.demo.facility import Demo, Own, every
 from dynamo_cli.demo.showing import show_steps
 from dynamo_cli.demo.tour import Tour
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.verbs import verb
-from dynamo_cli.store import document
 
-__all__ = ["Demo", "fault_verbs"]
-
-
-@verb("restart", usage="NODE", summary="Start a node again, on the data it left.", needs=Demo, completes=every)
-def restart(shell: Session, words: Sequence[str]) -> int:
-    """A clean stop if it runs, then the same command again."""
-    demo = shell.facility(Demo)
-    node = demo.cluster.find(words[0])
-    try:
-        with demo.changes.alone():
-            took_s = demo.cluster.restart(node)
-    except NodeFailed as error:
-        shell.env.write("".join(f"{line}\n" for line in error.lines), error=True)
-        raise
-    shell.env.write(f"{node.name} ready after {took_s:.1f} s (pid {node.pid}), keys: {keys_of(node)}\n")
-    shell.env.write(f"{fault_verbs.back(demo, node)}\n")
-    return ExitStatus.OK
+__all__ = ["Demo", "Own", "fault_verbs"]
 
 
 @verb("add", usage="[NODE]", summary="One node more: it takes over its part, and you see it do so.", needs=Demo)
 def add(shell: Session, words: Sequence[str]) -> int:
     """One more process, until the ring has settled with it."""
-    return show_steps(Call(shell.env), shell.facility(Demo).changes.add(words[0] if words else None))
+    return show_steps(Call(shell.env), shell.facility(Demo).steps("add", words[0] if words else None))
 
 
 @verb(
@@ -49,14 +30,17 @@ def add(shell: Session, words: Sequence[str]) -> int:
 def remove(shell: Session, words: Sequence[str]) -> int:
     """As `dyn cluster leave` does, and the process and its data go, too."""
     demo = shell.facility(Demo)
-    return show_steps(Call(shell.env), demo.changes.remove(demo.cluster.find(words[0]).name))
+    demo.cluster.look()
+    return show_steps(Call(shell.env), demo.steps("remove", demo.cluster.find(words[0]).name))
 
 
 @verb("nodes", summary="The processes, their ports and their logs.", needs=Demo)
 def nodes(shell: Session, words: Sequence[str]) -> int:
     """One line a process."""
     rows = [("NODE", "PID", "CLIENT", "PEER", "HTTP", "LOG")]
-    for node in shell.facility(Demo).cluster:
+    demo = shell.facility(Demo)
+    demo.cluster.look()
+    for node in demo.cluster:
         place = node.place
         pid = str(node.pid) if node.pid is not None else "-"
         ports = (f":{place.port}", f":{place.peer_port}", f":{place.http_port}")
@@ -70,20 +54,20 @@ def nodes(shell: Session, words: Sequence[str]) -> int:
 
 @verb(
     "tour", usage="[CHAPTER|new]", summary="A guided tour of eight minutes; left before its end, it goes on there.",
-    needs=Demo, completes="new",
+    needs=Own, completes="new",
 )  # fmt: skip
 def tour(shell: Session, words: Sequence[str]) -> int:
     """On the cluster as it is; a node that does not run is started first."""
-    demo = shell.facility(Demo)
-    made = Tour(demo.cluster, shell.env, demo.changes)
+    own, demo = shell.facility(Own), shell.facility(Demo)
+    made = Tour(own.cluster, shell.env, own.changes)
     begin = chapter_of(made, words[0] if words else "")
     for node in demo.cluster:
         if node.paused:
-            act(demo, "resume", node.name)
+            effects.act(demo, "resume", node.name)
         if node.ended:
-            restart(shell, [node.name])
+            fault_verbs.restart(shell, [node.name])
     if demo.faults.marks:
-        give(demo, "heal")
+        effects.give(demo, "heal")
     if begin:
         title = made.chapters[begin].title
         shell.env.write(f"chapter {begin + 1} of {len(made.chapters)}: {title}      from the first:  \\tour new\n")
@@ -100,10 +84,3 @@ def chapter_of(made: Tour, word: str) -> int:
         chapters = ", ".join(f"{number} {chapter.title}" for number, chapter in enumerate(made.chapters, 1))
         raise usage(f"no chapter {word!r}", f"There are {chapters}")
     return int(word) - 1
-
-
-def keys_of(node: DemoNode) -> int:
-    """How many keys a node holds, as it says itself."""
-    with asking(node) as client:
-        found: int = next(f["keys"] for f in document(client, "STATUS")["nodes"] if f["name"] == node.name)
-    return found

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 
 UNITS = {"ms": "ms", "percent": "%", "seconds": "s", "state": ""}
+"""What says how much of it there is, by the field's name."""
 
 
 def fault_screen(document: Document) -> RenderableType:
@@ -65,11 +66,13 @@ def fault_rows(document: Document) -> Rows:
 
 
 def _figure(fault: Document) -> str:
-    """How much: `200 ms`, `30 %`, `+3600 s`, `full`."""
+    """How much: `200 ms`, `200-250 ms` with a jitter of 50, `30 %`, `+3600 s`, `full`."""
     for name, unit in UNITS.items():
         value = fault.get(name)
         if isinstance(value, int | float):
-            return f"{value:+g} {unit}" if name == "seconds" else f"{value:g} {unit}"
+            jitter = fault.get("jitter_ms")
+            more = f"-{value + jitter:g}" if isinstance(jitter, int | float) and jitter else ""
+            return f"{value:+g} {unit}" if name == "seconds" else f"{value:g}{more} {unit}"
         if value is not None:
             return show(str(value))
     return ""

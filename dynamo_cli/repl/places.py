@@ -34,6 +34,7 @@ def node(shell: Session, words: Sequence[str]) -> int:
             env.ask_through((str(parse_address(words[0])),))
         else:
             env.ask_through((_address(shell, words[0]),))
+        shell.moved()
     env.write(f"asking {', '.join(map(show, env.asked()))}\n")
     return ExitStatus.OK
 
@@ -55,6 +56,7 @@ def _address(shell: Session, name: str) -> str:
 def use(shell: Session, words: Sequence[str]) -> int:
     """What was read of the cluster before is forgotten: its contexts are worth nothing to another."""
     shell.env.use(words[0])
+    shell.moved()
     shell.env.write(f"asking {', '.join(map(show, shell.env.asked()))}\n")
     return ExitStatus.OK
 

@@ -184,11 +184,18 @@ class Session:
         self._within = False
         self.recorder: Recorder | None = None
         self.settings = Settings()
+        self.moved: Callable[[], object] = lambda: None
+        """Called when it speaks to other nodes from now on."""
         self._facilities: dict[type[Facility], Facility] = {type(facility): facility for facility in facilities}
 
     def provide(self, facility: Facility) -> None:
         """Have the verbs that need this."""
         self._facilities[type(facility)] = facility
+
+    def withdraw(self, facility: Facility) -> None:
+        """Have the verbs no more that need this."""
+        if self._facilities.get(type(facility)) is facility:
+            del self._facilities[type(facility)]
 
     def has(self, kind: type[Facility]) -> bool:
         """Whether verbs that need this are there."""

@@ -7,6 +7,7 @@ given one: the demo's verbs in the demo's shell, those of a terminal on a termin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -35,10 +36,10 @@ Choices = Callable[["Session", Sequence[str]], Iterable[str]]
 class Verb(NamedTuple):
     """One verb; `name` is without its backslash.
 
-    `usage` names its arguments: `[A]` may be missing, the last may be repeated (`A…`); with `takes_line` the function
-    gets all that follows as it was typed, as one word. `completes` is `names`, `nodes`, `keys`, `files`, `commands`,
-    the words to choose from, or a function. `writes`: a read-only shell refuses it. `danger`: never suggested from
-    the history. `also` are other names.
+    `usage` names its arguments: `[A]` may be missing, the last may be repeated (`A…`), of `[--b C]` both may, or
+    `--b`; with `takes_line` the function gets all that follows as it was typed, as one word. `completes` is `names`,
+    `nodes`, `keys`, `files`, `commands`, the words to choose from, or a function. `writes`: a read-only shell refuses
+    it. `danger`: never suggested from the history. `also` are other names.
     """
 
     name: str
@@ -61,9 +62,8 @@ class Verb(NamedTuple):
         """Raise a usage error for more or fewer words than it takes."""
         if self.takes_line:
             return
-        slots = self.usage.split()
-        least = sum(not slot.startswith("[") for slot in slots)
-        most = None if self.usage.endswith(("…", "…]")) else len(slots)
+        least = len(re.sub(r"\[[^]]*]", "", self.usage).split())
+        most = None if self.usage.endswith(("…", "…]")) else len(self.usage.split())
         if len(words) < least or (most is not None and len(words) > most):
             raise usage(f"\\{self.name} takes {self.usage or 'nothing'}", f"Write: {self.typed}")
 

@@ -145,7 +145,8 @@ SCHEMAS: Final = {
     "dyn.demo.started/v1": Told(
         "A demo that was started.",
         {"name": "text?", "folder": "text", "temporary": "bool", "base_port": "int", "started_at": "text",
-         "took_s": "number", "nodes": [PROCESS], "environment": {"*": "text"}},
+         "took_s": "number", "latency_ms": "number", "holds": "text?", "nodes": [PROCESS],
+         "environment": {"*": "text"}},
     ),
     "dyn.demo/v1": Told(
         "What became of a change to a demo.",

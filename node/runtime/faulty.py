@@ -93,13 +93,13 @@ class FaultyLink(Link):
 
     @property
     def rng(self) -> Random:
-        """The lots by which messages are lost."""
+        """The lots by which messages are lost, or late."""
         return self._network.rng
 
     def settle(self) -> None:
         """The faults changed: let through what nothing holds back any more, and end what cannot go on."""
         way = self.way
-        if not way.delay_s:
+        if not way.delay_s and not way.jitter_s:
             self._port.flush()
         if way.swallow_in or way.swallow_out:
             return
@@ -196,8 +196,9 @@ class FaultyTransport(asyncio.Transport):
             link.swallow(payload)
         elif way.loss and link.is_message(payload) and link.rng.random() < way.loss:
             return
-        elif way.delay_s:
-            self._waiting.append((self._loop.time() + way.delay_s, bytes(data)))
+        elif way.delay_s or way.jitter_s:
+            late_s = way.delay_s + link.rng.random() * way.jitter_s
+            self._waiting.append((self._loop.time() + late_s, bytes(data)))
             self._waiting_bytes += len(data)
             self._arm()
         else:

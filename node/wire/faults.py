@@ -1,6 +1,6 @@
 """DYN.FAULT's words: what a person may break on purpose, as orders and as the document that lists what is broken.
 
-    CUT a b       no message passes between a and b          DELAY a b ms       each way late by so much
+    CUT a b       no message passes between a and b          DELAY a b ms [j]   each way late by so much, and up to j
     CUT1 a b      a's messages do not reach b                DROP a b percent   of the messages of each way, lost
     HEAL          every link is whole again                  PAUSE ms           the node neither reads nor answers
     SKEW s        its wall clock is off by so many seconds   DISK full|error|ok LIST
@@ -25,7 +25,7 @@ FORMS: Final = {
     "CUT": "CUT a b",
     "CUT1": "CUT1 a b",
     "HEAL": "HEAL",
-    "DELAY": "DELAY a b ms",
+    "DELAY": "DELAY a b ms [jitter]",
     "DROP": "DROP a b percent",
     "PAUSE": "PAUSE ms",
     "SKEW": "SKEW s",
@@ -46,13 +46,17 @@ _RANGES: Final = {
 
 
 class Order(NamedTuple):
-    """One DYN.FAULT: `a` and `b` are names of nodes, `amount` is ms, percent or s, `state` the disk's."""
+    """One DYN.FAULT: `a` and `b` are names of nodes, `amount` is ms, percent or s, `state` the disk's.
+
+    `jitter`, of a delay: each message is late by up to so many ms more, by lot.
+    """
 
     kind: str
     a: str = ""
     b: str = ""
     amount: float = 0.0
     state: str = ""
+    jitter: float = 0.0
 
 
 class Way(NamedTuple):
@@ -63,6 +67,8 @@ class Way(NamedTuple):
     delay_s: float = 0.0
     loss: float = 0.0
     """The part of the messages sent that is lost, 0 to 1."""
+    jitter_s: float = 0.0
+    """Beyond the delay, at most."""
 
 
 CLEAR: Final = Way()
@@ -80,8 +86,11 @@ def parse(words: Words) -> Order | ErrorReply:
             "ERR", f"DYN.FAULT takes {', '.join(FORMS)}, not '{shown_key(words[1] if words[1:] else b'')}'"
         )
     given = [word.decode(errors="replace") for word in words[2:]]
-    if len(given) != form.count(" "):
-        return _wrong(kind, f"{form.count(' ') or 'no'} word{'s' * (form.count(' ') != 1)} after it, not {len(given)}")
+    most = form.count(" ")
+    least = most - form.count("[")
+    if not least <= len(given) <= most:
+        needed = f"{least} or {most}" if least != most else str(most or "no")
+        return _wrong(kind, f"{needed} word{'s' * (most != 1)} after it, not {len(given)}")
     if kind == "DISK":
         state = given[0].lower()
         if state not in DISK_STATES:
@@ -92,11 +101,13 @@ def parse(words: Words) -> Order | ErrorReply:
         return _wrong(kind, "two nodes, not the same one twice")
     if kind not in _RANGES:
         return Order(kind, a, b)
-    amount = _number(given[-1])
-    least, most = _RANGES[kind]
-    if not least <= amount <= most:
-        return _wrong(kind, f"a number from {least:.0f} to {most:.0f}, not '{shown_key(words[-1])}'")
-    return Order(kind, a, b, amount)
+    first = 2 if kind in LINK_KINDS else 0
+    amounts = [_number(word) for word in given[first:]]
+    low, high = _RANGES[kind]
+    for word, amount in zip(words[2 + first :], amounts, strict=True):
+        if not low <= amount <= high:
+            return _wrong(kind, f"a number from {low:.0f} to {high:.0f}, not '{shown_key(word)}'")
+    return Order(kind, a, b, amounts[0], jitter=amounts[1] if len(amounts) > 1 else 0.0)
 
 
 def _number(word: str) -> float:
@@ -120,7 +131,7 @@ def with_order(faults: tuple[Order, ...], order: Order) -> tuple[Order, ...]:
     A delay or a loss of 0 only lifts what there was.
     """
     left = tuple(fault for fault in faults if _place(fault) != _place(order))
-    lifts = order.kind in _RANGES and order.amount == 0
+    lifts = order.kind in _RANGES and order.amount == 0 and order.jitter == 0
     return left if lifts else (*left, order)
 
 
@@ -133,7 +144,7 @@ def _place(order: Order) -> tuple[str, str, str]:
 def way_to(faults: tuple[Order, ...], me: str, peer: str) -> Way:
     """What `me` does to the frames of `peer`. Delay and loss are the sender's, or two ends would do them twice."""
     swallow_out = swallow_in = False
-    delay_s = loss = 0.0
+    delay_s = loss = jitter_s = 0.0
     for fault in faults:
         if {fault.a, fault.b} != {me, peer}:
             continue
@@ -143,15 +154,16 @@ def way_to(faults: tuple[Order, ...], me: str, peer: str) -> Way:
             swallow_out = swallow_out or fault.a == me
             swallow_in = swallow_in or fault.a == peer
         elif fault.kind == "DELAY":
-            delay_s = fault.amount / 1000
+            delay_s, jitter_s = fault.amount / 1000, fault.jitter / 1000
         else:
             loss = fault.amount / 100
-    return Way(swallow_out, swallow_in, delay_s, loss)
+    return Way(swallow_out, swallow_in, delay_s, loss, jitter_s)
 
 
 def spoken(order: Order) -> str:
     """An order as it is typed."""
     amount = [f"{order.amount:g}"] if order.kind in _RANGES else []
+    amount += [f"{order.jitter:g}"] if order.jitter else []
     return " ".join(filter(None, (order.kind, order.a, order.b, order.state, *amount)))
 
 
@@ -159,7 +171,7 @@ def described(order: Order) -> dict[str, object]:
     """One fault as it stands in the document."""
     names: dict[str, object] = {"a": order.a, "b": order.b} if order.kind in LINK_KINDS else {}
     amounts: dict[str, dict[str, object]] = {
-        "DELAY": {"ms": order.amount},
+        "DELAY": {"ms": order.amount, "jitter_ms": order.jitter},
         "DROP": {"percent": order.amount},
         "PAUSE": {"ms": order.amount},
         "SKEW": {"seconds": order.amount},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dynamo_cli.breaking import FORMS, check, orders_of, sides_of
-from dynamo_cli.demo.fault_verbs import can
+from dynamo_cli.demo.effects import can
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
@@ -21,6 +21,7 @@ def test_a_partition_cuts_every_link_between_its_sides() -> None:
     assert orders("partition n1 / n3") == ["n1: CUT n1 n3", "n3: CUT n1 n3"]
     assert len(orders("partition n1,n2 / n3,n4")) == 8
     assert orders("partition n1,n2") == orders("partition n1,n2 / n3,n4") == orders("partition n1 , n2 / n3, n4")
+    assert orders("partition n1,n2 n3,n4") == orders("partition n1, n2 n3,n4") == orders("partition n1,n2 / n3,n4")
     cut = sides_of(["n1", "/", "n2", "/", "n3,n4"], NAMES)
     assert cut.sides == (("n1",), ("n2",), ("n3", "n4"))
     assert cut.links == 5
@@ -31,6 +32,8 @@ def test_faults_of_one_node_and_of_links() -> None:
     """In the words of DYN.FAULT."""
     assert orders("slow n4 200")[:2] == ["n4: DELAY n4 n1 200", "n1: DELAY n4 n1 200"]
     assert len(orders("slow n4 200")) == 6
+    assert orders("slow n4 200 50")[0] == orders("slow n4 200 --jitter 50")[0] == "n4: DELAY n4 n1 200 50"
+    assert orders("delay n1 n2 5 1") == ["n1: DELAY n1 n2 5 1", "n2: DELAY n1 n2 5 1"]
     assert orders("drop n1 n2 30") == ["n1: DROP n1 n2 30", "n2: DROP n1 n2 30"]
     assert orders("skew n3 -30") == ["n3: SKEW -30"]
     assert orders("pause n3 50") == ["n3: PAUSE 50"]
@@ -48,6 +51,8 @@ def test_faults_of_one_node_and_of_links() -> None:
         ("partition n1 /", "is no list of node names"),
         ("partition", "Write: partition A,B / C,D"),
         ("slow n1 x", "'x' is not a number"),
+        ("slow n1 5 x", "'x' is not a number"),
+        ("slow n1 5 5 5", "Write: slow NODE MS"),
         ("slow n1", "Write: slow NODE MS"),
         ("drop n1 n2 101", "not a number from 0 to 100"),
         ("skew n1 1e999", "is not a number"),

@@ -15,12 +15,12 @@ from dynamo_cli.demo.processes import (
     DemoCluster,
     NodeFailed,
     child_environ,
-    make_folder,
     make_key,
     places,
     program,
 )
 from dynamo_cli.demo.reader import Reader
+from dynamo_cli.demo.room import check_nrw, founded, make_folder
 from dynamo_cli.demo.showing import banner
 from dynamo_cli.demo.stage import CheckFailed, Stage
 from dynamo_cli.demo.tour import Tour
@@ -53,6 +53,14 @@ def test_the_ports_are_the_documented_ones() -> None:
         (["--nodes", "2"], "the tour needs 3 nodes, not 2"),
         (["--base-port", "65400"], "leaves no room"),
         (["--base-port", "x"], "not a whole number"),
+        (["--nrw", "3/4/1"], "R and W from 1 to N"),
+        (["--nrw", "3/1/3"], "the tour is about N/R/W 3/2/2, not 3/1/3"),
+        (["--latency", "-1"], "not a number from 0 to 60000"),
+        (["--seed-data", "all"], "none of none, tour, carts"),
+        (["--tour", "--background"], "the tour needs a reader"),
+        (["--tour", "--no-shell"], "the tour needs a shell"),
+        (["--no-shell", "--background"], "Choose one of them"),
+        (["--dir", "x", "--ephemeral"], "Choose one of them"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error(argv: list[str], words: str) -> None:
@@ -89,6 +97,16 @@ def test_a_folder_to_keep_is_a_new_one_or_a_demos(tmp_path: Path) -> None:
         make_folder(str(tmp_path / "other"))
     with pytest.raises(CliError, match="cannot use"):
         make_folder(str(tmp_path / "other" / "thesis.tex"))
+
+
+def test_quorums_count_when_a_cluster_is_founded(tmp_path: Path) -> None:
+    """A kept demo has its own."""
+    (tmp_path / "n1").mkdir()
+    (tmp_path / "cluster.key").touch()
+    result = dyn("demo", "--no-shell", "--keep", str(tmp_path), "--nrw", "3/1/3")
+    assert result.status == ExitStatus.REFUSED
+    assert "its N/R/W stay as they are" in result.err
+    check_nrw("3/1/3", founded(str(tmp_path), ["n2", "n3"]))
 
 
 def test_the_key_is_its_owners_alone_and_stays(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ READS = """demo; shell; explain; get; keys; export; status; doctor; stat; comple
     ring owner; ring export; ring diff; ring simulate; node start; node info; node ping; node unit; node cert;
     node cert ca; node cert node; node stats; node data backup; node data info; fault list; debug bundle;
     key explain; key locate; key history; key compare; context ls; context show; context check; context add;
-    context copy; context use; context -; config show; config get; config path; alias ls; demo ls; top;
+    context copy; context use; context -; config show; config get; config path; alias ls; demo faults; demo ls; top;
     schema ls; schema show; man; cheat; hot; slo; latency; monitor; node logs"""
 
 

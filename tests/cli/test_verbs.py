@@ -109,7 +109,7 @@ def test_the_verbs_of_the_demo_are_named_elsewhere_too() -> None:
     """Whoever read of them in the README is told where they are."""
     shell, _, err = session()
     assert shell.run("\\kill n2") == ExitStatus.USAGE
-    assert "\\kill is for the shell of dyn demo" in err.getvalue().decode()
+    assert "\\kill is for a shell that speaks to a demo of this machine" in err.getvalue().decode()
 
 
 def test_a_read_only_shell_refuses_verbs_that_write() -> None:

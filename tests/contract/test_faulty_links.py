@@ -187,6 +187,30 @@ def test_delay_keeps_the_order_whatever_becomes_of_it(run: Run) -> None:
     run(main())
 
 
+def test_jitter_scatters_and_keeps_the_order(run: Run) -> None:
+    async def main() -> None:
+        async with pair() as (a, b):
+            loop = asyncio.get_running_loop()
+            cut(a, b, Way(jitter_s=0.2))
+            came: dict[int, float] = {}
+            for number in range(8):
+                began = loop.time()
+                ping(a, b, number)
+                await until(lambda number=number: number in b.pings(a))
+                came[number] = loop.time() - began
+            assert max(came.values()) - min(came.values()) > 0.02, "each has its own lot"
+            for number in range(100, 200):
+                ping(a, b, number)
+            await until(lambda: 199 in b.pings(a))
+            assert b.pings(a) == [*range(8), *range(100, 200)]
+            cut(a, b, Way(jitter_s=60))
+            ping(a, b, 500)
+            heal(a)
+            await until(lambda: 500 in b.pings(a), "nothing is held back on a link that is whole again")
+
+    run(main())
+
+
 def test_a_cut_swallows_what_is_under_way(run: Run) -> None:
     async def main() -> None:
         async with pair() as (a, b):

@@ -41,6 +41,17 @@ class Background:
         done = self.dyn("demo", *words, "--base-port", str(self.demo.base))
         assert done.returncode == 0, done.stderr
 
+    def faulty(self, *words: str) -> str:
+        """Break it, or see how it is broken; what was said."""
+        done = self.dyn("demo", *words, "--base-port", str(self.demo.base))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def kinds(self, *words: str) -> dict[str, list[str]]:
+        """The kinds of faults in force on each node after an order."""
+        told = json.loads(self.faulty(*words, "--json"))
+        return {node["node"]: sorted(fault["kind"] for fault in node["faults"]) for node in told["nodes"]}
+
     def listed(self) -> dict[str, Any]:
         """What `dyn demo ls` says of it."""
         [found] = json.loads(self.dyn("demo", "ls", "--json").stdout)["demos"]
@@ -112,6 +123,62 @@ def test_a_measurement_kills_a_node_and_brings_it_back(background: Background) -
     assert document["ops"]["get"]["count"] + document["ops"]["put"]["count"] > 100
     assert "still in force" not in done.stderr
     assert background.states()["n2"] == "up"
+
+
+def test_its_network_is_broken_and_mended_from_outside(background: Background) -> None:
+    """Told to a person as in its shell, to a program as what is in force then; `reset` undoes all there is."""
+    told = background.faulty("partition", "n1", "n2,n3", "-o", "table")
+    assert told.startswith("cut 2 links: {n1} | {n2 n3}\nevery node calls those beyond the cut down")
+    assert f"dyn demo heal --base-port {background.demo.base}" in told
+    assert background.kinds("faults") == {"n1": ["cut"] * 2, "n2": ["cut"], "n3": ["cut"]}
+    assert background.kinds("heal") == {"n1": [], "n2": [], "n3": []}
+    background.faulty("slow", "n2", "20", "--jitter", "5")
+    background.faulty("drop", "n1", "n3", "1")
+    assert background.kinds("skew", "n3", "30") == {"n1": ["delay", "drop"], "n2": ["delay"] * 2,
+                                                    "n3": ["delay", "drop", "skew"]}  # fmt: skip
+    background.ordered("kill", "n1")
+    background.ordered("pause", "n2")
+    told = background.faulty("reset", "-o", "table")
+    assert "n1 was killed by signal 9: started again" in told
+    assert "n2 goes on as if nothing had been\nn3's clock is right again\nevery link is whole again\n" in told
+    assert background.kinds("faults") == {"n1": [], "n2": [], "n3": []}
+    assert background.states() == dict.fromkeys(("n1", "n2", "n3"), "up")
+    assert background.dyn("demo", "slow", "n9", "5", "--base-port", str(background.demo.base)).returncode == 2
+
+
+def test_a_shell_on_its_nodes_has_its_verbs(background: Background) -> None:
+    """As if it had started them."""
+    done = background.dyn("shell", "-e", "\\kill n3", "-e", "\\faults", "-e", "\\restart n3")
+    assert done.returncode == 0, done.stderr
+    assert "n3 killed (kill -9, pid " in done.stdout
+    assert "n3 was killed by signal 9      \\restart n3" in done.stdout
+    assert "n3 ready after " in done.stdout
+    assert background.states() == dict.fromkeys(("n1", "n2", "n3"), "up")
+
+
+def test_without_a_shell_it_stays_until_ctrl_c(tmp_path: Path) -> None:
+    """With other quorums, on a slow network: also for a node that was started again, and after a heal."""
+    demo = Demo(tmp_path, "--no-shell", "--nrw", "2/1/2", "--latency", "5", "--seed-data", "none", nodes=2)
+    late = {"n1": [("delay", 5.0)], "n2": [("delay", 5.0)]}
+    with demo.start() as process:
+        assert process.stdout is not None
+        document = json.loads(process.stdout.readline())
+        assert (document["latency_ms"], document["holds"]) == (5.0, None)
+        made = Background.__new__(Background)
+        made.demo, made.addresses = demo, [node["address"] for node in document["nodes"]]
+        ring = json.loads(made.dyn("ring", "show", "--json").stdout)
+        assert (ring["n"], ring["r"], ring["w"]) == (2, 1, 2)
+        assert made.dyn("keys").stdout.splitlines()[1:] == []
+        made.ordered("restart", "n2")
+        for words in (("faults",), ("heal",), ("slow", "n2", "0")):
+            told = json.loads(made.faulty(*words, "--json"))
+            assert {n["node"]: [(f["kind"], f["ms"]) for f in n["faults"]] for n in told["nodes"]} == late
+        assert "n1    none\n" in made.faulty("faults", "-o", "table")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        assert "stopped 2 nodes, removed " in err
+    demo.gone()
 
 
 def test_killed_it_leaves_nothing(tmp_path: Path) -> None:

@@ -173,6 +173,8 @@ class FiveNodes:
         name: str
         place: Any
 
+    latency_ms = 0.0
+
     def __init__(self) -> None:
         self.nodes = [self._Node(place.name, place) for place in places(5, 7700)]
 

@@ -30,6 +30,8 @@ def orders(*lines: str) -> tuple[Order, ...]:
         ("heal", Order("HEAL")),
         ("DELAY n1 n2 50", Order("DELAY", "n1", "n2", 50)),
         ("DELAY n1 n2 0.5", Order("DELAY", "n1", "n2", 0.5)),
+        ("DELAY n1 n2 50 20", Order("DELAY", "n1", "n2", 50, jitter=20)),
+        ("DELAY n1 n2 0 20", Order("DELAY", "n1", "n2", 0, jitter=20)),
         ("DROP n1 n2 30", Order("DROP", "n1", "n2", 30)),
         ("DROP n1 n2 100", Order("DROP", "n1", "n2", 100)),
         ("PAUSE 60000", Order("PAUSE", amount=60000)),
@@ -59,6 +61,9 @@ def test_orders(line: str, order: Order) -> None:
         ("PAUSE 1_0", "a number from"),
         ("PAUSE ٣", "a number from"),
         ("DELAY n1 n2 -1", "a number from 0 to 60000"),
+        ("DELAY n1 n2 5 x", "a number from 0 to 60000, not 'x'; usage: DYN.FAULT DELAY a b ms [jitter]"),
+        ("DELAY n1 n2", "needs 3 or 4 words after it, not 2"),
+        ("DROP n1 n2 5 5", "needs 3 words"),
         ("DROP n1 n2 101", "a number from 0 to 100"),
         ("DROP n1 n2 half", "usage: DYN.FAULT DROP a b percent"),
         ("SKEW 400000000", "a number from -315360000 to 315360000"),
@@ -108,6 +113,13 @@ def test_the_later_of_two_like_orders_counts_and_0_lifts() -> None:
     assert orders("DELAY n1 n2 50", "DELAY n2 n1 70") == (Order("DELAY", "n2", "n1", 70),)
     assert orders("DELAY n1 n2 50", "DROP n1 n2 5", "DELAY n1 n2 0") == (Order("DROP", "n1", "n2", 5),)
     assert orders("DROP n1 n2 0") == ()
+    assert orders("DELAY n1 n2 0 20") != (), "a jitter alone is a delay"
+    assert orders("DELAY n1 n2 0 20", "DELAY n1 n2 0") == ()
+
+
+def test_a_jitter_is_of_each_end() -> None:
+    faults = orders("DELAY n1 n2 50 20")
+    assert way_to(faults, "n1", "n2") == way_to(faults, "n2", "n1") == Way(delay_s=0.05, jitter_s=0.02)
 
 
 def test_every_kind_has_its_figures_in_the_document() -> None:
@@ -116,7 +128,7 @@ def test_every_kind_has_its_figures_in_the_document() -> None:
     assert told == [
         {"kind": "cut", "a": "a", "b": "b"},
         {"kind": "cut1", "a": "a", "b": "b"},
-        {"kind": "delay", "a": "a", "b": "b", "ms": 5.0},
+        {"kind": "delay", "a": "a", "b": "b", "ms": 5.0, "jitter_ms": 0.0},
         {"kind": "drop", "a": "a", "b": "b", "percent": 5.0},
         {"kind": "pause", "ms": 5.0},
         {"kind": "skew", "seconds": 5.0},

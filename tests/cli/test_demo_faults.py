@@ -1,0 +1,148 @@
+"""A demo that is broken from elsewhere, without its nodes: which one is meant, what is believed of it, what is said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dynamo_cli.demo import effects, registry
+from dynamo_cli.demo.attach import Attached
+from dynamo_cli.demo.changing import Changes
+from dynamo_cli.demo.control import Control
+from dynamo_cli.demo.elsewhere import Elsewhere
+from dynamo_cli.demo.facility import Demo, Tongue
+from dynamo_cli.demo.finding import find_demo, listed_with, option
+from dynamo_cli.demo.processes import DemoCluster, places
+from dynamo_cli.errors import CliError
+from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.options import Options
+from dynamo_cli.repl.session import Session, ShellEnvironment
+from tests.helpers.cli import dyn, environment
+from tests.helpers.fake_node import fake_node
+
+BASE = 26700
+"""Ports that nothing here listens on."""
+
+
+@contextmanager
+def held(folder: Path, *, latency_ms: float = 0.0) -> Iterator[DemoCluster]:
+    """A demo of three nodes that were never started, which takes orders and is listed."""
+    state = folder / "state"
+    cluster = DemoCluster(folder, places(3, BASE), {}, temporary=False, latency_ms=latency_ms)
+    control = Control(Changes(cluster))
+    entry = registry.claim(state, "carts", None)
+    entry.write(
+        registry.Entry("carts", folder, BASE, False, os.getpid(), "2026-11-23T12:00:00.000Z", "background",
+                       cluster.addresses)
+    )  # fmt: skip
+    control.start()
+    try:
+        yield cluster
+    finally:
+        control.close()
+        entry.close(forget=True)
+        cluster.close()
+
+
+def test_a_demo_is_seen_through_the_process_that_holds_it(tmp_path: Path) -> None:
+    """Its nodes stay the same objects; who is not there is an error that names who is."""
+    with held(tmp_path, latency_ms=20) as cluster:
+        far = Elsewhere(tmp_path)
+        far.look()
+        assert [(node.name, node.place) for node in far] == [(node.name, node.place) for node in cluster]
+        assert far.latency_ms == 20
+        first = far.find("n1")
+        assert (first.ended, first.paused, first.pid, first.how) == (True, False, None, "was not started")
+        far.look()
+        assert far.find("n1") is first
+        with pytest.raises(CliError, match="no node 'n9'"):
+            far.find("n9")
+        with pytest.raises(CliError, match="n1 does not run"):
+            list(far.steps("kill", "n1"))
+
+
+@pytest.mark.parametrize("told", [{}, {"nodes": None}, {"nodes": [1]}, {"nodes": [{"name": "n1"}]},
+                                  {"nodes": [], "latency_ms": "soon"}])  # fmt: skip
+def test_a_demo_that_makes_no_sense_is_not_believed(tmp_path: Path, told: dict[str, Any]) -> None:
+    far = Elsewhere(tmp_path)
+    with pytest.raises(CliError, match="says nothing that makes sense"):
+        far._take({"step": "done", "document": told})
+    assert len(far) == 0
+
+
+def test_which_demo_is_meant(tmp_path: Path) -> None:
+    """The one of the context in force, of the ports, or of a node; and no other."""
+    with held(tmp_path):
+        environ = {"DYN_STATE_DIR": str(tmp_path / "state")}
+        assert find_demo(environment(environ=environ)[0], (), BASE) == (tmp_path, "-c carts")
+        named = environment(environ={**environ, "DYN_CONTEXT": "carts"})[0]
+        assert find_demo(named, (), 7700) == (tmp_path, "-c carts")
+        with fake_node(CONFIG=[b"cluster", b"demo", b"data-dir", os.fsencode(tmp_path / "n1")]) as node:
+            found = find_demo(environment(environ={})[0], (node.address,), 7700)
+        assert found == (tmp_path, f"-n {node.address.removeprefix('127.0.0.1')}")
+    assert (option(7700), option(8700)) == ("", " --base-port 8700")
+
+
+def test_a_shell_has_the_verbs_for_as_long_as_it_speaks_to_a_demo(tmp_path: Path) -> None:
+    """By its addresses: all of them the demo's. `\\use` and `\\node` take them away and bring them back."""
+    state = tmp_path / "state"
+    with held(tmp_path) as cluster:
+        outer, out, err = environment(environ={"DYN_STATE_DIR": str(state)})
+        session = Session(ShellEnvironment(outer, Options(nodes=cluster.addresses)))
+        attached = Attached(session, watched=False)
+        assert session.run("\\nodes") == ExitStatus.USAGE
+        assert "is for a shell that speaks to a demo of this machine" in err.getvalue().decode()
+        assert attached.look() == "carts"
+        assert session.run("\\nodes") == ExitStatus.OK
+        assert f"n3    -    :{BASE + 3}" in out.getvalue().decode()
+        assert session.run("\\use none") == ExitStatus.OK
+        assert session.run("\\nodes") == ExitStatus.USAGE
+        assert session.run("\\use carts") == ExitStatus.OK
+        assert session.run("\\nodes") == ExitStatus.OK
+        assert session.run("\\node 127.0.0.1:9") == ExitStatus.OK
+        assert not session.has(Demo)
+        assert "is for the shell of dyn demo" in (session.run("\\tour"), err.getvalue().decode())[1]
+        attached.close()
+        for nodes in ((*cluster.addresses, "10.0.0.1:26701"), (f"127.0.0.1:{BASE + 60}",), (), ("x",)):
+            assert listed_with(state, nodes) is None
+        assert listed_with(state, (f"127.0.0.1:{BASE + 40}",)) is not None, "such a node may have been added"
+        session.env.ask_through((f"127.0.0.1:{BASE + 40}",))
+        assert attached.look() == "", "but the demo does not know it"
+        assert dyn("shell", "--read-only", "-e", "\\nodes", "-n", cluster.addresses[0],
+                   environ={"DYN_STATE_DIR": str(state)}).status == ExitStatus.USAGE  # fmt: skip
+
+
+def test_what_comes_next_is_typed_as_its_reader_types() -> None:
+    """A backslash in a shell, a command elsewhere; never over 80 columns."""
+    shell, system = Tongue(), Tongue("dyn demo ", "dyn -c carts ", " --base-port 8700")
+    assert (shell.act("heal"), shell.run("get k")) == ("\\heal", "get k")
+    assert (system.act("heal"), system.run("get k")) == ("dyn demo heal --base-port 8700", "dyn -c carts get k")
+    assert system.run("get k -n :8701") == "dyn get k -n :8701"
+    assert effects.following("a", "b") == "next  a      b"
+    assert effects.following("a" * 40, "b" * 40) == f"next  {'a' * 40}\n      {'b' * 40}"
+
+
+def test_the_latency_of_a_demo_is_no_fault(tmp_path: Path) -> None:
+    """It is told apart from what was broken since."""
+    with held(tmp_path, latency_ms=20) as cluster:
+        demo = Demo.of(Changes(cluster))
+        own = {"kind": "delay", "a": "n1", "b": "n2", "ms": 20.0, "jitter_ms": 0.0}
+        slow, jitter = {**own, "ms": 50.0}, {**own, "jitter_ms": 5.0}
+        told = {"nodes": [{"node": "n1", "faults": [own, slow, jitter]}, {"node": "n2", "faults": None}]}
+        assert effects.broken(demo, told)["nodes"] == [
+            {"node": "n1", "faults": [slow, jitter]}, {"node": "n2", "faults": None}
+        ]  # fmt: skip
+        listed = effects.listed(demo)
+        assert [(node["faults"], node["error"]) for node in listed["nodes"]] == [(None, "was not started")] * 3
+        assert list(effects.mending(demo)) == [
+            "every link is 20 ms late, as at the start",
+            *(f"n{i} was not started      \\restart n{i}" for i in (1, 2, 3)),
+        ]
+        for words in (("heal",), ("slow", "n1", "5")):
+            with pytest.raises(CliError, match="no node that this concerns runs"):
+                effects.give(demo, *words)
