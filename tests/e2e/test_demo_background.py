@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,8 @@ def test_without_a_shell_it_stays_until_ctrl_c(tmp_path: Path) -> None:
     """With other quorums, on a slow network: also for a node that was started again, and after a heal."""
     demo = Demo(tmp_path, "--no-shell", "--nrw", "2/1/2", "--latency", "5", "--seed-data", "none", nodes=2)
     late = {"n1": [("delay", 5.0)], "n2": [("delay", 5.0)]}
-    with demo.start() as process:
+    with demo.start() as process, ExitStack() as ending:
+        ending.callback(process.terminate)  # also if something fails
         assert process.stdout is not None
         document = json.loads(process.stdout.readline())
         assert (document["latency_ms"], document["holds"]) == (5.0, None)
