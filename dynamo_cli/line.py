@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -102,6 +103,10 @@ TAKES_VALUE = {
     for flag in (annotation.__metadata__[0].default, *annotation.__metadata__[0].param_decls)  # as typer reads them
 }
 """The flags among them whose value is the next word."""
+FLAGS = {flag for annotation, _ in GLOBALS.values() for flag in
+         (annotation.__metadata__[0].default, *annotation.__metadata__[0].param_decls)}  # fmt: skip
+PLACE = re.compile(r"\$(\$|@|[1-9][0-9]?)")
+"""In an alias: where a word goes that follows it, or all of them; `$$` is a dollar."""
 
 
 def first_word(argv: Sequence[str]) -> int:
@@ -121,7 +126,30 @@ def expanded(argv: Sequence[str], env: Environment, known: Callable[[str], bool]
     meaning = aliases.get(argv[at]) if isinstance(aliases, dict) else None
     if not isinstance(meaning, str):
         return list(argv)
-    return [*argv[:at], *alias_words(meaning), *argv[at + 1 :]]
+    rest = argv[at + 1 :]
+    begin = 0
+    while begin < len(rest) and (flag := rest[begin].partition("=")[0]) in FLAGS:
+        begin += 2 if flag in TAKES_VALUE and flag == rest[begin] else 1
+    return [*argv[:at], *rest[:begin], *filled(argv[at], meaning, rest[begin:])]
+
+
+def filled(name: str, meaning: str, given: Sequence[str]) -> list[str]:
+    """The words of an alias with those that follow it where they belong: `$1` is the first, `$@` are all of them.
+
+    What no place is for is added at the end. Raises a usage error if words are missing.
+    """
+    words, places = alias_words(meaning), [place for place in PLACE.findall(meaning) if place != "$"]
+    needed = max((int(place) for place in places if place != "@"), default=0)
+    if len(given) < needed:
+        count = f"{needed} word{'s' if needed != 1 else ''}"
+        raise usage(f"the alias {name} needs {count} after it, not {len(given)}", f"It stands for: {meaning}")
+
+    def put(found: re.Match[str]) -> str:
+        place = found[1]
+        return "$" if place == "$" else " ".join(given) if place == "@" else given[int(place) - 1]
+
+    made = [part for word in words for part in (given if word == "$@" else [PLACE.sub(put, word)])]
+    return [*made, *([] if "@" in places else given[needed:])]
 
 
 def alias_words(meaning: str) -> list[str]:

@@ -73,13 +73,16 @@ def _screen(document: Document, wide: bool) -> RenderableType:
     examples=[
         ("dyn alias set st 'cluster status --check'", "then: dyn st"),
         ("dyn alias set prod -- '-c prod'", "then: dyn prod ring show"),
-        ("dyn alias set carts 'keys cart:'", "also within dyn shell"),
+        ("dyn alias set cart 'get cart:$1'", "then: dyn cart 1042, also within dyn shell"),
     ],
     exits=[9],
     see=["alias ls", "alias rm"],
 )
 def change(call: Call, name: Name, meaning: Meaning) -> ExitStatus:
-    """Let a word of yours stand for a command. What follows it is added."""
+    """Let a word of yours stand for a command. What follows it is added, or goes to its places.
+
+    In the command $1 and $2 are the first and the second word that follow, $@ are all of them, $$ is a dollar.
+    """
     from dynamo_cli.catalog import catalog
 
     if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()) or name.startswith("-"):

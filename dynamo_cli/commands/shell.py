@@ -29,6 +29,12 @@ KeepGoing = Annotated[bool, Option("--keep-going", help="Run the rest of a scrip
 Check = Annotated[
     bool, Option("--check", help="Compare what a script shows with what it expects: see \\record in the shell.")
 ]
+Init = Annotated[
+    str | None, Option("--init", metavar="FILE", parser=text, help="Lines to run first; errors in it are told.")
+]
+NoHistory = Annotated[
+    bool, Option("--no-history", help="Read and write no history file; earlier lines are those of this shell.")
+]
 Vi = Annotated[bool, Option("--vi", help="Keys as in vi; F4 turns it on and off.")]
 
 
@@ -40,9 +46,10 @@ Vi = Annotated[bool, Option("--vi", help="Keys as in vi; F4 turns it on and off.
         ("dyn shell -e 'put k v' -e 'get k'", "two commands over one connection"),
         ("dyn shell -f setup.dyn", "a script, up to its first error"),
         ("dyn shell -f tour.dyn --check", "a script as a test: fails with the line, and the difference"),
+        ("dyn shell --init ~/.config/dyn/init.dyn", "begin with these lines: \\set, \\alias, …"),
     ],
     see=["get", "put", "merge"],
-    completes={"file": "files"},
+    completes={"file": "files", "init": "files"},
 )
 def shell(
     call: Call,
@@ -51,6 +58,8 @@ def shell(
     read_only: ReadOnly = False,
     keep_going: KeepGoing = False,
     check: Check = False,
+    init: Init = None,
+    no_history: NoHistory = False,
     vi: Vi = False,
 ) -> ExitStatus:
     """Open a shell: the same commands without `dyn`, with completion and history, over one connection.
@@ -59,7 +68,7 @@ def shell(
     Without a terminal it runs the lines of standard input.
     """
     from dynamo_cli.demo.attach import Attached
-    from dynamo_cli.repl.script import lines_in, lines_of, open_script, run_script
+    from dynamo_cli.repl.script import lines_in, lines_of, open_script, run_init, run_script
     from dynamo_cli.repl.session import Session, ShellEnvironment
     from dynamo_cli.repl.start import run_on_terminal
 
@@ -67,10 +76,14 @@ def shell(
     session = Session(env, read_only=read_only)
     typed = not (execute or file) and env.stdin.isatty() and env.stdout_is_terminal
     attached = Attached(session, watched=typed)
+    if init == "-":
+        raise usage("--init needs a file, and - is what is typed", "Name it: --init FILE")
     if check and not file:
         raise usage("--check needs a script", "Name it: -f FILE; record one: \\record FILE in the shell")
     try:
         name = "" if read_only else attached.look()
+        if init is not None:
+            run_init(session, init)
         if not typed:
             lines = list(lines_of(execute or ()))
             if file or not execute:
@@ -83,8 +96,8 @@ def shell(
                 return ExitStatus(run_check(session, lines, file or "-", keep_going=keep_going))
             return ExitStatus(run_script(session, lines, keep_going=keep_going))
         if name:
-            call.note(f"these are nodes of the demo {show(name)}: \\kill, \\partition, \\faults … work here (\\help)")
-        run_on_terminal(session, history_path(env), vi=vi)
+            call.note(f"\\kill, \\partition, \\faults … work here: these are nodes of {show(name)}")
+        run_on_terminal(session, None if no_history else history_path(env), vi=vi)
         return ExitStatus.OK
     finally:
         attached.close()

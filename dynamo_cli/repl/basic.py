@@ -21,8 +21,8 @@ COLUMNS = 79
 LABEL_COLUMNS = 26
 FOOT = """
 Commands: help; one of them: COMMAND ?
-A line: words as in sh; r=3 is -r 3; | at its end pipes into a command of the
-system; # begins a comment. Keys: \\keys
+A line: words as in sh; r=3 is -r 3, via=n2 asks through n2; | at its end pipes
+into a command of the system; # begins a comment. Keys: \\keys
 """
 
 

@@ -135,6 +135,9 @@ def _arguments(spec: CommandSpec, given: Sequence[str], word: str, sources: Sour
             for found in _values(named, value, sources)
         )
         return
+    if equals and name == "via":
+        yield from (Suggestion(f"via={node}", "ask through this node") for node in sources.names())
+        return
     plain = [w for w in given if not w.startswith("-")]
     slots = spec.arguments
     if slots:

@@ -5,6 +5,7 @@ Red is what no command begins like. Yellow is a command that may change somethin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 
 from prompt_toolkit.document import Document
@@ -58,7 +59,8 @@ def styled(line: str, known: Collection[str] = ()) -> StyleAndTextTuples:
     styles = iter([*leading, *(_argument(word) for word in words[len(leading) :])])
     found: StyleAndTextTuples = []
     for kind, part in parts:
-        found.append((next(styles) if kind == "word" else COMMENT if kind == "comment" else "", part))
+        style = next(styles) if kind == "word" else COMMENT if kind == "comment" else ""
+        found += json_pieces(part) if style == QUOTED else [(style, part)]
     return [*found, (PIPE, line[len(text) :])] if command is not None else found
 
 
@@ -88,3 +90,38 @@ def _begins(word: str, known: Collection[str]) -> bool:
     if word.startswith("-") or any(name.startswith(word) for name in known):
         return True
     return any(spec.path and spec.path[0].startswith(word) for spec in catalog())
+
+
+# JSON within quotes -------------------------------------------------------------------------------------
+
+
+def json_pieces(word: str) -> StyleAndTextTuples:
+    """A quoted word in pieces of one style each, as JSON if it begins like an object or a list, finished or not."""
+    quote = word[0]
+    if word[1:].lstrip()[:1] not in ("{", "["):
+        return [(QUOTED, word)]
+    tokens = _JSON['\\"' if quote == '"' else '"']
+    found: StyleAndTextTuples = [(QUOTED, quote)]
+    at = 1
+    while at < len(word):
+        token = tokens.match(word, at)
+        assert token is not None, "any character matches"
+        found.append((JSON_STYLES.get(token.lastgroup or "", QUOTED), token[0]))
+        at = token.end()
+    return found
+
+
+def _json_tokens(quote: str) -> re.Pattern[str]:
+    """The tokens of JSON whose strings stand in such quotes; what is none is one character."""
+    end = re.escape(quote)
+    text = rf"{end}(?:(?!{end}).)*(?:{end}|$)" if quote != '"' else r'"(?:\\.|[^"\\])*(?:"|$)'
+    return re.compile(
+        rf"(?P<name>{text}(?=\s*:))|(?P<text>{text})"
+        rf"|(?P<figure>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\b(?:true|false|null)\b)|(?P<mark>[][{{}},:])|(?P<blank>\s+)|(?P<other>.)",
+        re.DOTALL,
+    )
+
+
+_JSON = {quote: _json_tokens(quote) for quote in ('"', '\\"')}
+JSON_STYLES = {"name": "ansiblue", "text": QUOTED, "figure": "ansiyellow", "mark": "bold", "blank": "",
+               "other": QUOTED}  # fmt: skip

@@ -40,7 +40,7 @@ from dynamo_cli.repl.keys import ShellKeys
 from dynamo_cli.repl.pasted import run_typed
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.shortcuts import Keyboard
-from dynamo_cli.repl.toolbar import prompt, toolbar
+from dynamo_cli.repl.toolbar import prompt, took, toolbar
 from dynamo_cli.repl.watch import Watcher
 from dynamo_cli.repl.words import commands_in, is_open
 
@@ -115,6 +115,7 @@ class Terminal:
             history=open_history(history),
             lexer=ShellLexer(self._known),
             bottom_toolbar=self._toolbar,
+            rprompt=self._took,
             multiline=Condition(self._goes_on),
             prompt_continuation="... ",
             enable_open_in_editor=True,
@@ -280,6 +281,10 @@ class Terminal:
 
     def _prompt(self) -> StyleAndTextTuples:
         return prompt(self.watcher.state, self.env.contexts, self.session.marks, self.saved.color)
+
+    def _took(self) -> StyleAndTextTuples:
+        shown = self.session.settings["rprompt"]
+        return took(self.session.took_s if shown else None, get_app().output.get_size().columns)
 
     def _fit(self, app: Application[Any]) -> None:
         """Keep no more lines free for the menu of completions than a low terminal has."""

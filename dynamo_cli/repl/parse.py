@@ -78,8 +78,9 @@ def arguments(words: Sequence[str], *, read_only: bool = False) -> list[str]:
     if words[end:] == ["?"]:
         return ["help", *path]
     options = _named_options(spec)
-    rest = [_option(word, options) for word in words[end:]]
-    return [*words[:end], *(part for parts in rest for part in parts)]
+    close = words.index("--", end) if "--" in words[end:] else len(words)  # behind it nothing is an option
+    rest = [_option(word, options) for word in words[end:close]]
+    return [*words[:end], *(part for parts in rest for part in parts), *words[close:]]
 
 
 def is_dangerous(words: Sequence[str]) -> bool:

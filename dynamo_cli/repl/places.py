@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SHOWN_MAX = 20
 """Contexts that `\\ctx` lists: the latest."""
 KEY_COLUMNS = 30
+VIA = "via="
 
 
 @verb("node", usage="[NODE]", summary="Ask through this node alone (n3, HOST:PORT); - is as at the start.",
@@ -37,6 +38,17 @@ def node(shell: Session, words: Sequence[str]) -> int:
         shell.moved()
     env.write(f"asking {', '.join(map(show, env.asked()))}\n")
     return ExitStatus.OK
+
+
+def through(shell: Session, words: Sequence[str]) -> list[str]:
+    """The words of a line, with `via=n3` replaced by the option that asks through that node. Raises CliError."""
+    made: list[str] = []
+    for at, word in enumerate(words):
+        if word == "--":
+            return [*made, *words[at:]]
+        name = word.removeprefix(VIA) if at and word.startswith(VIA) else ""
+        made += ["-n", name if ":" in name else _address(shell, name)] if name else [word]
+    return made
 
 
 def _address(shell: Session, name: str) -> str:

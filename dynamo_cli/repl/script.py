@@ -8,6 +8,7 @@ from typing import NamedTuple, TextIO
 
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.render.plain import show
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.words import is_open
 
@@ -51,6 +52,23 @@ def run_script(session: Session, lines: Iterable[Line], *, keep_going: bool) -> 
                 session.env.write(f"stopped at {line.where}: {line.text.splitlines()[0][:60]}\n", error=True)
                 break
     return worst
+
+
+def run_init(session: Session, name: str) -> None:
+    """Run the lines of a file before any other. What goes wrong is told, and the rest runs nevertheless."""
+    env = session.env
+    try:
+        with open_script(name, env.stdin) as script:
+            lines = list(lines_in(script, name))
+    except CliError as error:
+        env.write(f"{env.program}: {show(error.line())}\n", error=True)
+        return
+    for line in lines:
+        status = session.run(line.text)
+        if session.left:
+            return
+        if status != ExitStatus.OK:
+            env.write(f"{show(line.where)}: this line failed; the rest runs\n", error=True)
 
 
 def open_script(name: str, stdin: TextIO) -> AbstractContextManager[TextIO]:

@@ -21,6 +21,7 @@ from dynamo_cli.options import Options
 from dynamo_cli.render.plain import show
 from dynamo_cli.repl.output import piped
 from dynamo_cli.repl.parse import LEAVE, REDIS, arguments, split
+from dynamo_cli.repl.places import through
 from dynamo_cli.repl.settings import Settings
 from dynamo_cli.repl.verbs import Facility, Verb, available, named, parts_of, refused, takes_line
 from dynamo_cli.repl.words import split_pipe
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from dynamo_cli.repl.recording import Recorder
 
 MODULES = tuple(
-    f"dynamo_cli.repl.{name}" for name in ("basic", "again", "output", "places", "recording", "settings", "shortcuts")
+    f"dynamo_cli.repl.{name}"
+    for name in ("basic", "again", "aliases", "output", "places", "recording", "settings", "shortcuts")
 )
 """The modules with verbs of every shell: importing one enters them."""
 
@@ -184,6 +186,8 @@ class Session:
         self._within = False
         self.recorder: Recorder | None = None
         self.settings = Settings()
+        self.took_s: float | None = None
+        """How long the last line took."""
         self.moved: Callable[[], object] = lambda: None
         """Called when it speaks to other nodes from now on."""
         self._facilities: dict[type[Facility], Facility] = {type(facility): facility for facility in facilities}
@@ -241,6 +245,7 @@ class Session:
 
     def _told(self, line: str) -> int:
         """Run one line, and tell what goes wrong."""
+        begun_s = self.env.now_s()
         try:
             text, command = split_pipe(line) if self.settings["pipes"] and not self._takes_line(line) else (line, None)
             if command is None:
@@ -258,6 +263,8 @@ class Session:
         except KeyboardInterrupt:
             self.env.write("\n", error=True)
             return ExitStatus.INTERRUPTED
+        finally:
+            self.took_s = self.env.now_s() - begun_s
 
     def _takes_line(self, line: str) -> bool:
         """Whether a line is of a verb that takes the rest as it was typed, pipes and all."""
@@ -280,7 +287,7 @@ class Session:
         if words[0] == "?":
             words[0] = "help"
         self.env.begin_line()
-        argv = arguments(self._meant(words), read_only=self.read_only)
+        argv = arguments(through(self, self._meant(words)), read_only=self.read_only)
         self.env.expanded = self.settings["expanded"]
         self.env.tracing = self.settings["trace"]
         self.env.manner = self.env.manner._replace(pages=self.settings["pager"])

@@ -29,6 +29,7 @@ SWITCHES = {
     "pager": Switch(False, "results that are taller than the screen go through less"),
     "title": Switch(True, "the cluster's state in the title of the window"),
     "toolbar": Switch(True, "the cluster's state below the prompt"),
+    "rprompt": Switch(True, "how long the last line took, at the right, from 100 columns"),
     "suggest": Switch(True, "the rest of a line like this, from the history"),
     "vi": Switch(False, "keys as in vi, not as in emacs"),
     "multiline": Switch(False, "Enter begins a line; Alt-Enter runs what was typed"),

@@ -14,6 +14,8 @@ STYLES = {"healthy": "ansigreen", "degraded": "ansiyellow", "critical": "ansired
 CONTEXT_SHOWN_S = 3600
 """A context older than this is not worth a place in the toolbar."""
 KEY_COLUMNS = 20
+RIGHT_COLUMNS_MIN = 100
+"""A narrower terminal needs its line for what is typed."""
 
 
 def prompt(state: State, memory: Memory, marks: Sequence[str] = (), color: str = "") -> StyleAndTextTuples:
@@ -34,6 +36,13 @@ def prompt(state: State, memory: Memory, marks: Sequence[str] = (), color: str =
         ("ansiyellow", conflicts),
         ("", "> "),
     ]
+
+
+def took(took_s: float | None, columns: int) -> StyleAndTextTuples:
+    """How long the last line took, for the right end of the prompt; nothing where there is little room."""
+    if took_s is None or columns < RIGHT_COLUMNS_MIN:
+        return []
+    return [("class:quiet", f"{took_s * 1000:.1f} ms" if took_s < 1 else f"{took_s:,.2f} s")]
 
 
 def toolbar(state: State, memory: Memory, now_s: float, columns: int, modes: Collection[str] = ()) -> str:

@@ -55,6 +55,7 @@ def node() -> Iterator[FakeNode]:
         ("ring show output=json", ["ring", "show", "--output", "json"]),
         ("get k # why", ["get", "k"]),
         ("gett k", ["gett", "k"]),
+        ("put k w=2 -- ctx=none", ["put", "k", "-w", "2", "--", "ctx=none"]),
     ],
 )
 def test_a_line_means_a_command_line(line: str, argv: list[str]) -> None:
@@ -82,6 +83,18 @@ def test_a_read_only_shell_writes_nothing(line: str) -> None:
 def test_open_quotes_go_on_in_the_next_line(text: str, unfinished: bool) -> None:
     """A value may have several lines."""
     assert is_open(text) is unfinished
+
+
+def test_a_line_may_ask_through_one_node(node: FakeNode) -> None:
+    """By its name in the ring, or its address; behind -- it is a word like any other."""
+    with shell_node() as other:
+        node.replies["DYN.RING"] = {"members": [{"name": "n2", "address": other.address}]}
+        for via in ("n2", other.address):
+            assert dyn("shell", "-e", f"get k via={via}", node=node).out == "milk\n"
+        assert [words[0] for words in other.asked if words[0] == b"DYN.GET"] == [b"DYN.GET"] * 2
+        assert dyn("shell", "-e", "get k via=n9", node=node).status == 3
+        assert dyn("shell", "-e", "put k -- via=n2", node=node).status == 0
+    assert next(words for words in node.asked if words[0] == b"DYN.PUT")[3] == b"via=n2"
 
 
 # Scripts -----------------------------------------------------------------------------------------------
@@ -121,6 +134,20 @@ def test_a_script_file(node: FakeNode, tmp_path: Path) -> None:
     missing = dyn("shell", "-f", str(tmp_path / "no"), node=node)
     assert missing.status == 1
     assert "cannot read the script" in missing.err
+
+
+def test_lines_that_come_first(node: FakeNode, tmp_path: Path) -> None:
+    """What is wrong in them is told with its place, and neither the rest nor the shell suffers."""
+    init = tmp_path / "init.dyn"
+    init.write_text("\\set timing on\nnonsense\nget k\n")
+    done = dyn("shell", "--init", str(init), "-e", "get k", node=node)
+    assert (done.status, done.out) == (0, "milk\nmilk\n")
+    assert f"{init}:2: this line failed; the rest runs" in done.err
+    assert done.err.count("time ") == 3
+    missing = dyn("shell", "--init", str(tmp_path / "no"), "-e", "get k", node=node)
+    assert (missing.status, missing.out) == (0, "milk\n")
+    assert "cannot read the script" in missing.err
+    assert dyn("shell", "--init", "-", "-e", "get k", node=node).status == 2
 
 
 # On a terminal -----------------------------------------------------------------------------------------

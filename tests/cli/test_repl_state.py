@@ -16,7 +16,7 @@ import dynamo_cli.demo.verbs  # noqa: F401  # enters the verbs of the demo
 from dynamo_cli.options import Options
 from dynamo_cli.repl.history import CarefulSuggest, is_private, open_history
 from dynamo_cli.repl.session import Session, ShellEnvironment
-from dynamo_cli.repl.toolbar import prompt, toolbar
+from dynamo_cli.repl.toolbar import prompt, took, toolbar
 from dynamo_cli.repl.verbs import VERBS, Facility
 from dynamo_cli.repl.watch import State, news
 from dynamo_cli.store import Memory, Reading, Version
@@ -125,6 +125,11 @@ def test_what_verbs_have_done_is_in_the_prompt(node: FakeNode) -> None:
     outer, _, _ = environment()
     session = Session(ShellEnvironment(outer, Options()), facilities=[Cutter()])
     assert "".join(piece[1] for piece in prompt(State(STATUS, ""), Memory(), session.marks)) == "dyn 2/3 CUT> "
+
+
+def test_the_right_prompt_needs_room() -> None:
+    assert took(None, 200) == took(0.5, 99) == []
+    assert [text for _, text, *_ in [*took(0.0123, 100), *took(2.5, 100)]] == ["12.3 ms", "2.50 s"]
 
 
 def test_the_toolbar_tells_of_hints_and_modes() -> None:

@@ -18,7 +18,17 @@ from dynamo_cli.options import Options
 from dynamo_cli.repl.complete import ShellCompleter, Sources, files_like, suggest
 from dynamo_cli.repl.finder import BUDGET_S, KeyFinder
 from dynamo_cli.repl.fuzzy import fit
-from dynamo_cli.repl.highlight import CHANGES, COMMAND, OPTION, PIPE, QUOTED, UNKNOWN, ShellLexer, styled
+from dynamo_cli.repl.highlight import (
+    CHANGES,
+    COMMAND,
+    JSON_STYLES,
+    OPTION,
+    PIPE,
+    QUOTED,
+    UNKNOWN,
+    ShellLexer,
+    styled,
+)
 from dynamo_cli.repl.hints import NOW, hint
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from tests.helpers.cli import environment
@@ -58,6 +68,7 @@ def words(line: str) -> list[str]:
         ("cluster plan ", ["leave", "remove", "replace", "weight"]),
         ("cluster plan leave ", ["n1", "n2"]),
         ("cluster plan replace n1 ", ["n1", "n2"]),
+        ("put k v via=", ["via=n1", "via=n2"]),
         ("cluster remove n", ["n1", "n2"]),
         ("cluster plan repl", ["replace"]),
         ("cluster plan rplc", ["replace"]),
@@ -201,6 +212,26 @@ def test_the_pieces_are_the_text(text: str) -> None:
     lexed = ShellLexer().lex_document(Document(text))
     lines = ["".join(piece[1] for piece in lexed(number)) for number in range(len(text.split("\n")))]
     assert lines == text.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "coloured"),
+    [
+        ("""'{"a": [1, -2.5e3, true]}'""", {"name": '"a"', "figure": "1-2.5e3true", "mark": "{:[,,]}"}),
+        (r'''"{\"a\": \"b\"}"''', {"name": r"\"a\"", "text": r'"\"b\""', "mark": "{:}"}),
+        ("""'["milk","eg""", {"text": """'"milk""eg""", "mark": "[,"}),
+        ("""'{"a\\"b":null""", {"name": '"a\\"b"', "figure": "null", "mark": "{:", "text": "'"}),
+        ("'truest [1]'", {"text": "'truest [1]'"}),
+    ],
+)
+def test_json_is_coloured_within_its_quotes(word: str, coloured: dict[str, str]) -> None:
+    """Names, strings, figures and marks, also before it is finished; other values are as they were."""
+    line = f"put k {word}"
+    found = [(style, text) for style, text, *_ in styled(line)]
+    assert "".join(text for _, text in found) == line
+    value = found[4:]
+    for kind, expected in coloured.items():
+        assert "".join(text for style, text in value if style == JSON_STYLES[kind]) == expected
 
 
 def test_pasted_commands_are_coloured_each() -> None:

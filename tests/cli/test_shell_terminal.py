@@ -14,7 +14,7 @@ from dynamo_cli.repl.finder import BUDGET_S
 from tests.helpers.cluster import ROOT
 from tests.helpers.fake_node import HANG, FakeNode, fake_node
 from tests.helpers.shell_node import STATUS, shell_node
-from tests.helpers.terminal import CTRL_C, ENTER, TAB, Screen, environ_of
+from tests.helpers.terminal import CTRL_C, CTRL_D, ENTER, TAB, Screen, environ_of
 
 KEYSTROKE_S = 0.05
 """Longer than this, and typing feels slow."""
@@ -61,6 +61,22 @@ def test_up_finds_lines_that_begin_alike_also_while_words_are_offered(tmp_path: 
         screen.see(r"merge +Settle")
         screen.type("\x1b[A")
         screen.see(lambda: screen.line == "dyn 2/3> get user:7")
+
+
+def test_a_wide_terminal_shows_how_long_a_line_took_and_no_history_leaves_none(tmp_path: Path) -> None:
+    """Unless it is turned off."""
+    home = environ_of(tmp_path)
+    with shell_node() as node:
+        command = [sys.executable, "-m", "dynamo_cli", "shell", "-n", node.address, "--no-history"]
+        with Screen(command, ROOT, home, columns=110) as screen:
+            screen.prompt()
+            screen.enter("get k")
+            screen.see(r"^dyn 2/3> +\d+\.\d ms$")
+            screen.enter("\\set rprompt off")
+            screen.see(lambda: screen.line == "dyn 2/3>" and "rprompt is off" in "\n".join(screen.lines))
+            screen.type(CTRL_D)
+            assert screen.end() == 0
+    assert not list(tmp_path.rglob("history"))
 
 
 def test_events_stand_above_the_prompt_and_leave_the_line_alone(tmp_path: Path) -> None:
