@@ -129,19 +129,21 @@ class Call:
         else:
             self.env.write(f"{self.env.program}: {show(error.line())}\n", error=True)
 
-    def confirm(self, question: str) -> None:
+    def confirm(self, question: str, *, here: bool = False) -> None:
         """Go on only with the user's consent: `-y`, or an answer. Never hangs without a terminal.
 
-        In a protected context neither is enough: it takes the context's name, by `--confirm` or typed.
+        In a protected context neither is enough: it takes the context's name, by `--confirm` or typed. `here`: it is
+        about this machine alone, whatever context is in force.
         """
-        if self.env.protected:
+        if self.env.protected and not here:
             self.guard(question)
             return
         if self.options.yes:
             return
         if not self.env.can_ask:
             raise CliError(ExitStatus.REFUSED, f"not confirmed: {question}", "Pass --yes to confirm")
-        self.env.write(f"{self.whereabouts()}\n{question} [y/N] ", error=True)
+        where = "" if here else f"{self.whereabouts()}\n"
+        self.env.write(f"{where}{question} [y/N] ", error=True)
         if self.env.stdin.readline().strip().lower() not in ("y", "yes"):
             raise CliError(ExitStatus.REFUSED, "not confirmed", "Nothing was changed")
 

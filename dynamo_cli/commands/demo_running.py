@@ -129,7 +129,7 @@ def rm(
     entry = registry.find(state, name, running=False)
     if entry.running:
         raise CliError(ExitStatus.REFUSED, f"{entry.name} runs", f"End it first: dyn demo stop {entry.name}")
-    call.confirm(f"Delete the demo {show(entry.name)} in {show(str(entry.folder))}?")
+    call.confirm(f"Delete the demo {show(entry.name)} in {show(str(entry.folder))}?", here=True)
     with registry.forgotten(state, entry):
         left = _deleted(entry.folder)
     if left:

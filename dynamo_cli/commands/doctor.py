@@ -15,6 +15,7 @@ from dynamo_cli.doctor.findings import FAIL, LOCAL, WARN, Finding, chosen, known
 from dynamo_cli.doctor.hear import hear
 from dynamo_cli.doctor.here import machine_facts
 from dynamo_cli.doctor.machine import machine
+from dynamo_cli.doctor.mending import Mended, mend, mendable
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
@@ -40,6 +41,7 @@ SIDES = ("local", "cluster")
         ("dyn doctor node data.hints", "only some checks, by id or by what stands before the dot"),
         ("dyn doctor --only local", "this machine alone: no node is asked"),
         ("dyn doctor --explain data.hints", "what a check looks at, and why that matters"),
+        ("dyn doctor --fix", "mend what is safe to mend: file modes, an old completion file"),
     ],
     exits=[8],
     see=["debug bundle", "cluster status", "explain"],
@@ -65,6 +67,9 @@ def doctor(
     skip: Annotated[
         list[str] | None, typer.Option("--skip", metavar="CHECK", parser=text, help="Leave this out; several.")
     ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend on this machine what is safe to mend; shown first, asks unless -y.")
+    ] = False,
     explain: Annotated[
         str | None,
         typer.Option("--explain", metavar="ID", parser=text, help="Say what a check is about, and make none."),
@@ -76,7 +81,8 @@ def doctor(
 ) -> ExitStatus:
     """Say what is wrong here and in the cluster, and the command that mends it.
 
-    It only reads, and may run every minute.
+    It only reads, and may run every minute. With --fix it shows what it would mend on this machine (--list says which
+    checks have that), asks, mends it, and looks again.
     A warning is what somebody should look at; a failure costs requests or data.
     """
     names = known(CHECKS)
@@ -90,7 +96,12 @@ def doctor(
         call.emit(_catalog([explain] if explain is not None else list(filter(is_wanted, CHECKS))), CATALOG)
         return ExitStatus.OK
     heard = hear(call, keys=is_wanted("data.siblings")) if any(map(is_wanted, _of_cluster())) else None
-    document = document_of(call, findings(call, heard, is_wanted), heard)
+    found = findings(call, heard, is_wanted)
+    mended: list[Mended] | None = None
+    if fix:
+        mended = mend_all(call, found)
+        found = findings(call, heard, is_wanted) if mended else found
+    document = document_of(call, found, heard, mended)
     if bundle is not None:
         from dynamo_cli.commands.bundle import write_bundle
 
@@ -98,9 +109,28 @@ def doctor(
     call.emit(document, View(_screen, doctor_rows, lambda d: list(d["checks"])))
     if bundle is not None:
         call.note(f"wrote {show(document['bundle'])}, without secrets, keys and values; look: unzip -l {show(bundle)}")
+    elif not fix and mendable(found):
+        call.remark("To mend what is safe:  dyn doctor --fix     One check:  dyn doctor --explain ID")
     elif document["failures"] or document["warnings"]:
         call.remark("To share this:  dyn debug bundle bug.zip     One check:  dyn doctor --explain ID")
     return ExitStatus.UNHEALTHY if document["failures"] else ExitStatus.OK
+
+
+def mend_all(call: Call, found: list[Finding]) -> list[Mended]:
+    """Show what can be mended without harm, and with the user's consent mend it. Raises REFUSED."""
+    wanted = mendable(found)
+    if not wanted:
+        call.remark("Nothing that is wrong is for --fix to mend.")
+        return []
+    for finding in wanted:
+        call.note(f"{finding.id}: {show(finding.text)}\n  {show(finding.fix)}")
+    call.confirm(f"Run {'this' if len(wanted) == 1 else f'these {len(wanted)}'}?", here=True)
+    mended = [mend(finding, call.env) for finding in wanted]
+    for each in mended:
+        call.note(
+            f"{'not mended' if each.error else 'mended'}: {show(each.command)}{each.error and f': {show(each.error)}'}"
+        )
+    return mended
 
 
 def _of_cluster() -> list[str]:
@@ -117,8 +147,8 @@ def findings(call: Call, heard: Heard | None, is_wanted: Callable[[str], bool]) 
     return [finding for finding in found if is_wanted(finding.id)]
 
 
-def document_of(call: Call, found: list[Finding], heard: Heard | None) -> Document:
-    """The dyn.doctor/v1 document of these findings."""
+def document_of(call: Call, found: list[Finding], heard: Heard | None, mended: list[Mended] | None = None) -> Document:
+    """The dyn.doctor/v1 document of these findings. `mended` None: nobody asked for it."""
     from node import __version__
 
     levels = [finding.level for finding in found]
@@ -139,6 +169,7 @@ def document_of(call: Call, found: list[Finding], heard: Heard | None) -> Docume
         "checks": [finding._asdict() for finding in found],
         "failures": levels.count(FAIL),
         "warnings": levels.count(WARN),
+        "mended": None if mended is None else [{**each._asdict(), "error": each.error or None} for each in mended],
         "bundle": None,
     }
 

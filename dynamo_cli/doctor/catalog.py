@@ -52,11 +52,25 @@ CHECKS: Mapping[str, Check] = {
         "whether key and password files here are their owner's alone",
         "Who reads the cluster key can be a node of the cluster. A node refuses to start with a file that others can "
         "read.",
+        mends="takes it from the others (chmod 600)",
+    ),
+    "host.private": Check(
+        "whether the shell's history and the saved contexts are their owner's alone",
+        "Lines that were typed have keys and values in them, and contexts say where clusters are.",
+        also=("dyn config path",),
+        mends="takes them from the others (chmod 600)",
+    ),
+    "host.demos": Check(
+        "whether the data of every demo that is kept is still where it was",
+        "One whose folder was deleted by hand stays in the list, and its name stays taken.",
+        also=("dyn demo ls",),
+        mends="takes it off the list (dyn demo rm)",
     ),
     "host.completion": Check(
         "whether the completion file of your shell is that of this release",
         "An old one offers commands that are gone, and lacks those that are new.",
         also=("dyn help completion",),
+        mends="writes that of this release (dyn completion --install)",
     ),
     "cluster.answer": Check(
         "whether every member answers, and how fast",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,24 +16,34 @@ LOCAL = "host"
 
 
 class Finding(NamedTuple):
-    """What one check found. `fix` is a command, or what to do, "" where nothing is wrong."""
+    """What one check found. `fix` is a command, or what to do, "" where nothing is wrong.
+
+    `does`: the words of that command where `dyn doctor --fix` may run it, because nothing can be lost by it.
+    """
 
     id: str
     level: str
     text: str
     fix: str = ""
+    does: tuple[str, ...] = ()
+
+
+def mended_by(check: str, level: str, text: str, *does: str) -> Finding:
+    """A finding that `dyn doctor --fix` mends by this command."""
+    return Finding(check, level, text, shlex.join(does), does)
 
 
 class Check(NamedTuple):
     """What a check looks at, why that matters and when it is content, and the term of `dyn explain` that it is about.
 
-    `also` are commands that show more.
+    `also` are commands that show more. `mends`: what `--fix` does about it, "" if that is for a person.
     """
 
     looks: str
     why: str
     term: str = ""
     also: tuple[str, ...] = ()
+    mends: str = ""
 
 
 def part_of(check: str) -> str:

@@ -48,6 +48,10 @@ def machine_facts(env: Environment, is_wanted: Callable[[str], bool]) -> Machine
         ports=_ports(settings) if settings is not None and is_wanted("host.ports") else None,
         no_mdns=_why_no_multicast() if is_wanted("host.mdns") else None,
         exposed=tuple(str(path) for path in secret_files(env) if _is_exposed(path)),
+        loose=tuple(str(path) for path in _private_files(env) if _is_exposed(path))
+        if is_wanted("host.private")
+        else None,
+        gone=_gone_demos(env) if is_wanted("host.demos") else None,
         completion=_completion(env, shell) if is_wanted("host.completion") else None,
         shell=shell,
     )
@@ -61,6 +65,24 @@ def secret_files(env: Environment) -> Iterator[Path]:
     for found in map(env.layers.find, ("password-file", "tls-key")):
         if found is not None:
             yield Path(str(found.value)).expanduser()
+
+
+def _private_files(env: Environment) -> Iterator[Path]:
+    """The files that are nobody else's business."""
+    from dynamo_cli.commands.shell import history_path
+
+    history = history_path(env)
+    if history is not None:
+        yield history
+    yield from sorted((env.directory("config") / "contexts").glob("*.toml"))
+
+
+def _gone_demos(env: Environment) -> tuple[tuple[str, str], ...]:
+    """Name and folder of each kept demo that is listed and not there."""
+    from dynamo_cli.demo.registry import entries
+
+    listed = entries(env.directory("state"))
+    return tuple((entry.name, str(entry.folder)) for entry in listed if not entry.running and not entry.folder.is_dir())
 
 
 def _is_exposed(path: Path) -> bool:

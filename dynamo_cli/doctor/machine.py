@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dynamo_cli.doctor.findings import FAIL, OK, WARN, Finding
+from dynamo_cli.doctor.findings import FAIL, OK, WARN, Finding, mended_by
 
 FILES_MIN = 1024
 """Open files with which a node takes some hundred clients."""
@@ -33,8 +33,9 @@ class Machine(NamedTuple):
     """What is known of this machine. None: not known, and not checked.
 
     `columns` and `colors` are the terminal's, None where there is none; `no_wal` and `no_mdns` say why something does
-    not work, "" that it does; `exposed` are files of secrets that others can read; `completion` is the file of the
-    caller's shell: its path, and whether it is current.
+    not work, "" that it does; `exposed` are files of secrets that others can read, `loose` those of less; `gone` are
+    kept demos whose folder is not there: name and folder; `completion` is the file of the caller's shell: its path, and
+    whether it is current.
     """
 
     python: str
@@ -50,13 +51,15 @@ class Machine(NamedTuple):
     ports: tuple[Port, ...] | None
     no_mdns: str | None
     exposed: tuple[str, ...]
+    loose: tuple[str, ...] | None
+    gone: tuple[tuple[str, str], ...] | None
     completion: tuple[str, bool] | None
     shell: str
 
 
 def machine(known: Machine) -> Iterator[Finding]:
     """What is wrong with this machine, and what is not."""
-    for check in (_python, _store, _files, _terminal, _settings, _network, _secrets, _completion):
+    for check in (_python, _store, _files, _terminal, _settings, _network, _secrets, _demos, _completion):
         yield from check(known)
 
 
@@ -131,9 +134,21 @@ def _network(known: Machine) -> Iterator[Finding]:
 
 def _secrets(known: Machine) -> Iterator[Finding]:
     for path in known.exposed:
-        yield Finding("host.secrets", FAIL, f"{path} can be read by others", f"chmod 600 {path}")
+        yield mended_by("host.secrets", FAIL, f"{path} can be read by others", "chmod", "600", path)
     if not known.exposed:
         yield Finding("host.secrets", OK, "files of keys and passwords here are for their owner alone")
+    for path in known.loose or ():
+        yield mended_by("host.private", WARN, f"{path} can be read by others", "chmod", "600", path)
+    if known.loose == ():
+        yield Finding("host.private", OK, "history and contexts here are for their owner alone")
+
+
+def _demos(known: Machine) -> Iterator[Finding]:
+    for name, folder in known.gone or ():
+        words = f"the demo {name} is listed, and its folder is gone: {folder}"
+        yield mended_by("host.demos", WARN, words, "dyn", "demo", "rm", name, "-y")
+    if known.gone == ():
+        yield Finding("host.demos", OK, "no demo is listed whose data is gone")
 
 
 def _completion(known: Machine) -> Iterator[Finding]:
@@ -143,6 +158,5 @@ def _completion(known: Machine) -> Iterator[Finding]:
     if current:
         yield Finding("host.completion", OK, f"{path} is current")
     else:
-        yield Finding(
-            "host.completion", WARN, f"{path} is of another release", f"dyn completion {known.shell} --install"
-        )
+        words = f"{path} is of another release"
+        yield mended_by("host.completion", WARN, words, "dyn", "completion", known.shell, "--install")

@@ -27,7 +27,7 @@ def doctor_rows(document: Document) -> Rows:
 
 def catalog_rows(document: Document) -> Rows:
     """A dyn.doctor.checks/v1 document: a row a check."""
-    names = ("id", "looks", "why", "term")
+    names = ("id", "looks", "why", "term", "mends")
     return names, [tuple(show(str(check[name] or "")) for name in names) for check in document["checks"]]
 
 
@@ -60,13 +60,14 @@ def catalog_screen(document: Document) -> RenderableType:
     if len(checks) == 1:
         [check] = checks
         about = [("looks at", "quiet", check["looks"], ""), ("matters", "quiet", check["why"], "")]
+        about += [("--fix", "quiet", check["mends"], "")] if check["mends"] else []
         term = [f"dyn explain {check['term']}"] if check["term"] else []
         steps = [f"dyn doctor {check['id']}", *check["also"], *term]
         rest = [Text(f"  {show(line)}", style="command") for line in steps]
         return Group(Text(show(check["id"]), style="label"), Text(), _lines(about), Text(), *rest)
     screen: list[RenderableType] = []
     for part, found in groupby(checks, key=lambda check: check["id"].partition(".")[0]):
-        rows = [(each["id"], "label", each["looks"], "") for each in found]
+        rows = [(each["id"], "label", each["looks"], each["mends"] and f"--fix {each['mends']}") for each in found]
         screen += [Text(SECTIONS.get(part, show(part)), style="heading"), _lines(rows)]
     return Group(*screen)
 
@@ -82,6 +83,6 @@ def _lines(rows: list[tuple[str, str, str, str]]) -> RenderableType:
     for mark, style, words, fix in rows:
         told = Text(show(words))
         if fix:
-            told.append(f"\nfix: {show(fix)}", style="command")
+            told.append(f"\n{show(fix if fix.startswith('--fix ') else f'fix: {fix}')}", style="command")
         table.add_row(Text(f"  {mark}", style=style), told)
     return table

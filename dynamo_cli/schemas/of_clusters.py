@@ -122,12 +122,15 @@ SCHEMAS: Final = {
     "dyn.doctor/v1": Told(
         "What is wrong, and what mends it.",
         {"version": "text", "python": "text", "asked": "text?",
-         "checks": [{"id": "text", "level": "text", "text": "text", "fix": "text?"}],
-         "failures": "int", "warnings": "int"},
+         "checks": [{"id": "text", "level": "text", "text": "text", "fix": "text?", "does": ["text"]}],
+         "failures": "int", "warnings": "int",
+         "mended": Null([{"id": "text", "command": "text", "error": "text?"}])},
     ),
     "dyn.doctor.checks/v1": Told(
         "The checks that there are.",
-        {"checks": [{"id": "text", "looks": "text", "why": "text", "term": "text?", "also": ["text"]}]},
+        {"checks": [
+            {"id": "text", "looks": "text", "why": "text", "term": "text?", "also": ["text"], "mends": "text"}
+        ]},
     ),
     "dyn.bundle/v1": Told(
         "What was put into a bundle for others.",

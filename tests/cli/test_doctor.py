@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,21 @@ from typing import Any
 import pytest
 
 from dynamo_cli.catalog import find
+from dynamo_cli.demo import registry
 from dynamo_cli.doctor.catalog import CHECKS
 from dynamo_cli.doctor.cluster import Conflict, Heard, Node, cluster
-from dynamo_cli.doctor.findings import FAIL, OK, WARN, Finding, chosen
+from dynamo_cli.doctor.findings import FAIL, OK, WARN, Finding, chosen, mended_by
 from dynamo_cli.doctor.machine import Machine, Port, machine
+from dynamo_cli.doctor.mending import mend
 from node.storage.probe import why_no_store
-from tests.helpers.cli import dyn
+from tests.helpers.cli import dyn, environment
 from tests.helpers.documents import hints, ring, settled, stats, status, transfers, views
 from tests.helpers.fake_node import HANG_UP, Err, FakeNode, fake_node
 
 HERE = Machine(
     python="3.11.7", sqlite=(3, 40, 1), open_files=20_000, utf8=True, columns=80, colors=True, data_dir="/data",
     free_bytes=50 << 30, no_wal="", wrong_setting="", ports=(Port(7700, "", node=False),), no_mdns="", exposed=(),
-    completion=("/c/dyn", True), shell="bash",
+    loose=(), gone=(), completion=("/c/dyn", True), shell="bash",
 )  # fmt: skip
 AGREE = {"schema": "dyn.views/v1", "views": [], "agree": True}
 NO_HINTS: dict[str, Any] = {"schema": "dyn.hints/v1", "held": []}
@@ -77,6 +80,8 @@ OF_MACHINES = [
     (HERE._replace(ports=(Port(7700, "x (pid 7)", node=False),)), WARN, "host.ports", "7700 used by x (pid 7)"),
     (HERE._replace(no_mdns="No such device"), WARN, "host.mdns", "cannot be joined here (No such device)"),
     (HERE._replace(exposed=("/k",)), FAIL, "host.secrets", "/k can be read by others"),
+    (HERE._replace(loose=("/h",)), WARN, "host.private", "/h can be read by others"),
+    (HERE._replace(gone=(("carts", "/d"),)), WARN, "host.demos", "carts is listed, and its folder is gone: /d"),
     (HERE._replace(completion=("/c/dyn", False)), WARN, "host.completion", "/c/dyn is of another release"),
 ]
 
@@ -273,6 +278,72 @@ def test_what_is_found_on_a_machine(tmp_path: Path) -> None:
     assert checks["host.ports"][0] == WARN
     [config] = json.loads(refused.out)["checks"]
     assert (config["level"], "DYN_NRW" in config["text"]) == (WARN, True)
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> dict[str, str]:
+    """A home in which everything is wrong that can be mended; its environment."""
+    for path in (".config/dyn/cluster.key", ".config/dyn/contexts/prod one.toml", ".local/state/dyn/history"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch(0o644)
+    old = tmp_path / ".local/share/bash-completion/completions/dyn"
+    old.parent.mkdir(parents=True)
+    old.write_text("# Generated from the command tree by `dyn completion bash`: do not edit.")
+    held = registry.claim(tmp_path / ".local/state/dyn", "carts", tmp_path / "gone")
+    held.write(registry.Entry("carts", tmp_path / "gone", 7700, False, 1, "2026-11-23T12:00:00.000Z", "shell"))
+    held.close(forget=False)
+    return {"HOME": str(tmp_path), "SHELL": "/bin/bash"}
+
+
+def modes(environ: dict[str, str]) -> list[int]:
+    """Of the files that should be private."""
+    home = Path(environ["HOME"])
+    files = [*(home / ".config/dyn").rglob("*"), home / ".local/state/dyn/history"]
+    return [stat.S_IMODE(path.stat().st_mode) for path in files if path.is_file()]
+
+
+def test_what_is_safe_is_mended_and_nothing_else(spoilt: dict[str, str]) -> None:
+    """Shown first, and only with consent; looked at again, so the exit code is of what is left."""
+    checks = ("host.secrets", "host.private", "host.demos", "host.completion")
+    refused = dyn("doctor", *checks, "--fix", environ=spoilt)
+    assert refused.status == 9
+    assert "Pass --yes to confirm" in refused.err
+    assert "host.private: " in refused.err
+    assert "contexts/prod one.toml'\n" in refused.err, "quoted, as it can be typed"
+    assert modes(spoilt) == [0o644] * 3
+    declined = dyn("doctor", *checks, "--fix", environ=spoilt, terminal=True, stdin=b"n\n")
+    assert (declined.status, modes(spoilt)) == (9, [0o644] * 3)
+    assert "Run these 5? [y/N] " in declined.err
+    done = dyn("doctor", *checks, "--fix", "-y", "--json", environ=spoilt)
+    told = json.loads(done.out)
+    assert done.status == 0, done.err
+    assert [each["error"] for each in told["mended"]] == [None] * 5
+    assert [check["level"] for check in told["checks"]] == [OK] * 4
+    assert modes(spoilt) == [0o600] * 3
+    assert json.loads(dyn("demo", "ls", "--json", environ=spoilt).out)["demos"] == []
+    again = dyn("doctor", *checks, "--fix", environ=spoilt, terminal=True)
+    assert (again.status, "Nothing that is wrong is for --fix to mend" in again.err) == (0, True)
+    assert json.loads(dyn("doctor", *checks, "--json", environ=spoilt).out)["mended"] is None
+
+
+def test_what_cannot_be_mended_is_told(spoilt: dict[str, str]) -> None:
+    """What is no file is left alone, and the others are mended nevertheless."""
+    home = Path(spoilt["HOME"])
+    (home / ".config/dyn/cluster.key").unlink()
+    (home / ".config/dyn/cluster.key").mkdir(0o755)
+    done = dyn("doctor", "host.secrets", "host.private", "--fix", "-y", "--json", environ=spoilt)
+    assert done.status == 8
+    assert [each["error"] for each in json.loads(done.out)["mended"]] == ["it is no regular file", None, None]
+    assert mend(mended_by("host.secrets", FAIL, "", "chmod", "600", "/proc/self/mem"), environment()[0]).error
+    unknown = mend(mended_by("host.demos", WARN, "", "dyn", "demo", "rm", "nobody", "-y"), environment()[0])
+    assert unknown.error.startswith("dyn: no demo 'nobody'")
+
+
+def test_the_checks_that_mend_say_what() -> None:
+    """In the list, and in what is found."""
+    mending = {name for name, check in CHECKS.items() if check.mends}
+    assert mending == {f.id for known, *_ in OF_MACHINES for f in machine(known) if f.does}
+    assert "--fix takes it from the others" in " ".join(dyn("doctor", "--list", terminal=True).out.split())
 
 
 def test_where_a_store_can_be_kept_and_where_not(tmp_path: Path) -> None:
