@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     from dynamo_cli.errors import CliError
 
 SIDES = ("local", "cluster")
+Wanted = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CHECK]…", parser=text, help="By id, or host, cluster, ring, data, node."),
+]
+Only = Annotated[
+    str | None,
+    typer.Option("--only", metavar="|".join(SIDES), parser=choice(*SIDES), help="This machine, or the cluster."),
+]
 
 
 @command(
@@ -55,15 +63,9 @@ SIDES = ("local", "cluster")
 )
 def doctor(
     call: Call,
-    wanted: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[CHECK]…", parser=text, help="By id, or host, cluster, ring, data, node."),
-    ] = None,
+    wanted: Wanted = None,
     listed: Annotated[bool, typer.Option("--list", help="List the checks and make none.")] = False,
-    only: Annotated[
-        str | None,
-        typer.Option("--only", metavar="|".join(SIDES), parser=choice(*SIDES), help="This machine, or the cluster."),
-    ] = None,
+    only: Only = None,
     skip: Annotated[
         list[str] | None, typer.Option("--skip", metavar="CHECK", parser=text, help="Leave this out; several.")
     ] = None,

@@ -107,8 +107,8 @@ def doctored() -> dict[str, Any]:
     """A dyn.doctor/v1 document in which something of each kind is wrong."""
     here = Machine(
         "3.11.7", (3, 40, 1), 256, utf8=True, columns=120, colors=True, data_dir="~/.local/share/dyn",
-        free_bytes=61 << 30, no_wal="", wrong_setting="", no_mdns="No such device", exposed=(), loose=(), gone=(), shell="bash",
-        completion=("~/.local/share/bash-completion/completions/dyn", True),
+        free_bytes=61 << 30, no_wal="", wrong_setting="", no_mdns="No such device", exposed=(), loose=(), gone=(),
+        shell="bash", completion=("~/.local/share/bash-completion/completions/dyn", True),
         ports=(Port(7700, "dyn node n1 (pid 21457)", node=True), Port(7800, "", node=False)),
     )  # fmt: skip
     fine = stats()
