@@ -5,7 +5,7 @@ _dyn_subcommands() {
     list=""
     case "$1" in
         "") list="demo shell explain get put del merge keys export import status doctor stat top latency slo hot monitor bench completion man cheat help version cluster ring node fault debug key context config alias schema" ;;
-        "demo") list="ls stop rm add remove kill pause resume restart" ;;
+        "demo") list="ls stop rm add remove kill pause resume restart partition heal slow drop skew reset faults" ;;
         "cluster") list="status hints views plan commit leave remove replace weight zone abandon rotate transfers repair events" ;;
         "ring") list="show owner export diff simulate" ;;
         "node") list="start stop info ping unit logs cert stats data" ;;
@@ -23,24 +23,35 @@ _dyn_subcommands() {
 _dyn_value() {
     list=""
     case "$1" in
-        "demo:--keep") list="files" ;;
+        "demo:--seed-data") list="none tour carts" ;;
+        "demo:--keep"|"demo:--dir") list="files" ;;
         "shell:-f"|"shell:--file") list="files" ;;
+        "shell:--init") list="files" ;;
+        "get:--from") list="names" ;;
         "put:--ctx") list="last none" ;;
         "del:--ctx") list="last" ;;
+        "keys:--prefix") list="keys" ;;
+        "keys:--on") list="names" ;;
         "export:--to") list="files" ;;
+        "export:--prefix") list="keys" ;;
+        "export:--format") list="jsonl csv" ;;
         "import:--existing") list="skip replace beside" ;;
-        "status:--wait") list="healthy" ;;
+        "import:--format") list="jsonl csv" ;;
+        "import:--prefix") list="keys" ;;
+        "status:--wait") list="healthy converged no-transfers" ;;
         "doctor:--only") list="local cluster" ;;
-        "doctor:--skip") list="host.python host.store host.space host.files host.text host.config host.ports host.mdns host.secrets host.completion cluster.answer cluster.health cluster.views cluster.versions cluster.clocks cluster.transfers ring.copies data.siblings data.hints data.repair data.rot node.disk node.speed node.load node.durability node.certificate node.faults" ;;
-        "doctor:--explain") list="host.python host.store host.space host.files host.text host.config host.ports host.mdns host.secrets host.completion cluster.answer cluster.health cluster.views cluster.versions cluster.clocks cluster.transfers ring.copies data.siblings data.hints data.repair data.rot node.disk node.speed node.load node.durability node.certificate node.faults" ;;
+        "doctor:--skip") list="host.python host.store host.space host.files host.text host.config host.ports host.mdns host.secrets host.private host.demos host.completion cluster.answer cluster.health cluster.views cluster.versions cluster.clocks cluster.transfers ring.copies data.siblings data.hints data.repair data.rot node.disk node.speed node.load node.durability node.certificate node.faults" ;;
+        "doctor:--explain") list="host.python host.store host.space host.files host.text host.config host.ports host.mdns host.secrets host.private host.demos host.completion cluster.answer cluster.health cluster.views cluster.versions cluster.clocks cluster.transfers ring.copies data.siblings data.hints data.repair data.rot node.disk node.speed node.load node.durability node.certificate node.faults" ;;
         "doctor:--bundle") list="files" ;;
+        "latency:--by") list="node op" ;;
         "hot:--by") list="cluster node" ;;
         "bench:--op") list="get put mixed" ;;
         "bench:--dist") list="uniform zipf hot" ;;
         "bench:--compare") list="files" ;;
-        "cluster status:--wait") list="healthy" ;;
+        "cluster status:--wait") list="healthy converged no-transfers" ;;
         "cluster events:--level") list="info warn error" ;;
         "ring show:--by") list="node partition zone" ;;
+        "ring show:--as-of") list="files" ;;
         "ring export:--format") list="svg dot md json" ;;
         "ring export:--file") list="files" ;;
         "ring simulate:--remove") list="names" ;;
@@ -86,6 +97,10 @@ _dyn_arguments() {
         "demo pause") list="names" ;;
         "demo resume") list="names" ;;
         "demo restart") list="names" ;;
+        "demo partition") list="names*" ;;
+        "demo slow") list="names none" ;;
+        "demo drop") list="names names none" ;;
+        "demo skew") list="names none" ;;
         "explain") list="siblings,context,clock,dot,blind-write,tombstone,last-write-wins,unknown,partition,ring,preference-list,replicas,coordinator,zone,weight,epoch,seal,discovery,quorum,sloppy-quorum,strict,hint,read-repair,anti-entropy,merkle,gossip,scrub*" ;;
         "get") list="keys*" ;;
         "put") list="keys values" ;;
@@ -94,7 +109,7 @@ _dyn_arguments() {
         "keys") list="keys" ;;
         "export") list="keys" ;;
         "import") list="files" ;;
-        "doctor") list="host.python,host.store,host.space,host.files,host.text,host.config,host.ports,host.mdns,host.secrets,host.completion,cluster.answer,cluster.health,cluster.views,cluster.versions,cluster.clocks,cluster.transfers,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.certificate,node.faults*" ;;
+        "doctor") list="host.python,host.store,host.space,host.files,host.text,host.config,host.ports,host.mdns,host.secrets,host.private,host.demos,host.completion,cluster.answer,cluster.health,cluster.views,cluster.versions,cluster.clocks,cluster.transfers,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.certificate,node.faults*" ;;
         "completion") list="bash,zsh,fish" ;;
         "man") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,man,cheat,help,version,cluster,ring,node,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes*" ;;
         "cheat") list="demo,shell,explain,get,put,del,merge,keys,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,man,cheat,help,version,cluster,ring,node,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes" ;;
@@ -150,34 +165,41 @@ _dyn_arguments() {
 _dyn_options() {
     list=""
     case "$1" in
-        "demo") list="--nodes --base-port --keep --background --tour" ;;
+        "demo") list="--nodes --base-port --nrw --latency --seed-data --keep --dir --ephemeral --background --no-shell --tour" ;;
         "demo add") list="--base-port" ;;
         "demo remove") list="--base-port" ;;
         "demo kill") list="--base-port" ;;
         "demo pause") list="--base-port" ;;
         "demo resume") list="--base-port" ;;
         "demo restart") list="--base-port" ;;
-        "shell") list="-e --exec -f --file --read-only --keep-going --check --vi" ;;
-        "get") list="-r --strict --one --ctx --trace" ;;
-        "put") list="-w --strict --ctx --trace" ;;
+        "demo partition") list="--base-port" ;;
+        "demo heal") list="--base-port" ;;
+        "demo slow") list="--jitter --base-port" ;;
+        "demo drop") list="--base-port" ;;
+        "demo skew") list="--behind --base-port" ;;
+        "demo reset") list="--base-port" ;;
+        "demo faults") list="--base-port" ;;
+        "shell") list="-e --exec -f --file --read-only --keep-going --check --init --no-history --vi" ;;
+        "get") list="-r --strict --one --all --raw --ctx --from --trace" ;;
+        "put") list="-w --strict --ctx --if-absent --if-context --return-ctx --trace" ;;
         "del") list="-w --strict --ctx --trace" ;;
         "merge") list="--take --value --union --lww --edit --with -w --strict" ;;
-        "keys") list="--limit --siblings -0 --null" ;;
-        "export") list="--to --resume" ;;
-        "import") list="--existing --resume --dry-run" ;;
-        "status") list="--check --wait --for --watch --interval" ;;
-        "doctor") list="--list --only --skip --explain --bundle" ;;
+        "keys") list="--prefix --limit --siblings --tombstones --stale --on --partition -0 --null" ;;
+        "export") list="--to --prefix --format --with-ctx --rate --resume" ;;
+        "import") list="--existing --format --prefix --with-ctx --rate --resume --dry-run" ;;
+        "status") list="--check --wait --for --views --watch --interval" ;;
+        "doctor") list="--list --only --skip --fix --explain --bundle" ;;
         "stat") list="--interval --count" ;;
         "top") list="--interval" ;;
-        "latency") list="--history --interval" ;;
+        "latency") list="--by --history --interval" ;;
         "slo") list="--for --check --watch --interval" ;;
         "hot") list="--count --by --exact --watch --interval" ;;
         "monitor") list="--key --op --rate --for" ;;
         "bench") list="--op --reads --clients --pipeline --rate --size --keys --dist --duration --count --seed --fill --spread --assert --fault --compare --save" ;;
         "completion") list="--install --dry-run" ;;
         "man") list="--roff" ;;
-        "cluster") list="--check --wait --for --watch --interval" ;;
-        "cluster status") list="--check --wait --for --watch --interval" ;;
+        "cluster") list="--check --wait --for --views --watch --interval" ;;
+        "cluster status") list="--check --wait --for --views --watch --interval" ;;
         "cluster hints") list="--watch --interval" ;;
         "cluster views") list="--watch --interval" ;;
         "cluster commit") list="--accept-loss --dry-run --wait --for" ;;
@@ -191,8 +213,8 @@ _dyn_options() {
         "cluster transfers") list="--watch --interval" ;;
         "cluster repair") list="--check --wait" ;;
         "cluster events") list="--last --since --level --follow -f" ;;
-        "ring") list="--by --watch --interval" ;;
-        "ring show") list="--by --watch --interval" ;;
+        "ring") list="--by --strip --as-of --watch --interval" ;;
+        "ring show") list="--by --strip --as-of --watch --interval" ;;
         "ring export") list="--format --file" ;;
         "ring simulate") list="--nodes --zones --partitions --replicas --remove --weight --add --keys" ;;
         "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --log-format --seat --replace --allow-faults" ;;
@@ -204,6 +226,7 @@ _dyn_options() {
         "node stats") list="--watch --interval" ;;
         "node data info") list="--check" ;;
         "node data restore") list="--data --undelete --skip-damaged" ;;
+        "fault delay") list="--jitter" ;;
         "fault skew") list="--behind" ;;
         "debug bundle") list="--keys --log" ;;
         "key locate") list="--ring" ;;
@@ -219,7 +242,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-c|*:--context|*:-n|*:--node|*:-o|*:--output|*:--field|*:--timeout|*:--confirm|*:--color|*:--tls-ca|*:--tls-cert|*:--tls-key) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--keep"|"demo add:--base-port"|"demo remove:--base-port"|"demo kill:--base-port"|"demo pause:--base-port"|"demo resume:--base-port"|"demo restart:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"get:-r"|"put:-w"|"put:--ctx"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:--with"|"merge:-w"|"keys:--limit"|"export:--to"|"import:--existing"|"import:--resume"|"status:--wait"|"status:--for"|"status:--interval"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"stat:--interval"|"stat:--count"|"top:--interval"|"latency:--interval"|"slo:--for"|"slo:--interval"|"hot:--count"|"hot:--by"|"hot:--interval"|"monitor:--key"|"monitor:--op"|"monitor:--rate"|"monitor:--for"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster:--wait"|"cluster:--for"|"cluster:--interval"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--accept-loss"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--accept-loss"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster zone:--for"|"cluster rotate:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring:--by"|"ring:--interval"|"ring show:--by"|"ring show:--interval"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node stop:--data-dir"|"node stop:--for"|"node ping:--count"|"node unit:--name"|"node unit:--config"|"node logs:--file"|"node logs:--last"|"node logs:--since"|"node logs:--level"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"debug bundle:--log"|"key locate:--ring"|"context add:--password-file"|"context add:--prompt-color"|"context add:--note"|"config set:--in"|"config unset:--in") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--nrw"|"demo:--latency"|"demo:--seed-data"|"demo:--keep"|"demo:--dir"|"demo add:--base-port"|"demo remove:--base-port"|"demo kill:--base-port"|"demo pause:--base-port"|"demo resume:--base-port"|"demo restart:--base-port"|"demo partition:--base-port"|"demo heal:--base-port"|"demo slow:--jitter"|"demo slow:--base-port"|"demo drop:--base-port"|"demo skew:--base-port"|"demo reset:--base-port"|"demo faults:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"shell:--init"|"get:-r"|"get:--from"|"put:-w"|"put:--ctx"|"put:--if-context"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:--with"|"merge:-w"|"keys:--prefix"|"keys:--limit"|"keys:--on"|"keys:--partition"|"export:--to"|"export:--prefix"|"export:--format"|"export:--rate"|"import:--existing"|"import:--format"|"import:--prefix"|"import:--rate"|"import:--resume"|"status:--wait"|"status:--for"|"status:--interval"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"stat:--interval"|"stat:--count"|"top:--interval"|"latency:--by"|"latency:--interval"|"slo:--for"|"slo:--interval"|"hot:--count"|"hot:--by"|"hot:--interval"|"monitor:--key"|"monitor:--op"|"monitor:--rate"|"monitor:--for"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster:--wait"|"cluster:--for"|"cluster:--interval"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--accept-loss"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--accept-loss"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster zone:--for"|"cluster rotate:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring:--by"|"ring:--as-of"|"ring:--interval"|"ring show:--by"|"ring show:--as-of"|"ring show:--interval"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node stop:--data-dir"|"node stop:--for"|"node ping:--count"|"node unit:--name"|"node unit:--config"|"node logs:--file"|"node logs:--last"|"node logs:--since"|"node logs:--level"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"fault delay:--jitter"|"debug bundle:--log"|"key locate:--ring"|"context add:--password-file"|"context add:--prompt-color"|"context add:--note"|"config set:--in"|"config unset:--in") return 0 ;;
     esac
     return 1
 }
