@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 NOT_SHIPPED = {"node/build_hook.py"}
 KEPT = ("DYN_LONG", "DYN_REQUIRE_ALL")
 """Variables that steer the tests; all other DYN_* of the caller's shell would steer the program under test."""
+LEFT_OUT = "left out"
+LEFT_OUT_KEY = pytest.StashKey[int]()
 
 # A gate gives one answer for one checkout; who looks for more asks for it: --hypothesis-profile=search.
 settings.register_profile("short", max_examples=100, deadline=None, derandomize=True)
@@ -88,6 +90,27 @@ def pytest_report_header() -> str:
     return f"dyn: DYN_LONG={int(LONG)} DYN_REQUIRE_ALL={int(require_all())}"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, if the whole gate is wanted soon; whoever names a part of the tests gets all of it."""
+    from tests import lanes
+
+    if LONG or not lanes.is_whole(config):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long") is not None]
+    items[:] = [item for item in items if item.get_closest_marker("long") is None]
+    config.hook.pytest_deselected(items=left_out)
+    if lanes.is_lane(config):
+        config.workeroutput[LEFT_OUT] = len(left_out)  # type: ignore[attr-defined]  # xdist's own, in its lanes
+    else:
+        config.stash[LEFT_OUT_KEY] = len(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A lane has ended: each has collected the same tests, and tells how many of them it left out."""
+    node.config.stash[LEFT_OUT_KEY] = getattr(node, "workeroutput", {}).get(LEFT_OUT, 0)
+
+
 def forbid_skip(report: Any) -> None:
     """Turn a skip into a failure where nothing may be skipped."""
     if require_all() and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
@@ -115,6 +138,8 @@ def pytest_make_collect_report() -> Generator[None, Any, Any]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if left_out := terminalreporter.config.stash.get(LEFT_OUT_KEY, 0):
+        terminalreporter.section(f"not run: {left_out} tests that take long; DYN_LONG=1 runs them, too", sep="-")
     missing: dict[tuple[str, str], int] = {}
     for report in terminalreporter.stats.get("skipped", []):
         if found := REASON.search(skip_reason(report)):

@@ -20,7 +20,6 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-ROOT = Path(__file__).parents[1]
 LANES = 2
 FOLDER = "PYTEST_DYN_LANES"
 """The variable by which the run tells its lanes where their locks are."""
@@ -35,6 +34,11 @@ def is_lane(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def is_whole(config: pytest.Config) -> bool:
+    """Whether this is the whole gate: no part of the tests was named."""
+    return list(config.args) == list(config.getini("testpaths"))
+
+
 @functools.cache
 def runs_nodes(path: Path) -> bool:
     """Whether the tests of a file run real nodes: by where it is, or by what it imports."""
@@ -46,7 +50,7 @@ class Lanes(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.split("::", maxsplit=1)[0]
-        return "nodes" if runs_nodes(ROOT / path) else path
+        return "nodes" if runs_nodes(self.config.rootpath / path) else path
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -58,7 +62,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two for the whole gate, none for a part of it."""
-    return LANES if list(config.args) == list(config.getini("testpaths")) else 0
+    return LANES if is_whole(config) else 0
 
 
 @contextmanager

@@ -77,6 +77,29 @@ def test_the_longer_campaigns_are_longer(tmp_path: Path) -> None:
     assert outcome(tmp_path, source.replace("{}", "(2, 1000)"), DYN_LONG="1")[0] == 0
 
 
+@pytest.mark.parametrize("lanes", ["auto", "0"])
+def test_what_takes_long_is_left_out_of_the_whole_gate_and_said_so(tmp_path: Path, lanes: str) -> None:
+    source = "import pytest\n\n@pytest.mark.long\ndef test_long():\n    pass\n\ndef test_short():\n    pass\n"
+    (tmp_path / "test_planted.py").write_text(source)
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", ".", "-n", lanes]
+    command += ["-p", "tests.conftest", "-p", "no:cacheprovider", "-o", "testpaths=."]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DYN_")} | {
+        "PYTHONPATH": str(ROOT)
+    }
+
+    def words(*more: str, **environ: str) -> str:
+        done = subprocess.run(
+            [*command, *more], cwd=tmp_path, env=kept | environ, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert re.search(r"not run: 1 tests that take long; DYN_LONG=1 runs them, too.*\n.*1 passed", words(), re.DOTALL)
+    for whole in (words(DYN_LONG="1"), words("test_planted.py")):
+        assert "2 passed" in whole
+        assert "not run" not in whole
+
+
 def test_a_part_of_the_tests_runs_in_one_process(tmp_path: Path) -> None:
     source = "def test_it(pytestconfig):\n    assert not hasattr(pytestconfig, 'workerinput')\n"
     assert outcome(tmp_path, source)[0] == 0

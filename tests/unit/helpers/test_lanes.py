@@ -12,7 +12,7 @@ from tests import lanes
 
 
 def test_files_that_run_nodes_are_known() -> None:
-    tests = lanes.ROOT / "tests"
+    tests = Path(lanes.__file__).parent
     assert lanes.runs_nodes(tests / "e2e" / "test_shell_pty.py")
     assert lanes.runs_nodes(tests / "cli" / "test_real_nodes.py")
     assert not lanes.runs_nodes(tests / "unit" / "core" / "test_ids.py")
