@@ -28,10 +28,10 @@ from dynamo_cli.unoffered import answer_to
 
 MODULES = (
     "start", "demo", "demo_running", "demo_nodes", "demo_faults", "shell", "explain", "values", "writes", "merge",
-    "keys", "key", "export", "import_keys", "cluster", "change", "unplanned", "transfers", "repair", "events",
-    "doctor", "ring", "diff", "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top",
-    "latency", "slo", "hot", "monitor", "fault", "bench", "context_look", "context", "config", "alias", "completion",
-    "bundle", "schema", "manual", "help",
+    "keys", "key", "watch", "export", "import_keys", "cluster", "change", "unplanned", "transfers", "repair", "events",
+    "doctor", "ring", "diff", "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top", "latency",
+    "slo", "hot", "monitor", "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle",
+    "schema", "manual", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 

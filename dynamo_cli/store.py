@@ -91,9 +91,13 @@ def get(
     """
     words: list[Word] = ["DYN.GET", key, *quorum("R", r, strict), *client.timeout_words]
     words += ["LOCAL"] * local + ["WITHCLOCKS"] * clocks
-    reply = array(client.read(*words), 2)
-    if not clocks:
-        return bare_reading(key, reply)
+    reply = client.read(*words)
+    return clocked_reading(key, reply) if clocks else bare_reading(key, reply)
+
+
+def clocked_reading(key: bytes, answer: Reply) -> Reading:
+    """What a reply to DYN.GET … WITHCLOCKS says."""
+    reply = array(answer, 2)
     context, values = bulk(reply[0]), [bulk(item) for item in array(reply[1], 0)]
     stories = [parsed(item) for item in array(reply[2] if len(reply) > 2 else None, 0)]
     if len(values) != sum(not story.get("deleted") for story in stories):

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from dynamo_cli.client import Client, Reply, Word
 from dynamo_cli.errors import CliError
-from dynamo_cli.store import Reading, bare_reading
+from dynamo_cli.store import Reading, bare_reading, clocked_reading
 from node.core.limits_backup import BUSY_S, BUSY_TRIES, RESTORE_BYTES, RESTORE_ROWS
 
 Words = tuple[Word, ...]
@@ -106,10 +106,12 @@ def ask_many(
     return replies
 
 
-def get_many(client: Client, keys: Sequence[bytes]) -> list[Reading | CliError]:
-    """Read several keys, without clocks."""
-    replies = ask_many(client, [("DYN.GET", key, *client.timeout_words) for key in keys], writes=False)
+def get_many(client: Client, keys: Sequence[bytes], *, clocks: bool = False) -> list[Reading | CliError]:
+    """Read several keys, with or without clocks."""
+    more = ("WITHCLOCKS",) if clocks else ()
+    understood = clocked_reading if clocks else bare_reading
+    replies = ask_many(client, [("DYN.GET", key, *client.timeout_words, *more) for key in keys], writes=False)
     return [
-        reply if isinstance(reply, CliError) else bare_reading(key, reply)
+        reply if isinstance(reply, CliError) else understood(key, reply)
         for key, reply in zip(keys, replies, strict=True)
     ]

@@ -8,14 +8,12 @@ from typing import Annotated
 
 import typer
 
-from dynamo_cli import told as telling
 from dynamo_cli import watching
 from dynamo_cli.arguments import count as whole
 from dynamo_cli.arguments import seconds_long, text
-from dynamo_cli.asking import Told
 from dynamo_cli.call import Call, Document
-from dynamo_cli.client import Word
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.ear import Ear
+from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.panel import Panel
@@ -78,7 +76,7 @@ def monitor(
     if call.format in watching.ENDLESS and call.format != "csv":
         raise usage("what goes on has no end, which that format needs", "Choose another: -o jsonl or -o plain")
     panel = Panel(call)
-    ear = _Ear(call, panel, (key, op, most))
+    ear = _Listening(call, Ear(panel, call.note, key, op, most), most)
     ends_at = None if span is None else time.monotonic() + span
     try:
         ear.listen()
@@ -94,46 +92,21 @@ def monitor(
     return ExitStatus.OK
 
 
-class _Ear:
-    """Listens at all nodes, and prints what they tell, in the order of time."""
+class _Listening:
+    """Prints what an ear hears."""
 
-    def __init__(self, call: Call, panel: Panel, wanted: tuple[str, str, int]) -> None:
+    def __init__(self, call: Call, ear: Ear, rate: int) -> None:
         self._call = call
-        self._panel = panel
-        self._key, self._op, self._rate = wanted
-        self._listeners: dict[str, int] = {}
-        self._silent: dict[str, None] = {}
+        self._ear = ear
+        self._rate = rate
         self._printed = False
-
-    def _words(self, node: str) -> tuple[Word, ...]:
-        share = max(1, self._rate // max(1, len(self._panel.addresses)))
-        return "LISTENER", self._listeners.get(node, 0), "KEY", self._key, "OP", self._op, "RATE", share
 
     def listen(self) -> None:
         """Ask all nodes once."""
-        told = self._panel.look("MONITOR", more=self._words)
-        if told and all(each.error is not None and not each.silent for each in told):
-            raise told[0].error or CliError(ExitStatus.FAILURE, "no node tells")
-        requests: list[Document] = []
-        dropped = 0
-        for each in told:
-            self._note(each)
-            if each.document is None:
-                continue
-            self._listeners[each.node] = telling.whole(each.document, "listener") or 0
-            requests += [{"node": each.node, **row} for row in telling.items(each.document, "requests")]
-            dropped += telling.whole(each.document, "dropped") or 0
-        self._print(sorted(requests, key=lambda row: telling.word(row, "at", "")))
-        if dropped:
-            self._call.note(f"… {dropped:,} more, above {self._rate}/s: --rate, --key and --op choose")
-
-    def _note(self, told: Told) -> None:
-        """Say once that a node is silent, and again when it is so anew."""
-        if told.error is None:
-            self._silent.pop(told.node, None)
-        elif told.node not in self._silent:
-            self._silent[told.node] = None
-            self._call.note(f"{told.node} tells nothing: {told.error.message}")
+        heard = self._ear.listen()
+        self._print(heard.requests)
+        if heard.dropped:
+            self._call.note(f"… {heard.dropped:,} more, above {self._rate}/s: --rate, --key and --op choose")
 
     def _print(self, requests: Sequence[Document]) -> None:
         call = self._call

@@ -41,6 +41,13 @@ SCHEMAS: Final = {
              "writer": "text?"}
         ], "trace?": Null({"schema": "dyn.trace/v1", **TRACE})},
     ),
+    "dyn.watch/v1": Told(
+        "What a key became: one change, as a read showed it.",
+        {**KEY, "change": "value|siblings|deleted", "written_at": "text?", "context": "text", "values": [
+            {"value": "text", "enc": ENC, "clock": CLOCK, "dot?": "text?", "past?": Null(CLOCK), "written_at": "text?",
+             "writer": "text?"}
+        ]},
+    ),
     "dyn.trace/v1": Told("The way of one request through the nodes. More fields by step.", TRACE),
     "dyn.put/v1": Told("What a write became: the new context, and who holds it.", WRITTEN),
     "dyn.del/v1": Told("What a delete became.", WRITTEN),
