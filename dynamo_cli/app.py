@@ -28,10 +28,10 @@ from dynamo_cli.unoffered import answer_to
 
 MODULES = (
     "start", "demo", "demo_running", "demo_nodes", "demo_faults", "shell", "explain", "values", "writes", "merge",
-    "keys", "key", "watch", "export", "import_keys", "cluster", "change", "unplanned", "transfers", "repair", "events",
-    "doctor", "ring", "diff", "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top", "latency",
-    "slo", "hot", "monitor", "fault", "bench", "context_look", "context", "config", "alias", "completion", "bundle",
-    "schema", "manual", "help",
+    "keys", "key", "watch", "export", "import_keys", "cluster", "change", "unplanned", "transfers", "repair",
+    "events", "doctor", "ring", "diff", "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top",
+    "latency", "slo", "hot", "monitor", "trace", "fault", "bench", "context_look", "context", "config", "alias",
+    "completion", "bundle", "schema", "manual", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 
@@ -41,6 +41,7 @@ DEFAULTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("context",): ("context", "ls"),
     ("config",): ("config", "show"),
     ("alias",): ("alias", "ls"),
+    ("trace",): ("trace", "ls"),
     ("schema",): ("schema", "ls"),
 }
 """What a group shows when nothing follows it: its one obvious screen. It takes that command's options, too."""
@@ -67,6 +68,7 @@ GROUPS = {
     "ring": "Who owns what.",
     "node": "Run a node, and look after it.",
     "node data": "The store of a node: back it up, look into a backup, put one back.",
+    "trace": "Requests that were followed on their way (--trace).",
     "fault": "Break nodes and links on purpose (nodes started with --allow-faults), and heal them.",
     "debug": "What others need to help with a cluster.",
     "key": "One key, on every node that holds it.",

@@ -105,6 +105,8 @@ def closing(document: Document) -> list[str]:
         lines.append(f"{' '.join(map(show, document['untold']))} coordinated it, and did not tell how")
     if document["dropped"]:
         lines.append(f"{document['dropped']:,} more steps were not kept")
+    if (name := document.get("id")) is not None:
+        lines.append(f"again: dyn trace show {show(str(name))}")
     return lines
 
 

@@ -17,7 +17,7 @@ TRACE: Final = {
         {"at_ms": "number", "node": "text", "what": "text", "peer?": "text?", "took_ms?": "number?",
          "awaited?": "bool?"}
     ],
-    "dropped": "int", "untold": ["text"], "result": {"*": "any"},
+    "dropped": "int", "untold": ["text"], "result": {"*": "any"}, "id?": "text", "at?": "text",
 }  # fmt: skip
 WRITTEN: Final = {
     **KEY, "context": "text", "acks": ACKS, "w": "int?", "trace?": Null({"schema": "dyn.trace/v1", **TRACE}),
@@ -49,6 +49,12 @@ SCHEMAS: Final = {
         ]},
     ),
     "dyn.trace/v1": Told("The way of one request through the nodes. More fields by step.", TRACE),
+    "dyn.traces/v1": Told(
+        "The traces that nodes keep, the oldest first; who did not tell.",
+        {"traces": [{**KEY, "id": "text", "at": "text", "op": "get|put|del", "node": "text", "answered_ms": "number?",
+                     "steps": "int", "error": "text?"}],
+         "silent": [{"node": "text", "address": "text", "error": "text"}]},
+    ),
     "dyn.put/v1": Told("What a write became: the new context, and who holds it.", WRITTEN),
     "dyn.del/v1": Told("What a delete became.", WRITTEN),
     "dyn.merge/v1": Told("What a merge wrote.", WRITTEN),

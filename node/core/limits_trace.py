@@ -9,6 +9,11 @@ it costs else, and a person looks at one."""
 TRACE_STEPS_MAX = 500
 """Steps that one trace keeps: a write to N = 3 has about ten, one that meets every fault there is some fifty."""
 
+TRACES_KEPT = 100
+TRACES_KEPT_BYTES = 1 << 20
+"""Traces that a node keeps for later, and their bytes: a person compares a few, and one has some 3 KB. Beyond either
+the oldest goes."""
+
 TRACE_TAIL_S = 0.5
 TRACE_TAIL_AWAY_S = 0.3
 """How long a trace stays after the answer for what follows it: the last owner's copy, hints, read repair. The client

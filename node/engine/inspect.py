@@ -61,6 +61,7 @@ class Inspector:
             "restore": self._restore,
             "cluster": operator.asked,
             "trace": self.traces.request,
+            "traces": self.traces.asked,
         }
 
     def document(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:

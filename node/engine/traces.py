@@ -14,11 +14,19 @@ from collections.abc import Callable
 import msgspec
 
 from node.core.ids import Instant, NodeId
-from node.core.limits_trace import TRACE_LATE_AWAY_S, TRACE_LATE_S, TRACE_TAIL_AWAY_S, TRACE_TAIL_S, TRACES_MAX
+from node.core.limits_trace import (
+    TRACE_LATE_AWAY_S,
+    TRACE_LATE_S,
+    TRACE_TAIL_AWAY_S,
+    TRACE_TAIL_S,
+    TRACES_KEPT,
+    TRACES_MAX,
+)
 from node.engine.intake import Intake
 from node.engine.operation import Asker, Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.trace_document import steps_of, trace_document
+from node.engine.traces_kept import TracesKept
 from node.engine.tracing import Trace
 from node.wire import requests
 from node.wire.messages import Answer, Ask, Forward
@@ -39,6 +47,7 @@ class Traces:
         self.intake = intake
         self.running: dict[int, None] = {}
         self.expected: dict[tuple[NodeId, int], tuple[int, Instant]] = {}
+        self.kept = TracesKept(shared)
         self._handlers: dict[type, Callable[..., None]] = {}
         self._forward: Callable[..., None]
 
@@ -55,6 +64,17 @@ class Traces:
             asker.answer(Failed("BUSY", f"{TRACES_MAX} requests are being followed here; nothing was done"), out)
         else:
             Following(self, request.of, asker, now).start(now, out)
+
+    def asked(self, request: Inspect, asker: Asker, now: Instant, out: Outbox) -> None:
+        """DYN.TRACES: what was followed here lately, or one of it by its id."""
+        if not request.arguments:
+            asker.answer(requests.Document(self.kept.listed()), out)
+            return
+        found = self.kept.find(request.arguments[0].decode(errors="replace"))
+        if found is None:
+            asker.answer(Failed("ERR", f"no trace of this id here; the last {TRACES_KEPT} are kept"), out)
+        else:
+            asker.answer(requests.Document(found), out)
 
     # As the coordinator of another node's request --------------------------------------------------------------
 
@@ -159,6 +179,7 @@ class Following(Operation):
         for peer in self.awaited:
             self.away[peer] = None
         document = trace_document(self.shared, self.of, self.trace, result, self.away, now)
+        document = self.traces.kept.keep(document, now)
         self.asker.answer(requests.Document(msgspec.json.encode(document)), out)
 
 

@@ -355,6 +355,7 @@ _PARSERS: Final[dict[str, Parse]] = {
     "DYN.REPAIR": _repair,
     "DYN.RESTORE": _restore,
     "DYN.TRACE": _trace,
+    "DYN.TRACES": _inspect,
 }
 _LENIENT: Final = {"SET": ARGUMENTS_MAX}
 """Commands whose parser looks at surplus words itself, because they deserve more than "wrong number"."""

@@ -80,6 +80,8 @@ TABLE: Final = (
             "Merge a row of a backup of this cluster into what its owners hold", _DYN, _ADMIN, _KEY),
     Command("DYN.TRACE", "GET|PUT|DEL key [argument…]",
             "A read or a write, and the way it took: arguments as of DYN.GET, DYN.PUT …", _DYN, _WRITE, (2, 2, 1)),
+    Command("DYN.TRACES", "[id]", "The requests that this node followed lately, or the way of one of them", _DYN,
+            _ADMIN),
     Command("DYN.FAULT", "CUT|CUT1|HEAL|DELAY|DROP|PAUSE|SKEW|DISK|LIST [argument…]",
             "Break things on purpose (needs --allow-faults)", _DYN, _ADMIN),
     Command("GET", "key", "The value of a key; -SIBLINGS if there are several", _STRING, _READ, _KEY),

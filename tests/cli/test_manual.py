@@ -104,12 +104,12 @@ ON_THE_LINE = {
     "DYN.HISTORY": "key history", "DYN.RING": "ring show", "DYN.STATUS": "cluster status", "DYN.VIEWS": "cluster views",
     "DYN.STATS": "node stats", "DYN.HINTS": "cluster hints", "DYN.TRANSFERS": "cluster transfers",
     "DYN.EVENTS": "cluster events", "DYN.CLUSTER": "cluster leave", "DYN.REPAIR": "cluster repair",
-    "DYN.HOT": "hot", "DYN.MONITOR": "monitor",
+    "DYN.HOT": "hot", "DYN.MONITOR": "monitor", "DYN.TRACES": "trace ls",
     "DYN.BACKUP": "node data backup", "DYN.RESTORE": "node data restore", "DYN.FAULT": "fault cut",
 }  # fmt: skip
 """The command of `dyn` that asks each command of the wire."""
 
-FOR_OPERATORS = {"DYN.BACKUP", "DYN.HOT", "DYN.MONITOR"}
+FOR_OPERATORS = {"DYN.BACKUP", "DYN.HOT", "DYN.MONITOR", "DYN.TRACES"}
 """On the wire these are for operators, for what they show or cost; in the cluster they change nothing."""
 
 

@@ -20,12 +20,14 @@ from tests.helpers.documents import (
     history,
     hot_keys,
     joining,
+    kept_traces,
     key_repair,
     pass_document,
     plan,
     ring,
     stats,
     status,
+    trace,
     transfers,
     views,
 )
@@ -51,6 +53,7 @@ def node() -> Iterator[FakeNode]:
     documents["DYN.RING"]["members"][0] |= {"address": EVIL, "zone": EVIL}
     documents["DYN.STATS"] = stats(EVIL)
     documents["DYN.HOT"] = lambda *words: hot_keys(EVIL)
+    documents["DYN.TRACES"] = lambda *words: trace(EVIL) if words else kept_traces(EVIL)
     documents["DYN.BACKUP"] = backup(EVIL)
     documents["DYN.TRANSFERS"] = transfers(EVIL)
     documents["DYN.CLUSTER"] = lambda verb, *rest: plan(EVIL) if verb == b"PLAN" else change(f"leave {EVIL}")
@@ -110,6 +113,9 @@ COMMANDS = [
     ("stat", "--count", "1", "--interval", "0.1"),
     ("slo",),
     ("hot",),
+    ("trace", "ls"),
+    ("trace", "show", "n2-1"),
+    ("trace", "export", "n2-1"),
     ("node", "info"),
     ("node", "logs", "--file", "/dev/null"),
     ("node", "unit"),

@@ -121,6 +121,13 @@ def trace(text: str = "k", **result: Any) -> dict[str, Any]:
             "dropped": 3, "untold": [text], "result": result or found}  # fmt: skip
 
 
+def kept_traces(text: str = "n1-1") -> dict[str, Any]:
+    """A DYN.TRACES document of two traces."""
+    one = {"id": text, "at": "2026-11-23T12:03:12.000Z", "op": "get", "key": text, "enc": "utf8", "node": text,
+           "answered_ms": 4.2, "followed_ms": 5.0, "steps": 13, "error": None}  # fmt: skip
+    return {"schema": "dyn.traces/v1", "node": text, "traces": [one, {**one, "answered_ms": None, "error": text}]}
+
+
 def pass_document(name: str = "n1", **more: Any) -> dict[str, Any]:
     """A DYN.REPAIR document of a pass that found something and left somebody out."""
     facts = {"node": name, "running": False, "compared": 85, "total": 170, "differing": 3, "repaired": 2, "failed": 1}

@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 
-from node.core.limits_trace import TRACE_LATE_S, TRACE_STEPS_MAX, TRACE_TAIL_AWAY_S, TRACE_TAIL_S, TRACES_MAX
+from node.core.limits_trace import (
+    TRACE_LATE_S,
+    TRACE_STEPS_MAX,
+    TRACE_TAIL_AWAY_S,
+    TRACE_TAIL_S,
+    TRACES_KEPT,
+    TRACES_KEPT_BYTES,
+    TRACES_MAX,
+)
 from node.engine.forward import ForwardOperation
 from node.engine.get import GetOperation
 from node.engine.operation import Operation
 from node.engine.put import PutOperation
+from node.engine.traces_kept import TracesKept
 from node.engine.tracing import Step, Trace, Traced
 from node.engine.unsealed import UnsealedRead
 from node.storage.port import Advance, Merge
@@ -250,6 +259,50 @@ def test_a_trace_keeps_so_many_steps() -> None:
     for _ in range(TRACE_STEPS_MAX + 3):
         trace.note(Step("load", 0.0))
     assert (len(trace.steps), trace.dropped) == (TRACE_STEPS_MAX, 3)
+
+
+def told_by(owners: Owners, at: int, *name: bytes) -> Any:
+    """DYN.TRACES at a node."""
+    owners.replies.clear()
+    owners.ask(at, Inspect("traces", arguments=name))
+    (result,) = owners.replies.values()
+    return json.loads(result.json) if isinstance(result, Document) else result
+
+
+def test_what_was_followed_is_kept_without_its_values(five: Owners) -> None:
+    """By the node that was asked, under an id of its own; no other node has it, and nobody has what never was."""
+    put = traced(five, 0, Put(KEY, b"secret"))
+    get = traced(five, 0, Get(KEY))
+    assert [put["id"], get["id"]] == ["n1-1", "n1-2"]
+    listed = told_by(five, 0)
+    assert [(t["id"], t["op"], t["error"]) for t in listed["traces"]] == [("n1-1", "put", None), ("n1-2", "get", None)]
+    assert listed["traces"][1]["steps"] == len(get["steps"])
+    again = told_by(five, 0, b"n1-2")
+    assert again == {**get, "result": {"values": 1}}
+    assert get["result"]["values"][0]["value"] == "secret"
+    assert "secret" not in json.dumps(listed) + json.dumps(again)
+    assert told_by(five, 1)["traces"] == []
+    for name_ in (b"n1-3", b"\xff", b""):
+        missing = told_by(five, 0, name_)
+        assert isinstance(missing, Failed)
+
+
+def test_so_many_traces_are_kept_and_so_many_bytes() -> None:
+    """The oldest goes; one that is larger than all may be is not kept at all."""
+    kept = TracesKept(Engine().node.shared)
+    fields = dict.fromkeys(("op", "key", "enc", "node", "answered_ms", "followed_ms"))
+    for number in range(TRACES_KEPT + 3):
+        kept.keep({**fields, "steps": [number], "result": {"error": {"code": "UNKNOWN", "text": "x"}}}, 0.0)
+    assert [trace.name for trace in kept.traces][:: TRACES_KEPT - 1] == ["n1-4", f"n1-{TRACES_KEPT + 3}"]
+    assert kept.traces[0].summary["error"] == "UNKNOWN"
+    for size in (TRACES_KEPT_BYTES // 3,) * 5:
+        kept.keep({**fields, "steps": ["x" * size], "result": {}}, 0.0)
+        assert kept.bytes == sum(len(trace.json) for trace in kept.traces) <= TRACES_KEPT_BYTES
+    assert len(kept.traces) == 2
+    told = kept.keep({**fields, "steps": ["x" * TRACES_KEPT_BYTES], "result": {}}, 0.0)
+    assert len(kept.traces) == 2
+    assert told["id"] == f"n1-{TRACES_KEPT + 9}"
+    assert kept.find("n1-1") is None
 
 
 def test_every_handler_that_a_request_has_is_passed_on() -> None:
