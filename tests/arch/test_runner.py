@@ -32,6 +32,7 @@ def outcome(tmp_path: Path, source: str, *options: str, **environ: str) -> tuple
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "source",
     [f"def test_it():\n    {ABSENT}", f"{ABSENT}\ndef test_it():\n    pass\n"],
@@ -105,6 +106,7 @@ def test_a_part_of_the_tests_runs_in_one_process(tmp_path: Path) -> None:
     assert outcome(tmp_path, source)[0] == 0
 
 
+@pytest.mark.long
 def test_all_files_with_nodes_run_in_one_lane() -> None:
     """Three files of the suite, of each of which two workers run one quick test."""
     files = ["tests/unit/helpers/test_lanes.py", "tests/campaigns/test_kills.py", "tests/campaigns/test_stops.py"]
@@ -162,6 +164,7 @@ def test_the_programs_under_test_hear_signals_that_the_runner_ignores(number: si
         signal.signal(number, before)
 
 
+@pytest.mark.long
 def test_generated_cases_are_the_same_in_every_run_unless_asked_for_others(tmp_path: Path) -> None:
     source = "from hypothesis import settings\ndef test_it():\n    assert settings().derandomize\n"
     assert outcome(tmp_path, source)[0] == 0

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.campaigns.amnesia import campaign, table
 from tests.helpers.campaign import scale
+
+pytestmark = pytest.mark.long
 
 
 def test_who_lost_everything_is_replaced_and_never_comes_back(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from tests.campaigns.clocks import Clock, campaign, parsed, table, wrong
 from tests.campaigns.namespaces import why_not
 from tests.helpers.tools import need
 
+pytestmark = pytest.mark.long
+
 WHY_NOT = why_not()
 hosted = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "it can be done here")
 

@@ -10,6 +10,8 @@ from tests.campaigns.gossip import BACK_S, BAD, HOW, ROWS, rounds_max, run, tabl
 from tests.helpers.campaign import scale
 from tests.helpers.gossiping import GossipWorld, cluster_of, decide, link
 
+pytestmark = pytest.mark.long
+
 SEEDS = scale(6, 8)
 
 

@@ -10,6 +10,8 @@ from tests.campaigns.hotkey import measure, table
 from tests.campaigns.overload import build
 from tests.helpers.cluster import Cluster
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.alone
 @pytest.mark.timeout(120)

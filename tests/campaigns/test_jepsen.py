@@ -17,6 +17,8 @@ from tests.campaigns.nemeses import NEMESES, halves, minority, one_way, relent, 
 from tests.helpers.campaign import scale
 from tests.helpers.cluster import ROOT, eventually
 
+pytestmark = pytest.mark.long
+
 WHY_NOT = why_not()
 hosted = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "it can be done here")
 

@@ -8,6 +8,8 @@ from tests.campaigns.joins import WIRE_MAX, campaign, parsed
 from tests.campaigns.namespaces import why_not
 from tests.helpers.campaign import scale
 
+pytestmark = pytest.mark.long
+
 WHY_NOT = why_not()
 
 

@@ -8,6 +8,8 @@ from tests.campaigns.kills import Kill, Span, calm, campaign, outages, parsed, t
 from tests.campaigns.namespaces import why_not
 from tests.helpers.campaign import scale
 
+pytestmark = pytest.mark.long
+
 WHY_NOT = why_not()
 hosted = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "it can be done here")
 

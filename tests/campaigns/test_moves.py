@@ -6,6 +6,8 @@ import pytest
 
 from tests.campaigns.moves import campaign, parsed
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_while_nodes_come_go_and_die() -> None:

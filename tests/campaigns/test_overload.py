@@ -11,6 +11,8 @@ from tests.campaigns.overload import build, measure
 from tests.helpers.campaign import scale
 from tests.helpers.cluster import Cluster
 
+pytestmark = pytest.mark.long
+
 LOAD = 0.3
 """Of the capacity, before and after: other tests may take half of the machine meanwhile."""
 

@@ -7,6 +7,8 @@ import pytest
 from tests.campaigns.powercut import HEADER, Report, campaign
 from tests.helpers.platter import Names
 
+pytestmark = pytest.mark.long
+
 IMAGES = 2000
 
 

@@ -10,6 +10,8 @@ from tests.campaigns.namespaces import why_not
 from tests.campaigns.stops import PATIENTS, Stop, campaign, lines, p99, parsed, role, table
 from tests.helpers.campaign import scale
 
+pytestmark = pytest.mark.long
+
 WHY_NOT = why_not()
 hosted = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "it can be done here")
 LIST = ["n3", "n1", "n5", "n2", "n4"]

@@ -66,6 +66,7 @@ def desk(disk: Path) -> Iterator[Desk]:
     desk.handle.abandon()
 
 
+@pytest.mark.long
 def test_near_full_puts_are_refused_and_what_makes_room_goes_on(desk: Desk) -> None:
     """A good half of the margin is left for it, and it hardly takes any of that."""
     owed = Owed((N2,), 1)
@@ -84,6 +85,7 @@ def test_near_full_puts_are_refused_and_what_makes_room_goes_on(desk: Desk) -> N
     desk.check()
 
 
+@pytest.mark.long
 def test_who_filled_the_disk_with_rows_makes_room_by_deleting_them(desk: Desk) -> None:
     taken = desk.fill_up()
     file = desk.disk / "data" / FILE

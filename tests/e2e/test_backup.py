@@ -78,6 +78,7 @@ class Writer(threading.Thread):
                 self.written.append(key)
 
 
+@pytest.mark.long
 def test_a_backup_under_load_holds_what_was_acknowledged_before_it_and_serves_meanwhile(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_node_whose_disk_is_lost_starts_again_from_its_backup(cluster: Cluster
     assert one.send("DYN.GET", KEYS[50], "R", 2)[1] == [b"mine"]
 
 
+@pytest.mark.long
 def test_a_backup_merged_into_its_cluster_brings_back_what_was_lost_and_nothing_deleted(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -163,6 +165,7 @@ def test_a_backup_merged_into_its_cluster_brings_back_what_was_lost_and_nothing_
     assert again["known"] == 201
 
 
+@pytest.mark.long
 def test_what_all_nodes_lost_comes_back_from_a_backup(cluster: Cluster, tmp_path: Path) -> None:
     """Somebody dropped rows behind the back of every node: the backup is all that is left of them."""
     one = cluster[0]
@@ -185,6 +188,7 @@ def test_what_all_nodes_lost_comes_back_from_a_backup(cluster: Cluster, tmp_path
     assert one.send("DYN.GET", KEYS[7], "R", 3)[1] == [b"v"]
 
 
+@pytest.mark.long
 def test_a_damaged_backup_and_one_of_another_cluster_are_refused_in_one_line(
     cluster: Cluster, lone: Cluster, tmp_path: Path
 ) -> None:
@@ -220,6 +224,7 @@ def test_a_damaged_backup_and_one_of_another_cluster_are_refused_in_one_line(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.long
 def test_a_node_that_stops_leaves_no_half_backup(cluster: Cluster, tmp_path: Path) -> None:
     """Its copy is longer than a node takes to stop."""
     one = cluster[0]
@@ -279,6 +284,7 @@ def test_from_one_cluster_into_another_with_siblings_and_binary_keys(
     assert other.send("GET", KEYS[1]) == b"v"
 
 
+@pytest.mark.long
 def test_an_export_that_is_killed_is_gone_on_with(cluster: Cluster, tmp_path: Path) -> None:
     one, file = cluster[0], tmp_path / "all.jsonl"
     with one.connect() as connection:
@@ -299,6 +305,7 @@ def test_an_export_that_is_killed_is_gone_on_with(cluster: Cluster, tmp_path: Pa
     assert file.read_bytes() == whole
 
 
+@pytest.mark.long
 def test_an_export_of_another_cluster_is_not_gone_on_with(cluster: Cluster, lone: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "all.jsonl"
     fill(cluster[0], KEYS[:3])
@@ -310,6 +317,7 @@ def test_an_export_of_another_cluster_is_not_gone_on_with(cluster: Cluster, lone
     assert file.read_bytes() == before
 
 
+@pytest.mark.long
 def test_an_import_that_fails_names_the_line_to_go_on_at(cluster: Cluster, lone: Cluster, tmp_path: Path) -> None:
     """The cluster loses its quorum on the way; what was written before stays, and nothing is written twice."""
     file = str(tmp_path / "all.jsonl")

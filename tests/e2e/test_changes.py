@@ -83,6 +83,7 @@ def test_a_node_joins_leaves_and_a_dead_one_is_replaced(tmp_path: Path) -> None:
         assert all(sorted(names[:3]) == ["n1", "n2", "n5"] for names in owned)
 
 
+@pytest.mark.long
 def test_a_dead_node_is_removed_and_of_two_the_other_one_by_force(tmp_path: Path) -> None:
     with Cluster(3, tmp_path, start=False) as cluster:
         one, two, three = grown(cluster, 3)
@@ -110,6 +111,7 @@ def test_a_dead_node_is_removed_and_of_two_the_other_one_by_force(tmp_path: Path
         check_keys(one)
 
 
+@pytest.mark.long
 def test_two_dead_of_five_are_removed_at_once_and_of_two_operators_each_has_its_turn(tmp_path: Path) -> None:
     """One after the other neither goes: what both owned has to be heard from two owners, and one is left."""
     with Cluster(5, tmp_path, start=False) as cluster:
@@ -141,6 +143,7 @@ def test_two_dead_of_five_are_removed_at_once_and_of_two_operators_each_has_its_
         eventually(lambda: three.document("STATUS")["health"] == "healthy", "the cluster to be healthy")
 
 
+@pytest.mark.long
 def test_a_share_grows_and_what_is_kept_of_the_ring_shows_by_how_much(tmp_path: Path) -> None:
     """With N+1 nodes, so that another weight moves replicas, too."""
     kept = tmp_path / "before.json"
@@ -161,6 +164,7 @@ def test_a_share_grows_and_what_is_kept_of_the_ring_shows_by_how_much(tmp_path: 
         assert dyn("cluster", "abandon", "-y", environ=asked).status == 9
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("begins", [1, 2])
 def test_a_newcomer_that_dies_on_the_way_is_given_up_and_writes_go_on(tmp_path: Path, begins: int) -> None:
     """Of one node and a dead newcomer no write could be had from two: the change must not stand."""

@@ -66,6 +66,7 @@ def running(demo: Demo, process: subprocess.Popen[str]) -> None:
     raise AssertionError(f"the demo ended with {process.wait()}")
 
 
+@pytest.mark.long
 def test_kill_9_of_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     """Its nodes have no parent then, and end nevertheless; its data goes."""
     demo = Demo(tmp_path)

@@ -88,6 +88,7 @@ def test_it_says_where_it_is_and_serves(background: Background) -> None:
     assert background.states() == dict.fromkeys(("n1", "n2", "n3"), "up")
 
 
+@pytest.mark.long
 def test_its_nodes_are_broken_and_mended_from_outside(background: Background) -> None:
     """Killed, started again, paused, resumed; each one's state is told."""
     background.ordered("kill", "n3")
@@ -100,6 +101,7 @@ def test_its_nodes_are_broken_and_mended_from_outside(background: Background) ->
     background.ordered("resume", "n2")
 
 
+@pytest.mark.long
 def test_a_node_that_crashes_is_told_with_its_last_words(background: Background) -> None:
     """In the list, and in the demo's own log."""
     [pid] = [node["pid"] for node in background.listed()["nodes"] if node["name"] == "n2"]
@@ -114,6 +116,7 @@ def test_a_node_that_crashes_is_told_with_its_last_words(background: Background)
     assert background.states()["n2"] == "up"
 
 
+@pytest.mark.long
 def test_a_measurement_kills_a_node_and_brings_it_back(background: Background) -> None:
     """Second by second; connections of the node that died go on at the others."""
     done = background.dyn("bench", "--json", "--rate", "150", "--duration", "3", "--keys", "100", "--clients", "6",
@@ -126,6 +129,7 @@ def test_a_measurement_kills_a_node_and_brings_it_back(background: Background) -
     assert background.states()["n2"] == "up"
 
 
+@pytest.mark.long
 def test_its_network_is_broken_and_mended_from_outside(background: Background) -> None:
     """Told to a person as in its shell, to a program as what is in force then; `reset` undoes all there is."""
     told = background.faulty("partition", "n1", "n2,n3", "-o", "table")
@@ -147,6 +151,7 @@ def test_its_network_is_broken_and_mended_from_outside(background: Background) -
     assert background.dyn("demo", "slow", "n9", "5", "--base-port", str(background.demo.base)).returncode == 2
 
 
+@pytest.mark.long
 def test_a_shell_on_its_nodes_has_its_verbs(background: Background) -> None:
     """As if it had started them."""
     done = background.dyn("shell", "-e", "\\kill n3", "-e", "\\faults", "-e", "\\restart n3")
@@ -157,6 +162,7 @@ def test_a_shell_on_its_nodes_has_its_verbs(background: Background) -> None:
     assert background.states() == dict.fromkeys(("n1", "n2", "n3"), "up")
 
 
+@pytest.mark.long
 def test_without_a_shell_it_stays_until_ctrl_c(tmp_path: Path) -> None:
     """With other quorums, on a slow network: also for a node that was started again, and after a heal."""
     demo = Demo(tmp_path, "--no-shell", "--nrw", "2/1/2", "--latency", "5", "--seed-data", "none", nodes=2)
@@ -183,6 +189,7 @@ def test_without_a_shell_it_stays_until_ctrl_c(tmp_path: Path) -> None:
     demo.gone()
 
 
+@pytest.mark.long
 def test_killed_it_leaves_nothing(tmp_path: Path) -> None:
     """No process, no data, and nothing in the list."""
     made = Background(tmp_path, nodes=1)
@@ -192,6 +199,7 @@ def test_killed_it_leaves_nothing(tmp_path: Path) -> None:
     assert json.loads(made.dyn("demo", "ls", "--json").stdout)["demos"] == []
 
 
+@pytest.mark.long
 def test_who_starts_it_and_leaves_before_it_runs_ends_it(tmp_path: Path) -> None:
     """Ctrl-C while the nodes start."""
     demo = Demo(tmp_path, "--background", nodes=3)

@@ -15,6 +15,8 @@ from tests.helpers.cluster import Connection, eventually
 from tests.helpers.demo import Demo
 from tests.helpers.terminal import CTRL_D, Screen
 
+pytestmark = pytest.mark.long
+
 KEYS = {f"key:{number}".encode(): b"value %d" % number for number in range(60)}
 MOVE_S = 60
 

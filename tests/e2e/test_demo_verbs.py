@@ -22,6 +22,8 @@ from tests.helpers.cli import environment
 from tests.helpers.cluster import eventually
 from tests.helpers.demo import free_base
 
+pytestmark = pytest.mark.long
+
 
 class Shell(NamedTuple):
     """The demo's shell without its terminal."""

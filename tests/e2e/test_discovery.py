@@ -174,6 +174,7 @@ def forge(forger: Forger, hosts: Hosts, node: HostedNode) -> None:
         forger.announce(f"garbage{number}", hosts.network.address(OURS), 9000, {"cluster": b"\xff", "node": "x"})
 
 
+@pytest.mark.long
 def test_forged_announcements_join_nothing_and_do_not_hide_who_is_there(hosts: Hosts, tmp_path: Path) -> None:
     """Also a node that has another key, and a process that takes connections and says nothing."""
     other_key = tmp_path / "other.key"

@@ -97,6 +97,7 @@ def test_a_seat_in_use_and_one_that_nobody_has_are_refused(tmp_path: Path) -> No
         assert two.send("PING")
 
 
+@pytest.mark.long
 def test_a_data_directory_that_is_put_back_brings_back_nothing_deleted(tmp_path: Path) -> None:
     """A copy from before a delete that is reaped by now; and the other keys of its partitions are all there again."""
     with Cluster(3, tmp_path) as cluster:
@@ -122,6 +123,7 @@ def test_a_data_directory_that_is_put_back_brings_back_nothing_deleted(tmp_path:
         assert rows(three, one) == len(KEYS) - 50
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("forgotten", [1, 2])
 def test_a_machine_that_is_put_back_is_found_out_by_the_others(tmp_path: Path, forgotten: int) -> None:
     """Inodes, lock and token are as they were, so that the node itself sees nothing: but others knew those runs."""
@@ -144,6 +146,7 @@ def test_a_machine_that_is_put_back_is_found_out_by_the_others(tmp_path: Path, f
         assert three.send("DYN.GET", KEYS[1], "R", b"3")[1] == [b"later"]
 
 
+@pytest.mark.long
 def test_a_copy_of_a_running_node_that_is_put_back_is_found_out(tmp_path: Path) -> None:
     """It knows each of its starts; but the others have heard since how often its rows had changed."""
     with Cluster(3, tmp_path) as cluster:
@@ -160,6 +163,7 @@ def test_a_copy_of_a_running_node_that_is_put_back_is_found_out(tmp_path: Path) 
         assert three.send("DYN.GET", KEYS[0], "R", b"3")[1] == [b"later"]
 
 
+@pytest.mark.long
 def test_a_whole_cluster_moved_elsewhere_goes_on(tmp_path: Path) -> None:
     """Every store is a copy of unknown age, and so nobody's word counts: they compare what they hold, and serve."""
     with Cluster(3, tmp_path) as cluster:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.cluster import Cluster, eventually
 
 KEYS = 300
 
 
+@pytest.mark.long
 def test_a_node_that_was_away_is_brought_up_to_date(tmp_path: Path) -> None:
     with Cluster(3, tmp_path) as cluster:
         for at in range(KEYS):

@@ -14,6 +14,8 @@ from node.client import Client, DynError
 from tests.helpers.cluster import Cluster, Node, ReplyError, eventually
 from tests.helpers.next_release import RELEASE
 
+pytestmark = pytest.mark.long
+
 PORTS = range(26800, 26900)
 NEXT = "tests.helpers.next_release"
 CLIENTS = 4

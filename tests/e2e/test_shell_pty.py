@@ -273,6 +273,7 @@ def demo_names(count: int) -> list[str]:
     return [f"n{i}" for i in range(1, count + 1)]
 
 
+@pytest.mark.long
 def test_the_tour_waits_for_its_reader(demo: Demo) -> None:
     """Enter by Enter, with what a person sees: remarks, colours; q leaves it, and the shell goes on."""
     with Screen(demo.command, demo.folder, {**demo.environ, "LANG": "C.UTF-8"}) as screen:
@@ -306,6 +307,7 @@ def test_a_signal_at_the_prompt_cleans_up(demo: Demo, number: signal.Signals, co
     demo.gone()
 
 
+@pytest.mark.long
 def test_what_a_second_demo_is_told(demo: Demo) -> None:
     """The ports are the first one's: one sentence, and its own nodes are untouched."""
     with Screen(demo.command, demo.folder, {**demo.environ, "LANG": "C.UTF-8"}) as screen:

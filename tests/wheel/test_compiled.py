@@ -30,6 +30,7 @@ def run(tree: Path, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_pure_module_is_compiled(compiled: Path, tmp_path: Path) -> None:
     """New files, too: the rule is a pattern, with the exceptions named."""
