@@ -56,6 +56,12 @@ def test_a_csv_from_elsewhere_needs_no_more_than_key_and_value() -> None:
     assert read(data) == [Entry(b"k1", (b'a "cup"\nof tea',), 2), Entry(b"k2", (b"",), 5)]
 
 
+def test_values_may_be_as_long_as_values_are() -> None:
+    """The reader of the standard library stops at 128 KiB a cell by itself."""
+    entry = Entry(b"k", (b"v" * 300_000,), 2)
+    assert read(csvrows.header(contexts=False) + csvrows.rows_of(entry, contexts=False)) == [entry]
+
+
 @pytest.mark.parametrize(
     ("data", "number", "why"),
     [

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.cli import dyn
+from dynamo_cli.app import run
+from dynamo_cli.store import Memory
+from tests.helpers.cli import dyn, environment
 from tests.helpers.fake_node import RECEIPT, Err, FakeNode, fake_node, reading, version
 
 ONE = reading(version(b"milk", {"n1": 1}))
@@ -151,6 +153,17 @@ def test_from_says_what_that_node_has_not(held: Callable[..., Any], words: str) 
         result = dyn("get", "k", "--from", "n2", node=node)
     assert (result.status, result.out) == (3, "")
     assert f'n2 {words} "k". What the cluster has: dyn get k' in result.err
+
+
+def test_a_shell_writes_with_no_context_of_one_node_alone() -> None:
+    """What that node has missed would become a sibling of the next put."""
+    with fake_node(DYN_GET=ONE) as other, fake_node(DYN_RING=ring(n2=other.address), DYN_GET=ONE) as node:
+        env, _, _ = environment(environ={"DYN_NODES": node.address})
+        env.memory = Memory()
+        assert run(["get", "k", "--from", "n2"], env) == 0
+        assert env.memory.recall(b"k") is None
+        assert run(["get", "k"], env) == 0
+        assert env.memory.recall(b"k") is not None
 
 
 def test_from_a_node_that_is_not_there() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.cli import dyn
-from tests.helpers.cluster import Cluster
+from tests.helpers.cluster import Cluster, eventually
 
 NAMES = ("n1", "n2", "n3", "n4")
 
@@ -87,7 +87,12 @@ def test_with_a_node_away_tombstones_wait_and_it_is_not_compared(nodes: dict[str
     """The last test: a node ends."""
     assert dyn("put", "waits", "v", environ=nodes).status == 0
     cluster[3].kill()
-    cluster.settle()
+
+    def noticed() -> bool:
+        told = [node.document("STATUS")["nodes"] for node in list(cluster)[:3]]
+        return all(each["state"] != "up" for nodes in told for each in nodes if each["name"] == "n4")
+
+    eventually(noticed, "n4 to be missed by all")
     assert dyn("del", "waits", environ=nodes).status == 0
     [found] = json.loads(dyn("keys", "waits", "--tombstones", "--json", environ=nodes).out)["keys"]
     assert (found["key"], found["deleted_at"][:2]) == ("waits", "20")
