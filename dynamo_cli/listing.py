@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from dynamo_cli import store
 from dynamo_cli import told as telling
 from dynamo_cli.client import Client, Word
 from dynamo_cli.render.plain import encode
+
+ALL = 2**64
+"""Positions that a cursor may have."""
 
 TOMBSTONES, STALE, SIBLINGS = "TOMBSTONES", "STALE", "SIBLINGS"
 
@@ -26,7 +29,10 @@ class Listed(NamedTuple):
 
 
 class Listing:
-    """Which keys are wanted, and of whom. `unheard` are the owners that could not be compared, as far as it went."""
+    """Which keys are wanted, and of whom. `unheard` are the owners that could not be compared, as far as it went.
+
+    `done` is told after each page how far it is, of ALL.
+    """
 
     def __init__(
         self, client: Client, prefix: bytes, which: str = "", *, partition: int | None = None, local: bool = False
@@ -35,6 +41,7 @@ class Listing:
         self.prefix = prefix
         self.which = which
         self.unheard: dict[str, None] = {}
+        self.done: Callable[[int], None] = lambda position: None
         self._words: list[Word] = [which] if which else []
         self._words += [] if partition is None else ["PARTITION", partition]
         self._words += ["LOCAL"] if local else []
@@ -50,6 +57,7 @@ class Listing:
                     [store.bulk(name).decode("utf-8", "replace") for name in store.array(more[1], 0)]
                 )
             yield from map(Listed, keys, told)
+            self.done(int(cursor) or ALL)
             if cursor == b"0":
                 return
 

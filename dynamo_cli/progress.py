@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from dynamo_cli.call import Call
 from dynamo_cli.render.plain import shortened
@@ -17,6 +17,26 @@ def progress(call: Call, what: str, total: float) -> Iterator[Callable[[float], 
         return
     with _bar(call, what, total) as told:
         yield lambda done: told(done, "")
+
+
+PATIENCE_S = 1.0
+"""What ends sooner needs no bar."""
+
+
+@contextmanager
+def belated(call: Call, what: str, total: float) -> Iterator[Callable[[float], None]]:
+    """The same, from the first word after a second on."""
+    begun_at = call.env.now_s()
+    shown: list[Callable[[float], None]] = []
+    with ExitStack() as stack:
+
+        def told(done: float) -> None:
+            if not shown and done < total and call.env.now_s() - begun_at > PATIENCE_S:
+                shown.append(stack.enter_context(progress(call, what, total)))
+            for show in shown:
+                show(done)
+
+        yield told
 
 
 @contextmanager

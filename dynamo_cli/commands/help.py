@@ -35,6 +35,10 @@ writers who did not see each other lose nothing.
                  a read made now (the default)
   --ctx TOKEN    the context of an earlier read: dyn get KEY --json, or --ctx
   --ctx none     a blind write: it replaces nothing and becomes a sibling
+  --if-absent, --if-context TOKEN
+                 read first, and write only if there is no value, or exactly
+                 what TOKEN covers; else exit 4, and nothing was written
+  --return-ctx   print the context of what was written, for the next write
 
 Without --ctx, a write whose read shows siblings is not done (exit 4): settle
 them with dyn merge.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +14,10 @@ from dynamo_cli.call import Call, Document, Rows, View
 from dynamo_cli.commands.values import Key
 from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
-from dynamo_cli.listing import SIBLINGS, STALE, TOMBSTONES, Listed, Listing
+from dynamo_cli.listing import ALL, SIBLINGS, STALE, TOMBSTONES, Listed, Listing
 from dynamo_cli.member import alone
 from dynamo_cli.options import command
+from dynamo_cli.progress import belated
 from dynamo_cli.render.plain import csv_text, exact, json_text, shell_word, show
 from dynamo_cli.render.rows import explain_rows
 
@@ -82,7 +84,7 @@ def keys(
         listing = Listing(
             asked, one_prefix(prefix, begins), "".join(which), partition=partition, local=node is not None
         )
-        _print(call, listing, most, null=null)
+        _print(call, listing, most, null=null, partly=partition is not None)
     if listing.unheard:
         call.note(f"not compared, as they do not answer: {show(', '.join(listing.unheard))}")
     return ExitStatus.OK
@@ -95,23 +97,25 @@ def one_prefix(argument: bytes, option: bytes) -> bytes:
     return argument or option
 
 
-def _print(call: Call, listing: Listing, most: int, *, null: bool) -> None:
-    """Print up to `most` keys (0: all), as they come where the format allows it."""
+def _print(call: Call, listing: Listing, most: int, *, null: bool, partly: bool) -> None:
+    """Print up to `most` keys (0: all), as they come where the format allows it; else with a bar, unless `partly`."""
     told = listing.which in VIEWS and not null
     whole = call.format == "json" or (told and (call.for_people or call.format == "csv"))
     if call.format == "csv" and not whole and call.options.header:
         call.env.write("key\n")
     document: Document = {"schema": "dyn.keys/v1", "keys": []}
-    shown = 0
-    for listed in listing:
-        if most and shown == most:
-            call.note(f"the first {most} keys; all of them: --limit 0")
-            break
-        shown += 1
-        if whole:
-            document["keys"].append(listed.item(listing.which))
-        else:
-            _print_one(call, listed, listing.which, null=null)
+    shown, cut = 0, False
+    with belated(call, "keys", ALL) if whole and not partly else nullcontext(lambda done: None) as listing.done:
+        for listed in listing:
+            if cut := bool(most) and shown == most:
+                break
+            shown += 1
+            if whole:
+                document["keys"].append(listed.item(listing.which))
+            else:
+                _print_one(call, listed, listing.which, null=null)
+    if cut:
+        call.note(f"the first {most} keys; all of them: --limit 0")
     if listing.which == STALE:
         document["unheard"] = list(listing.unheard)
     if whole and (shown or not call.for_people):

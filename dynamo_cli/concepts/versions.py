@@ -135,7 +135,7 @@ PAGES: Mapping[str, Page] = {
         "A tombstone goes (is reaped) once every member has confirmed that it holds nothing older, whatever that "
         "takes; no clock and no grace period has a part in it. While a member is away, the tombstones wait for it.",
         _tombstone,
-        ("dyn del KEY", "dyn cluster status", "dyn node stats"),
+        ("dyn del KEY", "dyn keys --tombstones", "dyn cluster status"),
         ("anti-entropy", "replicas"),
         ("tombstones", "delete", "reap", "reaping"),
     ),

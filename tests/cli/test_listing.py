@@ -125,3 +125,15 @@ def test_an_answer_that_makes_no_sense_is_said(reply: list[Any]) -> None:
         result = dyn("keys", "--stale", node=node)
     assert result.status == 1
     assert "makes no sense" in result.err
+
+
+def test_what_takes_long_has_a_bar_and_what_does_not_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = b"%d" % (2**63)
+    replies = [[half, [b"a"], [BEHIND], []], [b"0", [b"b"], [BEHIND], []]]
+    for patience_s, bar in ((1.0, False), (-1.0, True)):
+        monkeypatch.setattr("dynamo_cli.progress.PATIENCE_S", patience_s)
+        left = list(replies)
+        with fake_node(DYN_KEYS=lambda *words, left=left: left.pop(0)) as node:
+            result = dyn("keys", "--stale", node=node, terminal=True)
+        assert ("100 %" in result.err) is bar
+        assert len(result.out.splitlines()) == 3
