@@ -18,7 +18,8 @@ from dynamo_cli.render.plain import show
 class Heard(NamedTuple):
     """What came since the last question, in the order of time. `dropped` were above the rate.
 
-    `forgotten` are nodes that have forgotten us since, as after a restart: what they served meanwhile nobody tells.
+    `forgotten` are nodes that have forgotten us since, as after a restart, or that are heard for the first time only
+    now, as newcomers: what they served meanwhile nobody tells.
     """
 
     requests: list[Document]
@@ -27,17 +28,30 @@ class Heard(NamedTuple):
 
 
 class Ear:
-    """Listens at all nodes of a panel for requests of some keys and operations, at most `rate` a second together."""
+    """Listens at all nodes of a panel for requests of some keys and operations.
 
-    def __init__(self, panel: Panel, note: Callable[[str], None], key: str | bytes, op: str, rate: int) -> None:
+    At most `rate` a second together; or with `rate_each` that many at each node.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        note: Callable[[str], None],
+        key: str | bytes,
+        op: str,
+        *,
+        rate: int = 0,
+        rate_each: int = 0,
+    ) -> None:
         self._panel = panel
         self._note = note
-        self._key, self._op, self._rate = key, op, rate
+        self._key, self._op, self._rate, self._rate_each = key, op, rate, rate_each
         self._listeners: dict[str, int] = {}
         self._silent: dict[str, None] = {}
+        self._first = True
 
     def _words(self, node: str) -> tuple[Word, ...]:
-        share = max(1, self._rate // max(1, len(self._panel.addresses)))
+        share = self._rate_each or max(1, self._rate // max(1, len(self._panel.addresses)))
         return "LISTENER", self._listeners.get(node, 0), "KEY", self._key, "OP", self._op, "RATE", share
 
     def listen(self) -> Heard:
@@ -53,11 +67,12 @@ class Ear:
             if each.document is None:
                 continue
             listener = telling.whole(each.document, "listener") or 0
-            if self._listeners.get(each.node, listener) != listener:
+            if self._listeners.get(each.node, listener if self._first else 0) != listener:
                 forgotten.append(each.node)
             self._listeners[each.node] = listener
             requests += [{"node": each.node, **row} for row in telling.items(each.document, "requests")]
             dropped += telling.whole(each.document, "dropped") or 0
+        self._first = False
         return Heard(sorted(requests, key=lambda row: telling.word(row, "at", "")), dropped, forgotten)
 
     def _note_silence(self, told: Told) -> None:

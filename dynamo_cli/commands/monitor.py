@@ -76,7 +76,7 @@ def monitor(
     if call.format in watching.ENDLESS and call.format != "csv":
         raise usage("what goes on has no end, which that format needs", "Choose another: -o jsonl or -o plain")
     panel = Panel(call)
-    ear = _Listening(call, Ear(panel, call.note, key, op, most), most)
+    ear = _Listening(call, Ear(panel, call.note, key, op, rate=most), most)
     ends_at = None if span is None else time.monotonic() + span
     try:
         ear.listen()

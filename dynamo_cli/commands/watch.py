@@ -88,7 +88,7 @@ def watch(
 
     A key is read again and again. Of a prefix all nodes are asked which keys clients wrote, and those are read. Either
     way what changes twice between two looks is told once, as what became of it. Of a prefix changes are missed above
-    1,000 writes a second, and at a node that does not answer; that is said.
+    1,000 writes a second at one node, and at nodes that do not answer or have just joined; that is said.
 
     CMD has the key in $DYN_WATCH_KEY ($DYN_WATCH_ENC says utf8 or base64), what it became in $DYN_WATCH_CHANGE: value,
     siblings or deleted, and on its input the value, or all siblings as JSON. Commands run one after the other; if one
@@ -186,7 +186,7 @@ class _Keys:
         self._known = Known()
         self._pending: dict[bytes, None] = {}
         self._panel: Panel = Panel(call, wait_s=ANSWER_S)
-        self._ear = Ear(self._panel, call.note, literal(prefix) + b"*", "put,del", RATE_MAX)
+        self._ear = Ear(self._panel, call.note, literal(prefix) + b"*", "put,del", rate_each=RATE_MAX)
 
     def begin(self, *, first: bool) -> Iterator[store.Reading]:
         """Listen, and only then look at what is there: nothing falls between the two."""

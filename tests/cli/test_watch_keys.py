@@ -149,6 +149,17 @@ def test_of_a_prefix_what_clients_wrote_is_read() -> None:
     assert listening[1][1] == b"7"
 
 
+def test_each_of_several_nodes_is_listened_to_in_full() -> None:
+    """All writes of a load may go through one of them."""
+    with cluster(MILK, told(), told("a")) as node, cluster(MILK, told(), told("b")) as other:
+        addresses = {"n1": node.address, "n2": other.address}
+        node.replies["DYN.RING"] = {"members": [{"name": n, "address": a} for n, a in addresses.items()]}
+        assert sorted(changes(dyn("watch", "*", node=node))) == [("a", "value"), ("b", "value")]
+    for each in (node, other):
+        listening = [words for words in each.asked if words[0] == b"DYN.MONITOR"]
+        assert listening[0][-2:] == (b"RATE", b"1000")
+
+
 def test_what_was_written_in_vain_or_read_already_is_no_change() -> None:
     with cluster(MILK, told(), told("a", outcome="UNAVAILABLE"), told("b", outcome="UNKNOWN"), told("b")) as node:
         assert changes(dyn("watch", "*", node=node)) == [("b", "value")]
@@ -173,6 +184,18 @@ def test_what_may_be_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "n1 was not listened to for a while" in result.err
     assert "… 1 more write, too many" in result.err
     assert changes(result) == [("a", "value"), ("b", "value"), ("c", "value")]
+
+
+def test_a_node_that_is_heard_only_later_is_named() -> None:
+    with cluster(MILK, told(), told("a")) as node, cluster(MILK) as other:
+        replies = [Err("BUSY 4 listen already"), Err("BUSY 4 listen already"), told(listener=3)]
+        other.replies["DYN.MONITOR"] = lambda *words: replies.pop(0) if replies else told(listener=3)
+        addresses = {"n1": node.address, "n2": other.address}
+        node.replies["DYN.RING"] = {"members": [{"name": n, "address": a} for n, a in addresses.items()]}
+        result = dyn("watch", "*", node=node)
+    assert result.err.count("n2 tells nothing") == 1
+    assert result.err.count("n2 was not listened to for a while") == 1
+    assert "n1 was" not in result.err
 
 
 def test_a_node_that_takes_no_listener_is_an_error() -> None:
