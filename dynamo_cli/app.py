@@ -28,7 +28,7 @@ from dynamo_cli.unoffered import answer_to
 
 MODULES = (
     "start", "demo", "demo_running", "demo_nodes", "demo_faults", "shell", "explain", "values", "writes", "merge",
-    "keys", "key", "watch", "export", "import_keys", "cluster", "change", "unplanned", "transfers", "repair",
+    "keys", "key", "watch", "export", "import_keys", "cluster", "change", "unplanned", "transfers", "pace", "repair",
     "events", "doctor", "ring", "diff", "simulate", "node", "process", "logs", "data", "cert", "stats", "stat", "top",
     "latency", "slo", "hot", "monitor", "trace", "fault", "bench", "context_look", "context", "config", "alias",
     "completion", "bundle", "schema", "manual", "help",
@@ -65,6 +65,7 @@ def entries() -> dict[tuple[str, ...], Command]:
 GROUPS = {
     "demo": "A cluster of real processes on this machine.",
     "cluster": "Members, health and views of the cluster.",
+    "cluster transfers": "How far a change of the ring is, and how fast it may go.",
     "ring": "Who owns what.",
     "node": "Run a node, and look after it.",
     "node data": "The store of a node: back it up, look into a backup, put one back.",

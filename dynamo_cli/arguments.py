@@ -16,6 +16,9 @@ from node.core.limits import TIMEOUT_MS_MAX
 SPAN_DIGITS_MAX = 4
 """So much of any unit lies within the years that a clock can tell."""
 
+SIZE_DIGITS_MAX = 13
+"""So much of any unit is more than a disk has."""
+
 RATE_MAX = 200_000
 """Requests a second that one generator may be asked for: more than it can send."""
 
@@ -104,6 +107,20 @@ def amount(least: float, most: float) -> Callable[[str], str]:
         return word
 
     return parse
+
+
+SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+
+
+def size_or_none(word: str) -> str:
+    """A number of bytes, as `65536`, `500K`, `10M` or `1G`, or the word `none`: what a node is told."""
+    if word.lower() == "none":
+        return "NONE"
+    unit = word[-1:].upper() if word[-1:].upper() in SIZES else ""
+    digits = word.removesuffix(word[-1:]) if unit else word
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > SIZE_DIGITS_MAX:
+        raise ValueError(f"{word!r} is no number of bytes such as 500K or 10M, and not none")
+    return str(int(digits) * SIZES[unit])
 
 
 def choice(*words: str) -> type[str]:

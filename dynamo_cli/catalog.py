@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from dynamo_cli.app import GROUPS, entries, tree
@@ -42,6 +42,11 @@ class CommandSpec(NamedTuple):
     subcommands: tuple[str, ...]
     runs: bool
     danger: str
+    risky: tuple[str, ...]
+
+    def may_change(self, words: Iterable[str]) -> bool:
+        """Whether the command may change something, with these words behind it."""
+        return bool(self.danger) or any(word.partition("=")[0] in self.risky for word in words)
 
     @property
     def name(self) -> str:
@@ -120,6 +125,7 @@ def _walk(command: Any, path: tuple[str, ...]) -> Iterator[CommandSpec]:  # noqa
         tuple(children),
         entered is not None,
         entered.danger if entered else "",
+        entered.risky if entered else (),
     )
     for name in children:
         yield from _walk(command.commands[name], (*path, name))

@@ -57,7 +57,8 @@ class Command(NamedTuple):
     `examples` are (command line, what it does); `exits` the exit codes beside 0, 1 and 2 that it is known for;
     `completes` says what an argument or option value is: `keys`, `files`, or the words to choose from, by parameter.
     `danger` is one of DANGERS: "" for what only reads. `guarded`: in a protected context it runs only for who gives the
-    context's name (what asks by itself need not be).
+    context's name (what asks by itself need not be). `risky` are options with which a command that else only reads is
+    mildly dangerous.
     """
 
     path: tuple[str, ...]
@@ -69,6 +70,7 @@ class Command(NamedTuple):
     completes: dict[str, str]
     danger: str = ""
     guarded: bool = False
+    risky: tuple[str, ...] = ()
 
 
 DANGERS = ("", "mild", "moderate", "severe")
@@ -94,6 +96,7 @@ def command(
     completes: dict[str, str] | None = None,
     danger: str = "",
     guarded: bool = False,
+    risky: Iterable[str] = (),
 ) -> Callable[[Function], Function]:
     """Enter a function into the command table under the words of `path`. Its first parameter is the `Call`."""
     words = tuple(path.split())
@@ -112,6 +115,7 @@ def command(
             completes or {},
             danger,
             guarded,
+            tuple(risky),
         )
         return function
 

@@ -14,7 +14,7 @@ from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import show
-from dynamo_cli.render.rows import hint_rows, status_rows, view_rows
+from dynamo_cli.render.rows import delivered_rows, hint_rows, status_rows, view_rows
 from dynamo_cli.watching import Interval, Watch
 
 if TYPE_CHECKING:
@@ -128,14 +128,33 @@ def _next(document: Document) -> list[str]:
         ("dyn cluster hints", "who keeps rows for whom, and why they still wait"),
         ("dyn cluster hints -o plain", "a line a pair of nodes, for scripts"),
         ("dyn cluster hints --watch", "see them being delivered"),
+        ("dyn cluster hints --deliver-now", "have all nodes try at once; exit 8 if some still wait"),
     ],
-    exits=[5, 7],
+    exits=[5, 7, 8],
+    risky=["--deliver-now"],
     see=["cluster views", "cluster status"],
 )
-def hints(call: Call, watch: Watch = False, interval: Interval = None) -> ExitStatus:
-    """Rows that nodes keep for owners who missed them: how many, since when, and why each still waits."""
+def hints(
+    call: Call,
+    deliver_now: Annotated[
+        bool, typer.Option("--deliver-now", help="Have all nodes try to hand theirs over at once.")
+    ] = False,
+    at_most: Annotated[
+        float, typer.Option("--for", metavar="S", parser=seconds_long, help="Deliver for so long at most; default 60.")
+    ] = 60.0,
+    watch: Watch = False,
+    interval: Interval = None,
+) -> ExitStatus:
+    """Rows that nodes keep for owners who missed them: how many, since when, and why each still waits.
+
+    They are delivered by themselves once the owner answers; --deliver-now waits for no retry, but for clients, as ever.
+    """
     view = View(_hints_screen, hint_rows, lambda d: list(d["held"]))
     every_s = watching.every(watch, interval)
+    if deliver_now and every_s is not None:
+        raise usage("--deliver-now tells how it ended, and --watch has no end", "Leave one away")
+    if deliver_now:
+        return _deliver(call, at_most)
     if every_s is not None:
         watching.watch(call, lambda wide: survey(wide.client, "HINTS"), view, every_s)
         return ExitStatus.OK
@@ -144,6 +163,23 @@ def hints(call: Call, watch: Watch = False, interval: Interval = None) -> ExitSt
     if document["held"]:
         call.suggest("dyn cluster views", "dyn cluster status")
     return ExitStatus.OK
+
+
+def _deliver(call: Call, at_most_s: float) -> ExitStatus:
+    """Have them delivered, and tell what became of it. Exit 8 if some wait, or a node could not be asked."""
+    from dynamo_cli.delivering import deliver
+
+    document = deliver(call, at_most_s)
+    call.emit(document, View(_delivered_screen, delivered_rows))
+    if document["held"]:
+        call.suggest("dyn cluster views", "dyn cluster hints --watch")
+    return ExitStatus.UNHEALTHY if document["held"] or document["silent"] else ExitStatus.OK
+
+
+def _delivered_screen(document: Document, wide: bool) -> RenderableType:
+    from dynamo_cli.render.cluster import delivered_screen
+
+    return delivered_screen(document)
 
 
 def _hints_screen(document: Document, wide: bool) -> RenderableType:

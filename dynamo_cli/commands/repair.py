@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dynamo_cli import store
+from dynamo_cli.arguments import text
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.commands.values import Key
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import show
-from dynamo_cli.render.rows import key_repair_rows, repair_rows
+from dynamo_cli.render.rows import cancel_rows, key_repair_rows, repair_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,32 +25,54 @@ if TYPE_CHECKING:
     danger="mild",
     examples=[
         ("dyn cluster repair", "compare and repair until the node is through"),
+        ("dyn cluster repair n3", "what another node owns, by its name"),
+        ("dyn cluster repair 17 42", "two partitions alone, by each of their owners in turn"),
         ("dyn cluster repair --check", "exit 8 unless everything was compared and is equal now, for scripts"),
-        ("dyn -n :7701 cluster repair", "what another node owns"),
+        ("dyn cluster repair n3 --cancel", "give up the pass of n3 that is under way"),
     ],
     exits=[5, 7, 8],
     see=["key repair", "cluster status"],
+    completes={"what": "names"},
 )
 def repair(
     call: Call,
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NODE|PARTITION]…", parser=text, help="Whose, or which; default: the node asked."),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 8 unless all was compared and every key could be repaired.")
     ] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Give up the pass that was asked for.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until the pass is over.")] = True,
 ) -> ExitStatus:
     """Compare all partitions that a node owns with their other owners, and make equal what differs.
 
     Nodes do so by themselves all the time; this begins a pass at once. What is compared are trees of digests, so a
-    cluster that is in order takes a moment whatever it holds.
+    cluster that is in order takes a moment whatever it holds. A pass goes on when nobody waits for it any more.
     """
-    document = store.document(call.client, "REPAIR")
-    while wait and document["running"]:
-        if call.env.stderr_is_terminal and call.for_people:
-            call.note(f"{document['compared']} of {document['total']} compared, {document['repaired']} keys repaired …")
-        document = store.document(call.client, "REPAIR")
-    call.emit(document, View(_pass_screen, repair_rows))
-    wanting = document["running"] or document["left_out"] or document["failed"]
-    return ExitStatus.UNHEALTHY if check and wanting else ExitStatus.OK
+    from dynamo_cli import repairing
+
+    if cancel:
+        return _cancel(call, what or [])
+    document = repairing.repair(call, what or [], wait=wait)
+    passes = document.get("passes") or [document]
+    call.emit(document, View(_pass_screen, repair_rows, lambda d: list(d.get("passes") or [d])))
+    wanting = any(p["running"] or p["left_out"] or p["failed"] or p.get("cancelled") for p in passes)
+    return ExitStatus.UNHEALTHY if check and (wanting or document.get("silent")) else ExitStatus.OK
+
+
+def _cancel(call: Call, names: list[str]) -> ExitStatus:
+    """Give up the passes of these nodes; of the one asked, if none is named."""
+    from dynamo_cli.repairing import cancel
+
+    for document in cancel(call, names):
+        if call.for_people:
+            done = "gives up the pass that was asked for" if document["cancelled"] else "has no pass to give up"
+            call.say(f"{show(document['node'])} {done}")
+        else:
+            call.emit(document, View(_pass_screen, cancel_rows))
+    return ExitStatus.OK
 
 
 @command(
@@ -75,9 +98,9 @@ def key_repair(call: Call, key: Key) -> ExitStatus:
 
 
 def _pass_screen(document: Document, wide: bool) -> RenderableType:
-    from dynamo_cli.render.repair import pass_screen
+    from dynamo_cli.render.repair import pass_screen, passes_screen
 
-    return pass_screen(document, wide=wide)
+    return (passes_screen if "passes" in document else pass_screen)(document, wide=wide)
 
 
 def _key_screen(document: Document, wide: bool) -> RenderableType:

@@ -177,13 +177,19 @@ def _transfers(heard: Heard) -> Iterator[Finding]:
     if word(heard.transfers, "state") == "settled":
         yield Finding("cluster.transfers", OK, "nothing moves")
         return
+    takers = items(heard.transfers, "takers")
+    waiting = [taker for taker in takers if taker.get("holds") is False]
+    paused = sorted(word(taker, "node") for taker in waiting if number(taker, "paused_s") is not None)
     idle = {
         word(taker, "node"): idle_s
-        for taker in items(heard.transfers, "takers")
-        if taker.get("holds") is False and (idle_s := number(taker, "idle_s")) is not None and idle_s > IDLE_S_MAX
+        for taker in waiting
+        if (idle_s := number(taker, "idle_s")) is not None and idle_s > IDLE_S_MAX
     }
     epoch, change = text(whole(heard.transfers, "epoch")), word(heard.transfers, "change")
-    if idle:
+    if paused:
+        why = f"epoch {epoch} ({change}) waits: an operator paused what {', '.join(paused)} take in"
+        yield Finding("cluster.transfers", WARN, why, "dyn cluster transfers resume")
+    elif idle:
         name, idle_s = max(idle.items(), key=lambda item: item[1])
         why = f"epoch {epoch} ({change}) is held up: nothing has come to {name} for {idle_s:,.0f} s"
         yield Finding("cluster.transfers", WARN, why, "dyn cluster transfers")

@@ -120,6 +120,30 @@ def hints_screen(document: Document) -> RenderableType:
     return Group(head, Text(), table)
 
 
+def delivered_screen(document: Document) -> RenderableType:
+    """A dyn.hints.delivered/v1 document: what got to its owners, what waits, and who could not be asked."""
+    total = sum(done["keys"] for done in document["delivered"])
+    rows = "row was" if total == 1 else "rows were"
+    head = Text(f"{total:,} {rows} delivered" if total else "nothing was delivered", style="good" if total else "")
+    head.append(f"   {document['took_s']:.1f} s", style="quiet")
+    lines: list[RenderableType] = [head]
+    if total:
+        table = bare_table()
+        for name in ("FOR", "KEPT BY"):
+            table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=20)
+        table.add_column("DELIVERED", justify="right", no_wrap=True)
+        for done in document["delivered"]:
+            table.add_row(Text(show(done["for"]), style="label"), show(done["by"]), f"{done['keys']:,}")
+        lines += [Text(), table]
+    if document["held"] or not document["silent"]:
+        lines += [Text(), hints_screen(document)]
+    silent = [
+        Text(f"  ! what {show(node['node'])} keeps is not known: {show(node['because'])}", style="warn")
+        for node in document["silent"]
+    ]
+    return Group(*lines, *([Text(), *silent] if silent else []))
+
+
 def views_screen(document: Document) -> RenderableType:
     """A DYN.VIEWS document: a row a node that answered, a column a node that is seen."""
     views = document["views"]

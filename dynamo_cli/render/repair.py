@@ -9,12 +9,24 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dynamo_cli.render.plain import decode, quoted, show
-from dynamo_cli.render.rows import duration_text, size_text
-from dynamo_cli.render.table import bare_table
+from dynamo_cli.render.rows import duration_text, size_text, spans_text
+from dynamo_cli.render.table import SPANS_SHOWN, bare_table
 
 Document = Mapping[str, Any]
 
 FOUND_STYLES = {"same": "good", "behind": "warn", "unreadable": "bad"}
+
+
+def passes_screen(document: Document, *, wide: bool = False) -> RenderableType:
+    """A dyn.repairs/v1 document: pass after pass, and who could not be asked."""
+    lines: list[RenderableType] = []
+    for told in document["passes"]:
+        lines += [*([Text()] if lines else []), pass_screen(told, wide=wide)]
+    lines += [
+        Text(f"  ! {show(node['node'])} was not asked: {show(node['because'])}", style="warn")
+        for node in document["silent"]
+    ]
+    return Group(*lines)
 
 
 def pass_screen(document: Document, *, wide: bool = False) -> RenderableType:
@@ -22,6 +34,10 @@ def pass_screen(document: Document, *, wide: bool = False) -> RenderableType:
     took = document["took_s"]
     head = Text.assemble(("repair ", "quiet"), (show(document["node"]), "label"))
     head.append(f"   {'running for' if document['running'] else 'took'} {took:.1f} s", style="quiet")
+    if document.get("partitions"):
+        head.append(f"   partitions {spans_text(document['partitions'], SPANS_SHOWN)}", style="quiet")
+    if document.get("cancelled"):
+        head.append("   given up before its end", style="warn")
     compared = Text(
         f"compared   {document['compared']:,} of {document['total']:,}: each partition here with each other owner"
     )

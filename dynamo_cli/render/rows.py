@@ -73,6 +73,19 @@ def hint_rows(document: Document) -> Rows:
     return names, [tuple(_cell(hint[name]) for name in names) for hint in document["held"]]
 
 
+def delivered_rows(document: Document) -> Rows:
+    """dyn.hints.delivered/v1: a row a pair of nodes, with what was delivered and what waits. Unknown is empty."""
+    names = ("for", "by", "delivered", "keys", "bytes", "oldest_s", "waits_because")
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for done in document["delivered"]:
+        rows[done["for"], done["by"]] = {"for": done["for"], "by": done["by"], "delivered": done["keys"], "keys": 0}
+    for hint in document["held"]:
+        rows[hint["for"], hint["by"]] = {**rows.get((hint["for"], hint["by"]), {"delivered": 0}), **hint}
+    for silent in document["silent"]:
+        rows["", silent["node"]] = {"by": silent["node"], "waits_because": silent["because"]}
+    return names, [tuple(_cell(row.get(name)) for name in names) for row in rows.values()]
+
+
 def view_rows(document: Document) -> Rows:
     """DYN.VIEWS: a row a node and a node that it sees."""
     rows: list[tuple[str, ...]] = [
@@ -119,10 +132,18 @@ def explain_rows(document: Document) -> Rows:
 
 
 def repair_rows(document: Document) -> Rows:
-    """dyn.repair/v1: one row."""
+    """dyn.repair/v1 or dyn.repairs/v1: a row a pass."""
     names = ("node", "running", "compared", "total", "differing", "repaired", "failed", "left_out", "took_s")
-    left_out = [peer["node"] for peer in document["left_out"]]
-    return names, [tuple(_cell(left_out if name == "left_out" else document[name]) for name in names)]
+    rows = []
+    for told in document.get("passes") or [document]:
+        left_out = [peer["node"] for peer in told["left_out"]]
+        rows.append(tuple(_cell(left_out if name == "left_out" else told[name]) for name in names))
+    return names, rows
+
+
+def cancel_rows(document: Document) -> Rows:
+    """dyn.repair.cancel/v1: one row."""
+    return ("node", "cancelled"), [(_cell(document["node"]), _cell(document["cancelled"]))]
 
 
 def key_repair_rows(document: Document) -> Rows:

@@ -22,12 +22,14 @@ STUCK_S = 60.0
 
 def transfer_rows(document: Document) -> Rows:
     """A dyn.transfers/v1 document: a row a node that takes something in. Unknown is empty."""
-    names = ("epoch", "node", "holds", "todo", "total", "rows", "bytes", "rate_bps", "eta_s", "idle_s", "waits_because")
+    names = ("epoch", "node", "holds", "todo", "total", "rows", "bytes", "rate_bps", "eta_s", "idle_s",
+             "waits_because", "paused_s", "limit_bps")  # fmt: skip
     rows: list[tuple[str, ...]] = []
     for taker in _takers(document):
         cells = [document["epoch"], taker["node"], str(taker["holds"]).lower()]
-        cells += [taker.get(name) for name in names[3:-1]]
+        cells += [taker.get(name) for name in names[3:10]]
         cells.append("; ".join(_reasons(document, taker["node"])))
+        cells += [taker.get(name) for name in names[11:]]
         rows.append(tuple("" if cell is None else show(str(cell)) for cell in cells))
     return names, rows
 
@@ -107,13 +109,22 @@ def _state(document: Document, taker: Document) -> tuple[str, str]:
     if taker["holds"]:
         return "holds its part", "good"
     reasons = _reasons(document, taker["node"])
+    if _is_paused(taker):
+        return f"an operator paused it {duration_text(taker['paused_s'])} ago", "warn"
     if reasons:
         return "; ".join(map(show, reasons)), "warn"
     if taker["todo"] is None:
         return "it does not answer", "warn"
     if taker["rows"] is None:
         return "it has not begun", "quiet"
+    if taker["todo"] and taker.get("limit_bps"):
+        return f"an operator limits it to {size_text(taker['limit_bps'])}/s", "quiet"
     return ("-", "") if taker["todo"] else ("it hands over what it keeps for others", "quiet")
+
+
+def _is_paused(taker: Document) -> bool:
+    """Whether somebody said that it shall wait: it is no stall, however long it lasts."""
+    return taker.get("paused_s") is not None and not taker["holds"]
 
 
 def _waiting(document: Document, *, wide: bool) -> list[Text]:
@@ -121,12 +132,13 @@ def _waiting(document: Document, *, wide: bool) -> list[Text]:
     from rich.text import Text
 
     idle = {taker["node"]: taker["idle_s"] or 0.0 for taker in document["takers"]}
+    paused = [taker["node"] for taker in document["takers"] if _is_paused(taker)]
     groups: dict[tuple[str, str], list[int]] = {}
     for move in document["moves"]:
-        if move["waits_because"]:
+        if move["waits_because"] and move["to"] not in paused:
             reason = "; ".join(sorted(move["waits_because"].split("; ")))  # the same for the same nodes in any order
             groups.setdefault((move["to"], reason), []).append(move["partition"])
-    lines = []
+    lines = [Text("what is paused goes on with: dyn cluster transfers resume", style="warn")] if paused else []
     for (node, reason), partitions in sorted(groups.items(), key=lambda group: -idle.get(group[0][0], 0.0)):
         since_s = idle.get(node, 0.0)
         stuck = since_s >= STUCK_S
@@ -158,6 +170,9 @@ def progress_line(document: Document) -> str:
     rows = sum(taker["rows"] or 0 for taker in takers)
     left = sum(taker["todo"] or 0 for taker in takers)
     line = f"{hold} of {len(takers)} nodes hold their part, {left:,} partitions to go, {rows:,} rows came"
+    paused = [show(taker["node"]) for taker in takers if _is_paused(taker)]
+    if paused:
+        return f"{line}; paused by an operator: {', '.join(paused)}"
     stuck = [taker for taker in takers if (taker["idle_s"] or 0.0) >= STUCK_S and not taker["holds"]]
     reasons = [reason for taker in stuck for reason in _reasons(document, taker["node"])]
     return f"{line}; waits because {show(reasons[0])}" if reasons else line

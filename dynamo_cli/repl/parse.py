@@ -71,7 +71,7 @@ def arguments(words: Sequence[str], *, read_only: bool = False) -> list[str]:
         )
     spec = find(path)
     assert spec is not None, "located finds what is there"
-    if read_only and spec.danger:
+    if read_only and spec.may_change(words[end:]):
         raise CliError(
             ExitStatus.REFUSED, f"this shell is read-only: {' '.join(path)} is refused", "Start it without --read-only"
         )
@@ -87,7 +87,7 @@ def is_dangerous(words: Sequence[str]) -> bool:
     """Whether the command of these words may change something; so, too, one that is not known."""
     words = [word for word in (REDIS.get(words[0], words[0]), *words[1:]) if word != "dyn"] if words else []
     spec = find(path_of(words))
-    return spec is None or not spec.path or bool(spec.danger)
+    return spec is None or not spec.path or spec.may_change(words)
 
 
 def is_dangerous_line(line: str) -> bool:

@@ -32,6 +32,14 @@ MEMBER: Final = {
 }  # fmt: skip
 EVEN: Final = {"efficiency": "number", "partitions": COUNT, "replicas": COUNT}
 SILENT: Final = [{"node": "text", "because": "text"}]
+HINT: Final = {
+    "by": "text", "for": "text", "keys": "int", "bytes": "int", "oldest_s": "number?", "waits_because": "text",
+}  # fmt: skip
+PASS: Final = {
+    "node": "text", "running": "bool", "compared": "int", "total": "int", "differing": "int", "repaired": "int",
+    "failed": "int", "left_out": SILENT, "took_s": "number?", "last_pass_s_ago": "number?", "divergent": "int?",
+    "cancelled?": "bool", "partitions?": Null(["int"]),
+}  # fmt: skip
 BEFORE_AFTER: Final = {"before": "int", "after": "int"}
 A_B: Final = {"a": "int", "b": "int"}
 
@@ -47,9 +55,7 @@ SCHEMAS: Final = {
     ),
     "dyn.hints/v1": Told(
         "Rows that nodes keep for others.",
-        {"held": [
-            {"by": "text", "for": "text", "keys": "int", "bytes": "int", "oldest_s": "number?", "waits_because": "text"}
-        ]},
+        {"held": [HINT]},
     ),
     "dyn.ring/v1": Told(
         "The ring: members, and the owners of every partition.",
@@ -103,17 +109,28 @@ SCHEMAS: Final = {
         {"epoch": "int", "state": "text", "change": "text?",
          "takers": [
              {"node": "text", "holds": "bool", "todo": "int?", "total": "int?", "rows": "int?", "idle_s": "number?",
-              "bytes?": "int?", "rate_bps?": "number?", "eta_s?": "number?"}
+              "bytes?": "int?", "rate_bps?": "number?", "eta_s?": "number?", "paused_s?": "number?",
+              "limit_bps?": "int?"}
          ],
          "moves": [
              {"partition": "int", "from": "text?", "sources": ["text"], "to": "text", "done": "int?", "total": "int?",
               "rate_bps": "number?", "eta_s": "number?", "waits_because": "text?"}
          ]},
     ),
+    "dyn.transfers.pace/v1": Told(
+        "How fast nodes may take in what a change of the ring gives them.",
+        {"nodes": [{"node": "text", "paused_s": "number?", "limit_bps": "int?", "moving": "bool?", "error": "text?"}]},
+    ),
+    "dyn.hints.delivered/v1": Told(
+        "What became of hints that were to be delivered at once.",
+        {"delivered": [{"by": "text", "for": "text", "keys": "int"}],
+         "held": [HINT], "silent": SILENT, "took_s": "number"},
+    ),
+    "dyn.repairs/v1": Told("The passes of several nodes.", {"passes": [PASS], "silent": SILENT}),
+    "dyn.repair.cancel/v1": Told("Whether a pass was given up.", {"node": "text", "cancelled": "bool"}),
     "dyn.repair/v1": Told(
         "A pass in which a node compares what it owns with the other owners.",
-        {"node": "text", "running": "bool", "compared": "int", "total": "int", "differing": "int", "repaired": "int",
-         "failed": "int", "left_out": SILENT, "took_s": "number?", "last_pass_s_ago": "number?", "divergent": "int?"},
+        PASS,
     ),
     "dyn.cluster.events/v1": Told(
         "What the nodes noted, the latest last. More fields by kind.",

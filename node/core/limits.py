@@ -370,8 +370,8 @@ REPAIR_BYTES_MAX = 4 * MIB
 REPAIR_S_MAX = 3.0
 """How long an exchange waits for one key. It is then left for the next pass."""
 
-REPAIR_WAIT_S = 2.0
-"""How long DYN.REPAIR waits for the end of the pass before it tells how far it is."""
+REPAIR_WAIT_S = HANDOFF_WAIT_S = 2.0
+"""How long DYN.REPAIR, or a delivery of hints on demand, waits for its end before it tells how far it is."""
 
 # Figures and logs -------------------------------------------------------------------------------------
 

@@ -37,6 +37,11 @@ PULL_ROWS = 256
 PULL_BYTES = 1024 * 1024
 """One page of a pull: a group commit of the taker, and a frame that keeps nobody else's messages waiting for long."""
 
+TRANSFER_BPS_MIN = 16 * 1024
+TRANSFER_BPS_MAX = 2**40
+"""Bytes a second that an operator may limit a taker to. Less, and a page of large rows keeps it waiting for minutes: to
+stop a move there is a pause."""
+
 PULL_S_MAX = 5.0
 """A page that has not come by then is asked for anew, of somebody else if there is one."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+REPAIR_PARTITIONS_MAX = 1024
+"""Partitions that one request may have compared: of more, those of a whole node are as soon said."""
+
 GOSSIP_MEMBERS_MAX = 64
 """Records of members in one message: all of a small cluster, 10 kB. Of a larger one those that may be new, and a part
 of the others (`engine.tidings`), so that a round costs a node the same whatever the size of its cluster."""

@@ -43,7 +43,7 @@ Batch = tuple[NodeId, tuple[int, ...]]
 
 
 class Pass:
-    """One pass: what is left of it, and what it came to so far."""
+    """One pass: what is left of it, and what it came to so far. `only` these partitions; of all, if there are none."""
 
     __slots__ = (
         "began",
@@ -53,17 +53,21 @@ class Pass:
         "failed",
         "hurried",
         "left_out",
+        "only",
         "repaired",
         "todo",
         "total",
     )
 
-    def __init__(self, began: Instant, epoch: int, todo: list[Batch], *, hurried: bool) -> None:
+    def __init__(
+        self, began: Instant, epoch: int, todo: list[Batch], *, hurried: bool, only: tuple[int, ...] = ()
+    ) -> None:
         self.began = began
         self.epoch = epoch
         self.todo = todo
         self.total = sum(len(partitions) for _, partitions in todo)
         self.hurried = hurried
+        self.only = only
         self.left_out: dict[NodeId, str] = {}
         self.compared = self.differing = self.repaired = self.failed = 0
 
@@ -116,7 +120,7 @@ class AntiEntropy:
             current = self.running = self._new_pass(now, hurried=cluster.rebuilding)
         for peer in [peer for peer, why in current.left_out.items() if why == DOWN and cluster.is_up(peer)]:
             del current.left_out[peer]  # it is back: first of all, what was missed
-            missed = self._batches(self._shared().get(peer, ()), peer)
+            missed = self._batches(self._shared(current.only).get(peer, ()), peer)
             current.todo = [*missed, *(batch for batch in current.todo if batch[0] != peer)]
         while current.todo:
             batch = current.todo.pop(0)
@@ -126,18 +130,18 @@ class AntiEntropy:
             current.left_out[batch[0]] = DOWN
         self._pass_done(now, out)
 
-    def _new_pass(self, now: Instant, *, hurried: bool) -> Pass:
-        shared = self._shared()
+    def _new_pass(self, now: Instant, *, hurried: bool, only: tuple[int, ...] = ()) -> Pass:
+        shared = self._shared(only)
         peers = list(shared)
         self.rng.shuffle(peers)
         todo = [batch for peer in peers for batch in self._batches(shared[peer], peer)]
-        return Pass(now, self.shared.cluster.epoch, todo, hurried=hurried)
+        return Pass(now, self.shared.cluster.epoch, todo, hurried=hurried, only=only)
 
-    def _shared(self) -> dict[NodeId, list[int]]:
-        """The partitions that we own, by every other owner of them."""
+    def _shared(self, only: tuple[int, ...] = ()) -> dict[NodeId, list[int]]:
+        """The partitions that we own, by every other owner of them; of some, `only` those."""
         cluster, me = self.shared.cluster, self.shared.me
         shared: dict[NodeId, list[int]] = {}
-        for partition in range(cluster.partitions):
+        for partition in only or range(cluster.partitions):
             owners = cluster.holders_of(partition)
             if me in owners:
                 for owner in owners:
@@ -185,7 +189,7 @@ class AntiEntropy:
     def _pass_done(self, now: Instant, out: Outbox) -> None:
         done, self.running = self.running, None
         assert done is not None, "no pass to end"
-        if not done.left_out:
+        if not done.left_out and not done.only:
             self.full, self.full_at = done, now
             if self.shared.cluster.rebuilding and not done.failed:
                 self.shared.cluster.rebuilt(out)
@@ -196,14 +200,38 @@ class AntiEntropy:
 
     # What people ask -----------------------------------------------------------------------------------------
 
-    def ask(self, asker: Asker, timeout_s: float, now: Instant, out: Outbox) -> None:
-        """DYN.REPAIR: begin a pass, unless one that was asked for is under way, and tell how it goes."""
-        if self.running is None or not self.running.hurried:
-            self.running = self._new_pass(now, hurried=True)
+    def ask(self, asker: Asker, timeout_s: float, now: Instant, out: Outbox, only: tuple[int, ...] = ()) -> None:
+        """DYN.REPAIR: begin a pass, unless one that was asked for is under way, and tell how it goes.
+
+        One over `only` some partitions takes in those of another such, and begins anew for it; one over all ends both.
+        """
+        if not self._is_under_way(only):
+            others = self.running.only if self.running is not None and only else ()
+            both = tuple(sorted(dict.fromkeys((*only, *others))))
+            self.running = self._new_pass(now, hurried=True, only=both)
             self.next_at = now
         waiter = RepairPass(self, asker)
         self._waiting.append(waiter)
         self.shared.timers.set(now + min(timeout_s, REPAIR_WAIT_S), waiter.ticket)
+
+    def _is_under_way(self, only: tuple[int, ...]) -> bool:
+        """Whether a pass that was asked for takes these in; all, if there are none."""
+        current = self.running
+        if current is None or not current.hurried:
+            return False
+        return not current.only or (bool(only) and all(partition in current.only for partition in only))
+
+    def cancel(self, now: Instant, out: Outbox) -> bool:
+        """Give up the pass that was asked for, if one is under way; its exchange comes to its end."""
+        current = self.running
+        if current is None or not current.hurried:
+            return False
+        self.running = None
+        self.next_at = now + self._rest_s()
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            waiter.tell(current, running=False, cancelled=True, now=now, out=out)
+        return True
 
     def forget(self, waiter: RepairPass) -> None:
         """This one was told already."""
@@ -228,6 +256,7 @@ class AntiEntropy:
             "differing": current.differing,
             "repaired": current.repaired,
             "failed": current.failed,
+            "partitions": list(current.only) or None,
             "left_out": [{"node": name(peer), "because": why} for peer, why in sorted(current.left_out.items())],
             "took_s": round(now - current.began, 3),
         } | self.figures(now)
@@ -301,8 +330,8 @@ class RepairPass(Operation):
         self.antientropy.forget(self)
         self.tell(current, running=True, now=now, out=out)
 
-    def tell(self, current: Pass, *, running: bool, now: Instant, out: Outbox) -> None:
+    def tell(self, current: Pass, *, running: bool, now: Instant, out: Outbox, cancelled: bool = False) -> None:
         """Answer."""
         self.end()
-        document = self.antientropy.document(current, now, running=running)
+        document = self.antientropy.document(current, now, running=running) | {"cancelled": cancelled}
         self.asker.answer(Document(msgspec.json.encode(document)), out)

@@ -94,7 +94,7 @@ def status_document(shared: Shared, answers: Answers, now: Instant) -> Document:
         health = "degraded" if health == "healthy" else health
         reasons += sorted(rebuilding)
     tombstones = max([n for answer in answers.values() if isinstance(n := answer.get("tombstones"), int)], default=0)
-    reasons += held_up(cluster, tombstones) + under_way(cluster)
+    reasons += held_up(cluster, tombstones) + under_way(cluster) + paused(cluster, answers)
     siblings = [count for answer in answers.values() if isinstance(count := answer.get("siblings"), int)]
     return {
         "schema": "dyn.status/v1",
@@ -202,6 +202,14 @@ def under_way(cluster: Cluster) -> list[str]:
         f"until {', '.join(cluster.name(node) for node in lacking)} holds its part" if lacking else "about to settle"
     )
     return [f"epoch {state.epoch} is moving ({change.words(state)}), {waits}: dyn cluster transfers"]
+
+
+def paused(cluster: Cluster, answers: Answers) -> list[str]:
+    """Who takes nothing in, since somebody said so; also while nothing moves, since the next move would wait for it."""
+    told = {cluster.name(node): answer.get("transfers") for node, answer in answers.items()}
+    since = {name: said.get("paused_s") for name, said in told.items() if isinstance(said, dict)}
+    names = sorted(name for name, paused_s in since.items() if paused_s is not None)
+    return [f"transfers to {', '.join(names)} are paused by an operator: dyn cluster transfers resume"] if names else []
 
 
 def _owners_up(cluster: Cluster, partition: int, now: Instant) -> int:

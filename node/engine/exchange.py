@@ -54,13 +54,17 @@ Page = tuple[Items, bool]
 
 
 class Report(NamedTuple):
-    """What an exchange came to. `complete`: all it was begun for was compared; if not, `why` says what was not."""
+    """What an exchange came to. `complete`: all it was begun for was compared; if not, `why` says what was not.
+
+    `bytes` are those of the rows that were repaired, of each the larger one that was found.
+    """
 
     complete: bool
     why: str
     differing: int
     repaired: int
     failed: int
+    bytes: int
 
 
 Done = Callable[[Report, Instant, Outbox], None]
@@ -107,7 +111,7 @@ class Exchange(Operation):
         self.queue: list[tuple[bytes, int]] = []
         self.in_flight = self.in_flight_bytes = 0
         self.unready = 0
-        self.counts = [0, 0, 0]
+        self.counts = [0, 0, 0, 0]
         self.trees: dict[NodeId, tuple[bytes, ...]] = {}
         self.pages: dict[NodeId, Page] = {}
 
@@ -260,6 +264,7 @@ class Exchange(Operation):
         self.counts[0] += report.differed
         self.counts[1] += bool(report.repaired)
         self.counts[2] += bool(report.failed)
+        self.counts[3] += size if report.repaired else 0
         if not self.ended:
             self._go_on(now, out)
 
@@ -286,10 +291,10 @@ class Exchange(Operation):
 
     def _finish(self, why: str, now: Instant, out: Outbox) -> None:
         self.end()
-        differed, repaired, failed = self.counts
+        differed, repaired, failed, size = self.counts
         if failed and not why:
             why = f"{failed} keys could not be repaired"
-        self.done(Report(not why, why, differed, repaired, failed), now, out)
+        self.done(Report(not why, why, differed, repaired, failed, size), now, out)
 
 
 def page_of(rows: tuple[tuple[bytes, bytes], ...], more: bool) -> Page:

@@ -12,6 +12,8 @@ between them while clients have to wait (`engine.admission`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from node.core.ids import Instant, NodeId
 from node.core.limits import HANDOFF_LOOK_S, HANDOFF_RETRY_S, HANDOFF_ROWS, HANDOFF_S_MAX, HANDOFF_SURE_S
 from node.core.limits_size import HANDOFF_LOOKS_S_MAX, HANDOFF_PASS_S
@@ -22,7 +24,11 @@ from node.wire.messages import Replicate, Replicated
 
 
 class Handoffs:
-    """Who may be lacking what we keep, and what is done about it. `why` says in words why the hints of one wait."""
+    """Who may be lacking what we keep, and what is done about it. `why` says in words why the hints of one wait.
+
+    `delivered` counts the rows that each got since the start. `waiting`, by ticket, is called, once, when nothing is
+    being delivered any more.
+    """
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
@@ -32,6 +38,9 @@ class Handoffs:
         self._retry_at: dict[NodeId, Instant] = {}
         self._look_at: Instant = 0.0
         self._pass_at: Instant = 0.0
+        self._tried_at: Instant = -HANDOFF_RETRY_S
+        self.delivered: dict[NodeId, int] = {}
+        self.waiting: dict[int, Callable[[Instant, Outbox], None]] = {}
         shared.waits_because = self.waits_because
 
     def tick(self, now: Instant, out: Outbox, returned: NodeId | None = None) -> None:
@@ -64,6 +73,17 @@ class Handoffs:
         self.shared.note_owed((target,))
         self.tick(now, out, target)
 
+    def try_now(self, now: Instant, out: Outbox) -> None:
+        """Somebody wants all of it delivered now: whoever answers is tried, also where it failed a moment ago.
+
+        Not more often than once in HANDOFF_RETRY_S: who refuses is not asked again for each that comes by.
+        """
+        if now >= self._tried_at + HANDOFF_RETRY_S:
+            self._tried_at = now
+            self._retry_at.clear()
+            self._look_at = self._pass_at = 0.0
+        self.tick(now, out)
+
     def _begin(self, target: NodeId, now: Instant, out: Outbox) -> None:
         if self.shared.cluster.is_up(target) or self._is_gone(target):
             self.why.pop(target, None)
@@ -89,7 +109,7 @@ class Handoffs:
         running = self.running[target]
         return "being delivered" + (f" slowly: {running.why or self.shared.admission.because}" if running.rests else "")
 
-    def ended(self, target: NodeId, why: str, now: Instant) -> None:
+    def ended(self, target: NodeId, why: str, now: Instant, out: Outbox) -> None:
         """A delivery ended. `why` it is not complete, "" if nothing that is durable here is owed any more."""
         del self.running[target]
         self._retry_at[target] = now + HANDOFF_RETRY_S * max(1.0, len(self._noted_at) / HANDOFF_LOOKS_S_MAX)
@@ -97,6 +117,10 @@ class Handoffs:
             self.why[target] = why
         elif now - self._noted_at[target] > HANDOFF_SURE_S and target not in self.shared.owing:
             del self._noted_at[target]
+        if not self.running:
+            waiting, self.waiting = self.waiting, {}
+            for settled in waiting.values():
+                settled(now, out)
 
 
 class HandoffOperation(Operation):
@@ -187,6 +211,7 @@ class HandoffOperation(Operation):
             self.why = "this node's disk takes no changes"
         elif outcome.done:
             self.delivered += 1
+            self.handoffs.delivered[self.target] = self.handoffs.delivered.get(self.target, 0) + 1
         else:
             self.why = "newer versions came while the older ones were delivered"
         self._go_on(now, out)
@@ -238,7 +263,7 @@ class HandoffOperation(Operation):
         for rid in list(self.awaited):
             self._heard(rid)
         self.end()
-        self.handoffs.ended(self.target, why, now)
+        self.handoffs.ended(self.target, why, now, out)
         if self.delivered:
             cluster = self.shared.cluster
             cluster.note(now, out, "hints_delivered", node=cluster.name(self.target), rows=self.delivered)

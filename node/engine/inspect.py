@@ -10,6 +10,7 @@ from node.core.ids import Instant, NodeId
 from node.core.limits import EVENTS_MAX, EXPLAIN_NODES_MAX
 from node.engine import documents, key_documents
 from node.engine.antientropy import AntiEntropy
+from node.engine.background import Background
 from node.engine.documents import Document
 from node.engine.intake import Intake
 from node.engine.key_survey import QUESTION as KEPT
@@ -42,7 +43,9 @@ STATS_TOLD = (
 class Inspector:
     """Answers Inspect and Keys requests, and peers' questions."""
 
-    def __init__(self, shared: Shared, intake: Intake, antientropy: AntiEntropy, operator: Operator) -> None:
+    def __init__(
+        self, shared: Shared, intake: Intake, antientropy: AntiEntropy, operator: Operator, background: Background
+    ) -> None:
         self.shared = shared
         self.intake = intake
         self.antientropy = antientropy
@@ -60,6 +63,7 @@ class Inspector:
             "repair": self._repair,
             "restore": self._restore,
             "cluster": operator.asked,
+            "background": background.asked,
             "trace": self.traces.request,
             "traces": self.traces.asked,
         }

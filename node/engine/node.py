@@ -14,6 +14,7 @@ from node.core.ids import Instant, NodeId
 from node.core.merkle import CHUNKS
 from node.core.rounds import STATE_ROUNDS, read_rounds
 from node.engine.antientropy import AntiEntropy
+from node.engine.background import Background
 from node.engine.catchup import CatchUp, serve_rounds
 from node.engine.changes import Changes
 from node.engine.cluster import Cluster
@@ -117,13 +118,7 @@ class Node:
         self.cluster = Cluster(config, identity, state)
         self.timers = Timers()
         first_ticket = rng.getrandbits(TICKET_BITS)
-        self.shared = Shared(
-            config,
-            self.cluster,
-            self.timers,
-            wall_offset_s=wall_offset_s,
-            first_ticket=first_ticket,
-        )
+        self.shared = Shared(config, self.cluster, self.timers, wall_offset_s=wall_offset_s, first_ticket=first_ticket)
         self.shared.rounds = read_rounds(state.get(STATE_ROUNDS, b""))
         self.seats = Seats(self.cluster, entropy)
         self.gossiper = Gossiper(self.cluster, self.seats, rng)
@@ -133,8 +128,10 @@ class Node:
         self.changes = Changes(self.shared, self.seats, self.voting, rng)
         self.transfers = Transfers(self.shared, self.seats, state)
         self.retirement = Retirement(self.shared)
-        self.inspector = Inspector(self.shared, self.intake, self.antientropy, Operator(self.shared, self.changes))
         self.handoffs = Handoffs(self.shared)
+        background = Background(self.handoffs, self.antientropy, self.transfers)
+        operator = Operator(self.shared, self.changes)
+        self.inspector = Inspector(self.shared, self.intake, self.antientropy, operator, background)
         self.reaper = Reaper(self.shared, rng)
         self.scrubber = Scrubber(self.shared, first_ticket % CHUNKS, config.scrub_period_s)
         self.catchup = CatchUp(self.shared)

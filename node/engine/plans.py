@@ -145,6 +145,8 @@ def transfers_document(shared: Shared, answers: Answers) -> Document:
                 "rate_bps": figures.get("rate_bps"),
                 "eta_s": figures.get("eta_s"),
                 "idle_s": figures.get("idle_s"),
+                "paused_s": figures.get("paused_s"),
+                "limit_bps": figures.get("limit_bps"),
             }
         )
     return {

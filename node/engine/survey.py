@@ -89,18 +89,7 @@ def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict
     cluster = shared.cluster
     sees = {member.name: cluster.health(member.id, now) for member in cluster.members.values()}
     wanted = ("keys", "bytes", "siblings", "tombstones", "p50_ms", "p99_ms", "uptime_s")
-    hints = figures.get("hints", ())
-    assert isinstance(hints, tuple | list), f"hints are {hints!r}"
-    held = [
-        {
-            "for": cluster.name(target),
-            "keys": rows,
-            "bytes": size,
-            "oldest_s": max(0, (shared.wall_ms(now) - oldest_ms) // 1000),
-            "waits_because": shared.waits_because(target),
-        }
-        for target, rows, size, oldest_ms in hints
-    ]
+    hints, held = hints_of(figures), held_of(shared, figures, now)
     own = {"epoch": cluster.epoch, "sees": sees, "hints": sum(rows for _, rows, _, _ in hints), "held": held}
     own["repair"] = shared.repair(now)
     own["transfers"] = shared.transfers(now)
@@ -108,3 +97,24 @@ def own_status(shared: Shared, figures: dict[str, object], now: Instant) -> dict
     own["rebuilding"] = cluster.rebuilding
     own["behind"] = [cluster.name(node) for node in cluster.unheard] if cluster.behind else None
     return own | {name: figures.get(name) for name in wanted}
+
+
+def hints_of(figures: dict[str, object]) -> tuple[tuple[NodeId, int, int, int], ...]:
+    """For whom the store keeps hints, by the runtime's figures: (node, rows, bytes, Unix ms of the oldest)."""
+    hints = figures.get("hints", ())
+    assert isinstance(hints, tuple | list), f"hints are {hints!r}"
+    return tuple(hints)
+
+
+def held_of(shared: Shared, figures: dict[str, object], now: Instant) -> list[dict[str, object]]:
+    """The same in words, and why each waits: JSON-ready."""
+    return [
+        {
+            "for": shared.cluster.name(target),
+            "keys": rows,
+            "bytes": size,
+            "oldest_s": max(0, (shared.wall_ms(now) - oldest_ms) // 1000),
+            "waits_because": shared.waits_because(target),
+        }
+        for target, rows, size, oldest_ms in hints_of(figures)
+    ]

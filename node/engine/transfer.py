@@ -25,19 +25,21 @@ from node.engine.operation import Operation, Shared
 from node.engine.outbox import Outbox
 from node.engine.pull import Cursors, PullPage
 from node.engine.seats import Seats
+from node.engine.throttle import PAUSED, Throttle
 
 
 class Transfers:
     """What this node still has to take in for the epoch that is moving.
 
     `heard` has the old owners that it was compared with, per partition, and `why` says of the others why that has not
-    come to its end. `rows` were taken in, the last one at `moved_at`.
+    come to its end. `rows` were taken in, the last one at `moved_at`. `throttle` is what an operator allows.
     """
 
     def __init__(self, shared: Shared, seats: Seats, state: Mapping[str, bytes]) -> None:
         self.shared = shared
         self.seats = seats
         self.cursors = Cursors(state)
+        self.throttle = Throttle()
         self._next_at: Instant = 0.0
         self.epoch = 0
         self.heard: dict[PartitionId, dict[NodeId, None]] = {}
@@ -65,6 +67,8 @@ class Transfers:
         if state.epoch != self.epoch:
             self._begin(state.epoch, now)
         if cluster.me.id not in cluster.takers or cluster.me.holds == state.epoch or self._running or cluster.behind:
+            return
+        if self.throttle.is_paused and self.missing():
             return
         page, batch = self._next_page(), self._next_batch()
         if page is not None:
@@ -124,7 +128,7 @@ class Transfers:
                 self.why[peer] = why
                 return
             self.moved_at = then
-            self._next_at = then + self.shared.admission.pause_s(rows)
+            self._next_at = then + max(self.shared.admission.pause_s(rows), self.throttle.rest_s(size))
 
         self._running = True
         PullPage(self.shared, self.cursors, peer, partition, done).start(now, out)
@@ -168,7 +172,19 @@ class Transfers:
         elif not report.repaired:
             self.why[peer] = report.why
             return
-        self._next_at = now + EXCHANGE_AGAIN_S + self.shared.admission.pause_s(report.repaired or EXCHANGE_ROWS)
+        rest_s = self.shared.admission.pause_s(report.repaired or EXCHANGE_ROWS)
+        self._next_at = now + EXCHANGE_AGAIN_S + max(rest_s, self.throttle.rest_s(report.bytes))
+
+    # What an operator says -----------------------------------------------------------------------------------
+
+    def pause(self, now: Instant) -> None:
+        """Take nothing more in; what is under way comes to its end."""
+        self.throttle.pause(now)
+
+    def resume(self, now: Instant) -> None:
+        """Go on. The pause counts neither as a stall nor for the pace."""
+        self._began += self.throttle.resume(now)
+        self.moved_at = now
 
     # What people see -----------------------------------------------------------------------------------------
 
@@ -177,9 +193,9 @@ class Transfers:
         cluster = self.shared.cluster
         state = cluster.ring
         if state is None or state.before is None:
-            return {"todo": 0, "total": 0, "moves": []}
+            return {"todo": 0, "total": 0, "moves": []} | self.throttle.figures(now)
         if self.epoch != state.epoch:  # it has not looked yet
-            return {"moves": []}
+            return {"moves": []} | self.throttle.figures(now)
         missing = dict.fromkeys(self.missing())
         rate_bps, eta_s = self._pace(len(missing), now)
         moves = []
@@ -210,11 +226,11 @@ class Transfers:
             "eta_s": eta_s,
             "idle_s": round(now - self.moved_at, 1),
             "holds": cluster.me.holds == state.epoch,
-        }
+        } | self.throttle.figures(now)
 
     def _pace(self, todo: int, now: Instant) -> tuple[int | None, float | None]:
         """Bytes a second so far, and how long the rest takes at that pace; None while nothing tells."""
-        took_s, done = now - self._began, len(self.heard) - todo
+        took_s, done = now - self._began - (self.throttle.paused_s(now) or 0.0), len(self.heard) - todo
         if not todo:
             return None, 0.0
         if not done or took_s <= 0:
@@ -223,6 +239,8 @@ class Transfers:
 
     def _waits_because(self, left: list[NodeId]) -> str | None:
         """Why nothing comes from these, in words; None if it does, or is about to."""
+        if self.throttle.is_paused:
+            return PAUSED
         cluster = self.shared.cluster
         words = []
         for owner in left:

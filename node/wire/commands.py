@@ -353,6 +353,7 @@ _PARSERS: Final[dict[str, Parse]] = {
     "DYN.EVENTS": _inspect,
     "DYN.CLUSTER": _inspect,
     "DYN.REPAIR": _repair,
+    "DYN.BACKGROUND": _inspect,
     "DYN.RESTORE": _restore,
     "DYN.TRACE": _trace,
     "DYN.TRACES": _inspect,

@@ -75,6 +75,8 @@ TABLE: Final = (
     Command("DYN.CLUSTER", "PLAN|COMMIT|LEAVE|REMOVE|REPLACE|WEIGHT|ABANDON [argument…]",
             "Plan and make changes of the membership", _DYN, _ADMIN),
     Command("DYN.REPAIR", "[key]", "Make replicas equal now", _DYN, _ADMIN),
+    Command("DYN.BACKGROUND", "DELIVER|REPAIR|CANCEL|PAUSE|RESUME|LIMIT [argument…]",
+            "Steer the hints, repairs and transfers of this node", _DYN, _ADMIN),
     Command("DYN.BACKUP", "path", "Copy this node's store into a file", _DYN, _ADMIN),
     Command("DYN.RESTORE", "key row round cluster [UNDELETE] [TIMEOUT ms]",
             "Merge a row of a backup of this cluster into what its owners hold", _DYN, _ADMIN, _KEY),

@@ -104,7 +104,7 @@ ON_THE_LINE = {
     "DYN.HISTORY": "key history", "DYN.RING": "ring show", "DYN.STATUS": "cluster status", "DYN.VIEWS": "cluster views",
     "DYN.STATS": "node stats", "DYN.HINTS": "cluster hints", "DYN.TRANSFERS": "cluster transfers",
     "DYN.EVENTS": "cluster events", "DYN.CLUSTER": "cluster leave", "DYN.REPAIR": "cluster repair",
-    "DYN.HOT": "hot", "DYN.MONITOR": "monitor", "DYN.TRACES": "trace ls",
+    "DYN.BACKGROUND": "cluster transfers pause", "DYN.HOT": "hot", "DYN.MONITOR": "monitor", "DYN.TRACES": "trace ls",
     "DYN.BACKUP": "node data backup", "DYN.RESTORE": "node data restore", "DYN.FAULT": "fault cut",
 }  # fmt: skip
 """The command of `dyn` that asks each command of the wire."""

@@ -141,6 +141,22 @@ def test_a_cluster_whose_nodes_were_compared_is_converged(nodes: dict[str, str])
     assert found["wait"]["took_s"] < 20
 
 
+def test_background_work_by_hand(nodes: dict[str, str]) -> None:
+    delivered = dyn("cluster", "hints", "--deliver-now", "--json", environ=nodes)
+    assert (delivered.status, json.loads(delivered.out)["silent"]) == (0, [])
+    compared = json.loads(dyn("cluster", "repair", "3", "9", "--check", "--json", environ=nodes).out)
+    assert [told["partitions"] for told in compared["passes"]] == [[3, 9]] * 3
+    assert dyn("cluster", "repair", "n2", "--cancel", environ=nodes).out.splitlines()[1] == "n2\tfalse"
+    paused = json.loads(dyn("cluster", "transfers", "pause", "--json", environ=nodes).out)["nodes"]
+    assert all(told["paused_s"] is not None for told in paused)
+    status = json.loads(dyn("cluster", "status", "--json", environ=nodes).out)
+    assert "transfers to n1, n2, n3 are paused by an operator: dyn cluster transfers resume" in status["reasons"]
+    limited = json.loads(dyn("cluster", "transfers", "limit", "10M", "--json", environ=nodes).out)["nodes"]
+    assert {told["limit_bps"] for told in limited} == {10 * 1024**2}
+    for words in (("limit", "none"), ("resume",)):
+        assert dyn("cluster", "transfers", *words, environ=nodes).status == 0
+
+
 def test_the_ring_of_this_epoch_and_of_one_before(nodes: dict[str, str]) -> None:
     now = json.loads(dyn("ring", "show", "--strip", "--json", environ=nodes).out)
     then = dyn("ring", "show", "--as-of", str(now["epoch"]), "--json", environ=nodes)

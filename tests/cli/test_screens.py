@@ -15,6 +15,7 @@ from tests.helpers.documents import (
     EVIL,
     backup,
     change,
+    delivery,
     explain,
     hints,
     history,
@@ -22,6 +23,7 @@ from tests.helpers.documents import (
     joining,
     kept_traces,
     key_repair,
+    pace,
     pass_document,
     plan,
     ring,
@@ -57,6 +59,11 @@ def node() -> Iterator[FakeNode]:
     documents["DYN.BACKUP"] = backup(EVIL)
     documents["DYN.TRANSFERS"] = transfers(EVIL)
     documents["DYN.CLUSTER"] = lambda verb, *rest: plan(EVIL) if verb == b"PLAN" else change(f"leave {EVIL}")
+    documents["DYN.BACKGROUND"] = lambda verb, *rest: {
+        b"CANCEL": {"schema": "dyn.repair.cancel/v1", "node": EVIL, "cancelled": True},
+        b"REPAIR": pass_document(EVIL, partitions=[0, 1], cancelled=True),
+        b"DELIVER": delivery(EVIL),
+    }.get(verb, pace(EVIL))
     documents["DYN.EVENTS"] = {"schema": "dyn.events/v1", "events": [
         {"at": "2026-11-23T12:03:11.402Z", "node": EVIL, "kind": kind, "address": EVIL} for kind in ("peer_up", EVIL)
     ]}  # fmt: skip
@@ -98,6 +105,8 @@ COMMANDS = [
     ("cluster", "rotate", "-y"),
     ("cluster", "transfers"),
     ("cluster", "repair"),
+    ("cluster", "repair", "0"),
+    ("cluster", "repair", "--cancel"),
     ("cluster", "events"),
     ("ring", "show"),
     ("ring", "owner", EVIL, "b"),

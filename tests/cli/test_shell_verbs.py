@@ -16,7 +16,7 @@ from dynamo_cli.options import DANGERS, Options
 from dynamo_cli.render.plain import expanded_text
 from dynamo_cli.repl.again import HOME, Wish, drawn, wish_of
 from dynamo_cli.repl.basic import INCLUDES_MAX
-from dynamo_cli.repl.parse import is_dangerous, located, split
+from dynamo_cli.repl.parse import arguments, is_dangerous, located, split
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from dynamo_cli.repl.words import split_pipe
 from tests.helpers.cli import Result, dyn, environment
@@ -108,6 +108,15 @@ def test_every_command_says_whether_it_may_change_something() -> None:
     assert is_dangerous(["put", "k"])
     assert is_dangerous(["nonsense"])
     assert not is_dangerous(["dyn", "get", "k"])
+    assert not is_dangerous(["cluster", "hints", "--watch"])
+    assert is_dangerous(["cluster", "hints", "-q", "--deliver-now"])
+
+
+def test_a_read_only_shell_refuses_an_option_that_changes_something() -> None:
+    assert arguments(["cluster", "hints"], read_only=True) == ["cluster", "hints"]
+    for words in (["cluster", "hints", "--deliver-now"], ["cluster", "hints", "--json", "--deliver-now=1"]):
+        with pytest.raises(CliError, match="this shell is read-only"):
+            arguments(words, read_only=True)
 
 
 # Results elsewhere ---------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_for_programs() -> None:
         assert json.loads(dyn("cluster", "transfers", "--json", node=node).out) == transfers()
         rows = [line.split("\t") for line in dyn("cluster", "transfers", node=node).out.splitlines()]
         items = dyn("cluster", "transfers", "-o", "jsonl", node=node).out.splitlines()
-    names = "epoch node holds todo total rows bytes rate_bps eta_s idle_s waits_because"
+    names = "epoch node holds todo total rows bytes rate_bps eta_s idle_s waits_because paused_s limit_bps"
     assert rows[0] == names.split()
     assert rows[2] == [
         "9",
@@ -90,8 +90,10 @@ def test_for_programs() -> None:
         "30.0",
         "71.4",
         "n1: n3; n3 does not answer n2",
+        "",
+        "",
     ]
-    assert rows[3] == ["9", "n3x", "false", *[""] * 8]
+    assert rows[3] == ["9", "n3x", "false", *[""] * 10]
     assert [json.loads(line)["node"] for line in items] == ["n1", "n2", "n3x"]
 
 

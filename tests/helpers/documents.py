@@ -136,6 +136,18 @@ def pass_document(name: str = "n1", **more: Any) -> dict[str, Any]:
             "divergent": 0, **more}  # fmt: skip
 
 
+def delivery(text: str = "n1", *, running: bool = False, keys: int = 12, held: int = 3) -> dict[str, Any]:
+    """A DYN.BACKGROUND DELIVER document: rows went to n3, and some wait for a node that does not answer."""
+    waits = {"for": text, "keys": held, "bytes": 99, "oldest_s": 61, "waits_because": f"{text} does not answer"}
+    return {"schema": "dyn.delivery/v1", "node": text, "running": running,
+            "delivered": [{"for": "n3", "keys": keys}] if keys else [], "held": [waits] if held else []}  # fmt: skip
+
+
+def pace(text: str = "n1", *, paused_s: float | None = 61.5, limit_bps: int | None = None) -> dict[str, Any]:
+    """What a node answers to DYN.BACKGROUND PAUSE, RESUME and LIMIT."""
+    return {"schema": "dyn.pace/v1", "node": text, "moving": True, "paused_s": paused_s, "limit_bps": limit_bps}
+
+
 def key_repair(text: str = "k", *found: str | None) -> dict[str, Any]:
     """A DYN.REPAIR document of one key, with what each owner held."""
     owners = [

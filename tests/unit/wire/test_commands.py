@@ -122,6 +122,7 @@ UNKNOWN = Failed("UNKNOWN", "wrote 1 of 2")
         ("dyn.ring", [Inspect("ring")]),
         ("DYN.REPAIR", [Inspect("repair")]),
         ("DYN.REPAIR k", [Inspect("repair", b"k")]),
+        ("DYN.BACKGROUND LIMIT 65536", [Inspect("background", arguments=(b"LIMIT", b"65536"))]),
         ("DYN.RESTORE k row 7 c", [Inspect("restore", b"k", (b"row", b"7", b"c", b""))]),
         ("DYN.RESTORE k row 0 c UNDELETE", [Inspect("restore", b"k", (b"row", b"0", b"c", b"UNDELETE"))]),
         ("DYN.RESTORE k row 0 c TIMEOUT 9", [Inspect("restore", b"k", (b"row", b"0", b"c", b""), 9)]),
