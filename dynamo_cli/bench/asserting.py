@@ -22,7 +22,7 @@ TOTALS = {"errors": "errors", "unsent": "unsent", "slowest": "slowest_second"}
 RELATIONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "=": operator.eq,
 }  # fmt: skip
-_FORM = re.compile(r"(?:(get|put)\.)?([a-z][a-z0-9.]*)\s*(<=|>=|<|>|=)\s*(\d+(?:\.\d+)?)")
+_FORM = re.compile(r"(?:(get|put|merge)\.)?([a-z][a-z0-9.]*)\s*(<=|>=|<|>|=)\s*(\d+(?:\.\d+)?)")
 
 
 class Claim(NamedTuple):

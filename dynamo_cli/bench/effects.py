@@ -9,6 +9,7 @@ from dynamo_cli import store
 from dynamo_cli.asking import Told, ask
 from dynamo_cli.client import Client
 from dynamo_cli.errors import CliError
+from dynamo_cli.told import number
 from node.core.limits import EVENTS_MAX
 
 Document = dict[str, Any]
@@ -64,6 +65,25 @@ def effects(before: Look, after: Look) -> Document:
             {str(event.get("node")) for event in noted if event.get("kind") in ("peer_down", "peer_silent")}
         ),
     }  # fmt: skip
+
+
+def nodes_cpu(before: Look, after: Look, requests: int) -> Document | None:
+    """The CPU time that the nodes took meanwhile, in seconds, and per request; None if none of them tells.
+
+    Only those count that went on: a node that was started again counts anew. What they do beside clients is in it.
+    """
+    used = {}
+    for name, then in before.stats.items():
+        now = after.stats.get(name)
+        begun, ended = number(then, "cpu_s"), number(now, "cpu_s")
+        if begun is not None and ended is not None and ended >= begun and _goes_on(then, now):
+            used[name] = ended - begun
+    if not used:
+        return None
+    total = sum(used.values())
+    whole = len(used) == len(before.stats)  # else the requests of a node are in it, and its time is not
+    per = round(total / requests * 1e6, 1) if requests and whole else None
+    return {"of": sorted(used), "s": round(total, 3), "us_per_request": per}
 
 
 def _goes_on(then: Document, now: Document | None) -> bool:

@@ -21,7 +21,8 @@ import hiredis
 
 from dynamo_cli.bench.lane import READ_BYTES, Lane, unreachable
 from dynamo_cli.bench.latencies import Latencies
-from dynamo_cli.bench.plan import Closed, Open, Pace, Plan, drawing
+from dynamo_cli.bench.merging import STEPS, Merging
+from dynamo_cli.bench.plan import COUNTED, Closed, Open, Pace, Plan, drawing
 from dynamo_cli.bench.reconnect import Reconnector
 from dynamo_cli.client import SPEAKS_TLS, TLS_WORDS, packed
 from dynamo_cli.errors import CliError
@@ -62,6 +63,7 @@ class Outcome(NamedTuple):
     by_address: dict[str, int]
     unsent: int
     cpu_s: float
+    merging: Merging | None
 
 
 class Load:
@@ -75,12 +77,13 @@ class Load:
         self.value = self.random.randbytes(plan.size_bytes)
         self.draw = drawing(plan.dist, plan.keys, self.random)
         self._reconnect = reconnect
+        self.merging: Merging | None = None
         self._begin()
 
     def _begin(self) -> None:
         """Forget everything that was counted."""
-        self.latencies = {"get": Latencies(), "put": Latencies()}
-        self.service = {"get": Latencies(), "put": Latencies()} if self.plan.rate else None
+        self.latencies = {op: Latencies() for op in COUNTED}
+        self.service = {op: Latencies() for op in COUNTED} if self.plan.rate else None
         self.errors: dict[str, int] = {}
         self.seconds: list[Second] = []
         self.by_address: dict[str, int] = {}
@@ -99,7 +102,7 @@ class Load:
         """Write every key once."""
         numbers = iter(range(self.plan.keys))
 
-        def command() -> tuple[str, bytes]:
+        def command(lane: Lane) -> tuple[str, bytes]:
             return "put", packed(("SET", self.key(next(numbers)), self.value))
 
         self._drive(Closed(self.plan.keys), FILL_PIPELINE, command, math.inf, lambda elapsed: progress(self.done))
@@ -113,17 +116,23 @@ class Load:
         plan, begun, cpu = self.plan, time.perf_counter(), time.process_time()
         pace: Pace = Open(plan.rate, begun, plan.requests) if plan.rate else Closed(plan.requests)
         ends_at = math.inf if plan.requests is not None else begun + plan.duration_s
+        self.merging = Merging(lambda: self.key(self.draw()), self.value) if plan.op == "merge" else None
         self._drive(pace, plan.pipeline, self._command, ends_at, progress)
         ended = time.perf_counter()
         unsent = pace.left(min(ended, ends_at))
-        for intended in unsent:
-            self.latencies[self._command()[0]].add(ended - intended)
+        for number, intended in enumerate(unsent):
+            op = STEPS[number % len(STEPS)] if self.merging is not None else self._drawn()[0]
+            self.latencies[op].add(ended - intended)
         return Outcome(
             ended - begun, self.latencies, self.service, self.errors, self.seconds, self.by_address, len(unsent),
-            time.process_time() - cpu,
+            time.process_time() - cpu, self.merging,
         )  # fmt: skip
 
-    def _command(self) -> tuple[str, bytes]:
+    def _command(self, lane: Lane) -> tuple[str, bytes]:
+        """What a connection sends next, and how it is counted."""
+        return self._drawn() if self.merging is None else self.merging.command(lane)
+
+    def _drawn(self) -> tuple[str, bytes]:
         plan = self.plan
         key = self.key(self.draw())
         reads = plan.op == "get" or (plan.op == "mixed" and self.random.randrange(100) < plan.reads_percent)
@@ -135,7 +144,7 @@ class Load:
         self,
         pace: Pace,
         batch: int,
-        command: Callable[[], tuple[str, bytes]],
+        command: Callable[[Lane], tuple[str, bytes]],
         ends_at: float,
         progress: Callable[[float], None],
     ) -> None:
@@ -209,12 +218,12 @@ class Load:
         self,
         lane: Lane,
         intended: list[float],
-        command: Callable[[], tuple[str, bytes]],
+        command: Callable[[Lane], tuple[str, bytes]],
         selector: selectors.BaseSelector,
     ) -> None:
         """Send a connection's next batch."""
         assert intended, "nothing is due"
-        commands = [command() for _ in intended]
+        commands = [command(lane) for _ in intended]
         lane.ops = [op for op, _ in commands]
         lane.intended = intended
         lane.replies = 0
@@ -259,7 +268,11 @@ class Load:
             if TLS_WORDS in str(reply):
                 raise unreachable(lane.address, SPEAKS_TLS)
             self._err(str(reply).split(" ", 1)[0], 1)
+            if self.merging is not None:
+                self.merging.gone(lane)
             return
+        if self.merging is not None:
+            self.merging.heard(lane, reply)
         op, waited_s = lane.ops[lane.replies], now - lane.intended[lane.replies]
         self.latencies[op].add(waited_s)
         self._second.add(waited_s)
@@ -289,6 +302,8 @@ class Load:
             self.done += lane.waiting
         elif lane in self._idle:
             self._idle.remove(lane)
+        if self.merging is not None:
+            self.merging.gone(lane)
         lane.clear()
         selector.unregister(lane.socket)
         lane.close()

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple, Protocol
 
-OPS = ("get", "put", "mixed")
+OPS = ("get", "put", "mixed", "merge")
+COUNTED = ("get", "put", "merge")
+"""The kinds of requests that are measured."""
+READING = ("get", "mixed")
+"""What needs its keys written before."""
 DISTRIBUTIONS = ("uniform", "zipf", "hot")
 ZIPF_THETA = 0.99
 """The skew of YCSB: of 10,000 keys the first is drawn once in ten."""
@@ -18,7 +22,7 @@ HOT_REQUESTS = 0.9
 
 
 class Plan(NamedTuple):
-    """What to do: `op` is get, put or mixed (`reads_percent` of the requests are gets), until time or count is up.
+    """What to do until time or count is up: `op` is get, put, mixed (`reads_percent` are gets) or merge.
 
     `rate` is how many requests are due each second, whatever becomes of those before them; None: each connection sends
     again as soon as it has been answered.

@@ -37,6 +37,7 @@ def report(
             ops[op] = _figures(latencies, sent.count if sent is not None else latencies.count, elapsed_s)
             ops[op]["service"] = None if sent is None or not sent.count else _figures(sent, sent.count, elapsed_s)
     rates = [second.ops for second in outcome.seconds]
+    merging = outcome.merging
     return {
         "schema": "dyn.bench/v1",
         "begun_at": begun_at,
@@ -51,6 +52,9 @@ def report(
         "unsent": outcome.unsent,
         "errors": dict(sorted(outcome.errors.items())),
         "ops": ops,
+        "merges": None if merging is None else {
+            "settled": merging.settled, "values": merging.values, "found_one": merging.found_one,
+        },
         "histogram": _histogram(list(outcome.latencies.values())),
         "by_node": [
             {"node": names.get(address), "address": address, "requests": count,

@@ -16,7 +16,7 @@ from dynamo_cli.arguments import count as positive
 from dynamo_cli.asking import members
 from dynamo_cli.bench.asserting import Claims, claims, judge
 from dynamo_cli.bench.faulting import Fault, Nemesis, Schedule, schedule
-from dynamo_cli.bench.plan import DISTRIBUTIONS, OPS, Plan
+from dynamo_cli.bench.plan import DISTRIBUTIONS, OPS, READING, Plan
 from dynamo_cli.call import Call, Document, Rows, View
 from dynamo_cli.client import Address, Client, parse_address
 from dynamo_cli.errors import CliError, usage
@@ -94,6 +94,7 @@ class Scene(NamedTuple):
         ("dyn bench --rate 2000 --assert 'p99<20,errors=0'", "open loop, and a verdict"),
         ("dyn bench --fault 'kill n2 @3s; heal @7s'", "second by second, on a demo"),
         ("dyn bench --op get --dist zipf --json", "skewed reads, as JSON"),
+        ("dyn bench --op merge", "conflicts: two writes that miss each other, a read, a merge"),
     ],
     exits=[5, 7, 8],
     see=["cluster status", "node stats", "fault list"],
@@ -122,6 +123,8 @@ def bench(
     """Measure throughput and latency: closed loop, or with --rate open loop, where latency counts from when it was due.
 
     Keys are named key:000000000000 and so on, as redis-benchmark names them; their values are overwritten.
+    With --op merge each connection writes a key twice without a context, reads both values, and writes over them what
+    stands for their merge; put counts the first two, merge the last. A round that the end interrupts leaves its values.
     Faults: kill N, restart N (of a demo); partition A,B / C,D; cut A B; slow N MS; delay A B MS; drop A B PERCENT;
     pause N MS; skew N S; disk N full|error|ok (of nodes started with --allow-faults); heal undoes links and kills.
     Errors exit 8, unless --assert says something about errors; SIBLINGS do not: two SETs of one key raced, as blind
@@ -130,6 +133,8 @@ def bench(
     for name, given, most in (("--clients", clients, CLIENTS_MAX), ("--reads", reads, 100), ("--keys", keys, KEYS_MAX)):
         if given > most:
             raise usage(f"{name} {given} is over {most}", "See: dyn help bench")
+    if op == "merge" and pipeline > 1:
+        raise usage("a merge writes what the read before it gave: --pipeline is of the others", "Leave it away")
     wanted = assert_.claims if assert_ else ()
     plan = Plan(op, reads, clients, pipeline, size, keys, duration, count, seed, rate, dist)
     before = _earlier(call, compare)
@@ -152,7 +157,7 @@ def bench(
 
 def measure(call: Call, plan: Plan, scene: Scene, faults: tuple[Fault, ...], *, fill: bool) -> Document:
     """Fill, measure and break, in this order; the document."""
-    from dynamo_cli.bench.effects import effects
+    from dynamo_cli.bench.effects import effects, nodes_cpu
     from dynamo_cli.bench.lane import Access, Lane
     from dynamo_cli.bench.load import Load
     from dynamo_cli.bench.reconnect import Reconnector
@@ -166,7 +171,7 @@ def measure(call: Call, plan: Plan, scene: Scene, faults: tuple[Fault, ...], *, 
             lane = Lane(scene.addresses[number % len(scene.addresses)], access)
             stack.callback(lane.close)
             lanes.append(lane)
-        if fill and plan.op != "put":
+        if fill and plan.op in READING:
             with lasting(call, "write keys", plan.keys) as told:
                 Load(plan, lanes, access.timeout_s + 1, None).fill(lambda done: told(done, ""))
         reconnect = Reconnector(scene.addresses) if nemesis is not None else None
@@ -189,7 +194,10 @@ def measure(call: Call, plan: Plan, scene: Scene, faults: tuple[Fault, ...], *, 
             begun_at=begun_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         )  # fmt: skip
         last = _look(call, scene) if first is not None else None
-        document["effects"] = effects(first, last) if first is not None and last is not None else None
+        document["effects"] = document["nodes_cpu"] = None
+        if first is not None and last is not None:
+            document["effects"] = effects(first, last)
+            document["nodes_cpu"] = nodes_cpu(first, last, document["requests"])
     if nemesis is not None and nemesis.left_broken:
         call.note(f"still in force: {nemesis.left_broken}. See: dyn fault list, dyn cluster status")
     return document

@@ -115,6 +115,13 @@ def _facts(document: Document) -> Table:
     nodes = [f"{show(each['node'] or each['address'])} {each['ops_per_s']:,.0f}" for each in document["by_node"]]
     if len(nodes) > 1:
         table.add_row("answered by", f"{'  '.join(nodes)}  a second")
+    if merges := document.get("merges"):
+        each = f", {merges['values'] / merges['settled']:.1f} values each" if merges["settled"] else ""
+        one = f"; {merges['found_one']:,} reads found one value" if merges["found_one"] else ""
+        table.add_row("settled", f"{merges['settled']:,} conflicts{each}{one}")
+    if cpu := document.get("nodes_cpu"):
+        per = "?" if cpu["us_per_request"] is None else f"{cpu['us_per_request'] / 1000:,.2f}"
+        table.add_row("CPU of nodes", f"{per} ms a request ({cpu['s']:,.1f} s, {' '.join(map(show, cpu['of']))})")
     if document.get("effects"):
         table.add_row("effects", _effects(document["effects"]))
     cpu = document["generator_cpu"]

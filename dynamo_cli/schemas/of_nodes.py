@@ -22,7 +22,7 @@ SCHEMAS: Final = {
         {"node": "text", "ops": {"*": "int"}, "errors?": {"*": "int"}, "latency_ms": {"*": MS},
          "versions_per_read": {"*": "int"}, "recent?": {"over_s": "number", "ops": {"*": "int"}},
          "background": [{"task": "text", "granted": "number?", "because": "text?"}], "storage": {"*": "any"},
-         "queues": {"*": "any"}},
+         "queues": {"*": "any"}, "cpu_s?": "number"},
     ),
     "dyn.stat/v1": Told(
         "Requests a second and latencies of one interval, of all nodes and of each.",
@@ -83,6 +83,8 @@ SCHEMAS: Final = {
          "histogram": [{"below_ms": "number?", "count": "int"}],
          "by_node": [{"node": "text?", "address": "text", "requests": "int", "ops_per_s": "number"}],
          "seconds": ["any"], "faults": [{"at_s": "number", "fault": "text", "error": "text?"}],
+         "merges": Null({"settled": "int", "values": "int", "found_one": "int"}),
+         "nodes_cpu": Null({"of": ["text"], "s": "number", "us_per_request": "number?"}),
          "effects": Null({"*": "any"}), "compared": Null({"*": "any"}),
          "claims": [{"claim": "text", "found": "number?", "holds": "bool"}], "saved": "text?"},
     ),

@@ -35,7 +35,7 @@ EVENTS_SHOWN = 50
 
 STATS_TOLD = (
     "ops", "errors", "latency_ms", "versions_per_read", "recent", "histogram", "keys", "bytes", "siblings", "uptime_s",
-    "storage", "queues",
+    "cpu_s", "storage", "queues",
 )  # fmt: skip
 """What DYN.STATS tells of the runtime's figures, as they are."""
 

@@ -8,6 +8,7 @@ and a list index. Percentiles are over the last one to two windows; counts and s
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from random import Random
@@ -264,6 +265,7 @@ class Measures:
             "hints": self._hints(),
             "tombstones": self._tombstones(),
             "uptime_s": round(self.uptime_s, 1),
+            "cpu_s": round(time.process_time(), 3),
             "rss_bytes": rss_bytes(),
             "storage": self._storage(),
             "queues": self._queues(),

@@ -66,6 +66,65 @@ def test_a_pipeline_is_sent_at_once(node: FakeNode) -> None:
     assert document["requests"] == len([words for words in node.asked if words[0] == b"SET"])
 
 
+def merging(*reads: object, put: object = b"c") -> FakeNode:
+    """A node that takes DYN.PUT, and answers DYN.GET with these in turn, the last one again and again."""
+    left = list(reads)
+    return FakeNode({"DYN.GET": lambda *words: left.pop(0) if len(left) > 1 else left[0], "DYN.PUT": put})
+
+
+def test_a_merge_makes_siblings_and_settles_them() -> None:
+    """Two writes without a context, a read, and a write in the context that it gave: for one key after the other."""
+    fake = merging([b"seen", [b"a", b"b"]])
+    try:
+        document = run(fake, "--op", "merge", "--count", "80", "--clients", "1", "--size", "5")
+    finally:
+        fake.close()
+    asked = [words for words in fake.asked if words[0] in (b"DYN.PUT", b"DYN.GET")]
+    assert not [words for words in fake.asked if words[0] == b"SET"], "nothing is written before"
+    for at in range(0, 80, 4):
+        one, other, read, merge = asked[at : at + 4]
+        key = read[1]
+        assert (one[:3], other[:3], merge[:3]) == (
+            (b"DYN.PUT", key, b""), (b"DYN.PUT", key, b""), (b"DYN.PUT", key, b"seen")
+        )  # fmt: skip
+        assert {len(words[3]) for words in (one, other, merge)} == {5}
+        assert len({one[3], other[3], merge[3]}) == 3
+    assert len({words[1] for words in asked}) > 5
+    ops = document["ops"]
+    assert isinstance(ops, dict)
+    assert {op: figures["count"] for op, figures in ops.items()} == {"put": 40, "get": 20, "merge": 20}
+    assert document["merges"] == {"settled": 20, "values": 40, "found_one": 0}
+
+
+def test_a_merge_rests_on_what_was_read() -> None:
+    """One value is merged, too, and counted apart; where nothing can be merged another round begins."""
+    fake = merging([b"seen", [b"a"]], [b"", []], [b"nonsense"], [b"seen", [b"a", b"b", b"c"]])
+    try:
+        document = run(fake, "--op", "merge", "--count", "60", "--clients", "1", "--size", "0")
+    finally:
+        fake.close()
+    merges = document["merges"]
+    assert isinstance(merges, dict)
+    assert merges["found_one"] == 1
+    assert merges["values"] == 3 * merges["settled"] > 0
+    settling = [words for words in fake.asked if words[0] == b"DYN.PUT" and words[2] != b""]
+    assert {words[2] for words in settling} == {b"seen"}
+    ends = [words[0] for words in fake.asked if words[0] in (b"DYN.PUT", b"DYN.GET")]
+    assert ends[:13] == [*[b"DYN.PUT"] * 2, b"DYN.GET", b"DYN.PUT", *([b"DYN.PUT"] * 2 + [b"DYN.GET"]) * 3]
+
+
+def test_a_merge_that_is_refused_begins_anew() -> None:
+    """The error is counted, and no read rests on a write that was not taken."""
+    fake = merging([b"seen", [b"a", b"b"]], put=Err("TOOMANYSIBLINGS 100"))
+    try:
+        result = dyn("bench", "--json", "--op", "merge", "--count", "20", "--keys", "50", node=fake)
+    finally:
+        fake.close()
+    assert result.status == 8
+    assert json.loads(result.out)["errors"] == {"TOOMANYSIBLINGS": 20}
+    assert not [words for words in fake.asked if words[0] == b"DYN.GET"]
+
+
 def test_errors_are_counted_by_prefix_and_fail_the_run() -> None:
     """A figure that hides errors is no figure: exit 8."""
     fake = FakeNode({"SET": Err("UNAVAILABLE 1 of the 2 owners")})
@@ -126,6 +185,7 @@ def test_a_node_that_says_nothing_ends_the_run() -> None:
         ("--clients", "1001"),
         ("--reads", "101"),
         ("--op", "scan"),
+        ("--op", "merge", "--pipeline", "2"),
         ("--pipeline", "0"),
         ("--keys", "10000001"),
         ("--rate", "0"),

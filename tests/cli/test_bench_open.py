@@ -212,6 +212,29 @@ def test_effects_are_differences_of_what_nodes_say(two: tuple[FakeNode, FakeNode
     assert found["called_down"] == ["n2"]
 
 
+def test_the_nodes_cpu_time_is_told_if_they_tell_it(two: tuple[FakeNode, FakeNode]) -> None:
+    """Per request only if all of them do; a node that was started again counts anew, and is left out."""
+    one, other = two
+
+    def told(before: dict[str, Any], after: dict[str, Any]) -> Any:
+        looks = iter([before, before, after])
+        return lambda: next(looks, after)
+
+    def cpu_of(first: Any, last: Any) -> Any:
+        one.replies["DYN.STATS"] = told(stats("n1") | {"cpu_s": 10.0}, stats("n1") | {"cpu_s": 10.25})
+        other.replies["DYN.STATS"] = told(stats("n2") | first, stats("n2") | last)
+        done = dyn("bench", "--json", "--op", "put", "--count", "1000", node=one)
+        screen = dyn("bench", "--op", "put", "--count", "10", node=one, terminal=True)
+        assert "CPU of nodes" in screen.out
+        return json.loads(done.out)["nodes_cpu"]
+
+    assert cpu_of({"cpu_s": 1.0}, {"cpu_s": 1.75}) == {"of": ["n1", "n2"], "s": 1.0, "us_per_request": 1000.0}
+    assert cpu_of({"cpu_s": 9.0}, {"cpu_s": 1.0}) == {"of": ["n1"], "s": 0.25, "us_per_request": None}
+    assert cpu_of({}, {"cpu_s": "much"}) == {"of": ["n1"], "s": 0.25, "us_per_request": None}
+    one.replies["DYN.STATS"] = other.replies["DYN.STATS"] = stats("n1")
+    assert json.loads(dyn("bench", "--json", "--op", "put", "--count", "10", node=one).out)["nodes_cpu"] is None
+
+
 def test_a_log_gets_a_line_now_and_then(two: tuple[FakeNode, FakeNode], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no terminal shows a bar."""
     monkeypatch.setattr("dynamo_cli.progress.LINE_EVERY_S", 0.2)

@@ -95,6 +95,7 @@ def test_requests_are_counted_by_operation_and_outcome() -> None:
     assert figures["errors"] == {"get UNAVAILABLE": 1, "status ERR": 1}
     assert figures["versions_per_read"] == {"0": 1}
     assert (figures["keys"], figures["bytes"], figures["siblings"], figures["uptime_s"]) == (7, 700, 1, 4.0)
+    assert isinstance(figures["cpu_s"], float)
     assert figures["p99_ms"] == pytest.approx(3, rel=0.04)
     assert figures["p50_ms"] == pytest.approx(3, rel=0.04), "of the slowest kind, as p99_ms"
     assert figures["storage"] == {"commits": 3}
