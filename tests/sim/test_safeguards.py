@@ -70,7 +70,8 @@ def search(safeguard: Safeguard) -> str:
 
 
 LATE = {
-    "RING_IS_STORED", "HANDED_AS_IT_IS", "ROUNDS_REFUSE", "RETIRE_ASKS", "CATCH_UP_FIRST", "HINT_UNTIL_ACK", "REAP_LOOKS",
+    "RING_IS_STORED", "HANDED_AS_IT_IS", "ROUNDS_REFUSE", "RETIRE_ASKS", "CATCH_UP_FIRST", "HINT_UNTIL_ACK",
+    "REAP_LOOKS",
 }  # fmt: skip
 """Those whose absence shows only after many seeds."""
 
