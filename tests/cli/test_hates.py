@@ -86,7 +86,7 @@ HELD: dict[int, tuple[str, tuple[str, ...]]] = {
     20: ("a move or a repair without progress", (
         "cli/test_transfers.py::test_a_row_a_node_and_what_waits_by_reason",
         "cli/test_transfers.py::test_watch_draws_in_the_same_place_until_nothing_moves",
-        "cli/test_screens.py::test_cluster_repair_stays_until_the_pass_is_over")),
+        "cli/test_repair.py::test_cluster_repair_stays_until_the_pass_is_over")),
     21: ("the diagnosis harms the node", ("cli/test_debug.py::test_the_doctor_may_come_every_minute",)),
     22: ("version vectors are opaque, siblings cannot be picked", (
         "cli/test_values.py::test_siblings_on_a_terminal_are_all_shown",
