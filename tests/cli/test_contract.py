@@ -36,6 +36,7 @@ ELSEWHERE = {
     "top": "takes a terminal",
     "latency": "takes its time; test_latency",
     "monitor": "has no end; test_hot",
+    "watch": "has no end; test_watch_keys",
     "shell": "test_repl",
     "export": "prints JSON lines in every format; test_export, test_carry",
     "import": "test_carry",

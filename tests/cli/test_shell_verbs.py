@@ -97,7 +97,8 @@ READS = """demo; shell; explain; get; keys; export; status; doctor; stat; comple
     node cert ca; node cert node; node stats; node data backup; node data info; fault list; debug bundle;
     key explain; key locate; key history; key compare; context ls; context show; context check; context add;
     context copy; context use; context -; config show; config get; config path; alias ls; demo faults; demo ls; top;
-    schema ls; schema show; man; cheat; hot; slo; latency; monitor; node logs; trace ls; trace show; trace export"""
+    schema ls; schema show; man; cheat; hot; slo; latency; monitor; watch; node logs; trace ls; trace show;
+    trace export"""
 
 
 def test_every_command_says_whether_it_may_change_something() -> None:
