@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dynamo_cli import store
-from dynamo_cli.demo.processes import CLUSTER
+from dynamo_cli.demo.seen import CLUSTER
 from dynamo_cli.demo.stage import Stage
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus

@@ -20,7 +20,6 @@ from typing import Any
 
 from dynamo_cli import store
 from dynamo_cli.demo.processes import (
-    NODES_MAX,
     READY_S,
     STOP_S,
     DemoCluster,
@@ -30,7 +29,7 @@ from dynamo_cli.demo.processes import (
     places_of,
 )
 from dynamo_cli.demo.room import check_ports
-from dynamo_cli.demo.seen import late
+from dynamo_cli.demo.seen import NODES_MAX, late
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from node.runtime.config import SettingError, load_settings

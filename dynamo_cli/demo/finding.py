@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dynamo_cli.client import Client, parse_address
 from dynamo_cli.demo import registry
-from dynamo_cli.demo.control import SOCKET
-from dynamo_cli.demo.processes import CLUSTER, NODES_MAX
 from dynamo_cli.demo.registry import Entry
-from dynamo_cli.demo.running import DEFAULT_PORT
-from dynamo_cli.demo.seen import ASK_S, HOST
+from dynamo_cli.demo.seen import ASK_S, CLUSTER, DEFAULT_PORT, HOST, NODES_MAX
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.render.plain import show
@@ -63,6 +60,8 @@ def option(base_port: int) -> str:
 
 def folder_of(addresses: Sequence[str]) -> Path | None:
     """The folder of the demo that these nodes are of, None if they are of none, or if none of them answers."""
+    from dynamo_cli.demo.control import SOCKET
+
     for address in addresses:
         try:
             told = _settings(address)

@@ -20,14 +20,11 @@ from pathlib import Path
 from typing import IO
 
 from dynamo_cli.client import Address, Client
-from dynamo_cli.demo.seen import ASK_S, HOST, Node, Place, late
+from dynamo_cli.demo.seen import ASK_S, CLUSTER, HOST, NODES_MAX, Node, Place, late
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.store import document
 
-CLUSTER = "demo"
-NODES_MAX = 50
-"""More processes than this teach nothing, and their ports would meet."""
 READY_S = 60.0
 """How long all nodes together may take: five Python processes on a busy machine with two cores."""
 STOP_S = 5.0

@@ -14,13 +14,12 @@ from dynamo_cli.demo.changing import described, write_record
 from dynamo_cli.demo.processes import DemoCluster, places_of
 from dynamo_cli.demo.room import make_folder
 from dynamo_cli.demo.samples import seed
-from dynamo_cli.demo.seen import late
+from dynamo_cli.demo.seen import DEFAULT_PORT, late
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
 
 Document = dict[str, Any]
 
-DEFAULT_PORT = 7700
 BACKGROUND = "background"
 """What holds a demo that has no terminal."""
 FOREGROUND, SHELL = "foreground", "shell"

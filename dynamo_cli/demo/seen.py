@@ -13,7 +13,12 @@ from dynamo_cli import breaking, faults
 from dynamo_cli.client import Client, parse_address
 from dynamo_cli.faults import Order
 
+CLUSTER = "demo"
+"""The name of every demo's cluster."""
 HOST = "127.0.0.1"
+DEFAULT_PORT = 7700
+NODES_MAX = 50
+"""More processes than this teach nothing, and their ports would meet."""
 ASK_S = 1.0
 """A demo's node is on this machine: one that takes longer is stopped, or broken."""
 

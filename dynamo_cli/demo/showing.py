@@ -10,7 +10,7 @@ from dynamo_cli.call import Call, Document, View
 from dynamo_cli.demo.changing import Step
 from dynamo_cli.demo.control import DemoFailed
 from dynamo_cli.demo.processes import DemoCluster, NodeFailed
-from dynamo_cli.demo.running import DEFAULT_PORT
+from dynamo_cli.demo.seen import DEFAULT_PORT
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.following import Progress
 from dynamo_cli.render.plain import show

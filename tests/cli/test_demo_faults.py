@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import Options
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from tests.helpers.cli import dyn, environment
+from tests.helpers.cluster import ROOT
 from tests.helpers.fake_node import fake_node
 
 BASE = 26700
@@ -115,6 +118,16 @@ def test_a_shell_has_the_verbs_for_as_long_as_it_speaks_to_a_demo(tmp_path: Path
         assert attached.look() == "", "but the demo does not know it"
         assert dyn("shell", "--read-only", "-e", "\\nodes", "-n", cluster.addresses[0],
                    environ={"DYN_STATE_DIR": str(state)}).status == ExitStatus.USAGE  # fmt: skip
+
+
+def test_a_shell_that_speaks_to_no_demo_loads_nothing_of_one() -> None:
+    """It would begin a fifth later."""
+    code = (
+        "import sys; from tests.helpers.cli import dyn; assert dyn('shell', '-e', 'exit').status == 0; "
+        "assert not {'dynamo_cli.demo.control', 'dynamo_cli.demo.verbs', 'node.runtime.config'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_comes_next_is_typed_as_its_reader_types() -> None:

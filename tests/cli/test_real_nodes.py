@@ -14,6 +14,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.cli.test_trace_kept import consistent
 from tests.helpers.cli import dyn
 from tests.helpers.cluster import Cluster, Connection, free_ports
 
@@ -71,6 +72,38 @@ def test_a_write_is_followed_through_all_its_nodes(nodes: dict[str, str]) -> Non
     read = json.loads(dyn("get", "followed", "-r", "3", "--trace", "--json", environ=nodes).out)["trace"]
     assert sorted(step["what"] for step in read["steps"]) == ["answer", "fetch", "fetch", "load"]
     assert len({str(step["versions"]) for step in read["steps"] if step["awaited"]}) == 1
+
+
+def test_what_was_followed_is_found_again_on_every_node(cluster: Cluster, nodes: dict[str, str]) -> None:
+    """By its id, through whichever node; and its log is one that ShiViz can draw."""
+    made = {}
+    for index in range(3):
+        one = {"DYN_NODES": f"127.0.0.1:{cluster[index].port}"}
+        trace = json.loads(dyn("put", "kept", str(index), "-w", "3", "--trace", "--json", environ=one).out)["trace"]
+        made[trace["id"]] = trace
+    assert {name.partition("-")[0] for name in made} == {"n1", "n2", "n3"}
+    listed = json.loads(dyn("trace", "ls", "--json", environ=nodes).out)
+    assert not listed["silent"]
+    assert made.keys() <= {trace["id"] for trace in listed["traces"]}
+    for name, trace in made.items():
+        assert json.loads(dyn("trace", "show", name, "--json", environ=nodes).out) == trace
+        log = dyn("trace", "export", name, "--format", "shiviz", environ=nodes).out.splitlines()
+        events = consistent(log)
+        assert {host for host, _, _ in events} == {"client", "n1", "n2", "n3"}
+        [answer] = [clock for host, clock, event in events if host == "client" and event == "has its answer"]
+        assert answer.keys() == {"client", "n1", "n2", "n3"}, "with W=3 it comes of all"
+
+
+def test_conflicts_are_made_and_settled_by_a_bench(nodes: dict[str, str]) -> None:
+    """As many as it says; and the nodes tell what that cost them."""
+    done = dyn("bench", "--op", "merge", "--count", "400", "--clients", "4", "--keys", "50", "--json", environ=nodes)
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
+    assert told["merges"]["settled"] > 90
+    assert told["merges"]["found_one"] == 0
+    assert told["ops"]["merge"]["count"] == pytest.approx(100, abs=4)
+    assert told["nodes_cpu"]["of"] == ["n1", "n2", "n3"]
+    assert 50 < told["nodes_cpu"]["us_per_request"] < 50_000
 
 
 def test_the_events_of_all_nodes(nodes: dict[str, str]) -> None:
