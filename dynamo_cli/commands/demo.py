@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -221,7 +221,7 @@ def tell_started(call: Call, document: Document, *, background: bool) -> None:
 
 
 def hold(call: Call, demo: Running) -> ExitStatus | None:
-    """Say where it is, and take orders from other terminals, until Ctrl-C; None, as when a shell is left."""
+    """Say where it is, and take orders from other terminals, until Ctrl-C or SIGTERM; None, as when a shell is left."""
     from dynamo_cli.demo.changing import Changes
     from dynamo_cli.demo.control import Control
     from dynamo_cli.demo.crashes import Crashes
@@ -232,8 +232,12 @@ def hold(call: Call, demo: Running) -> ExitStatus | None:
     crashes.start()
     try:
         tell_started(call, demo.document, background=False)
-        with suppress(KeyboardInterrupt):
-            Event().wait()
+        Event().wait()
+    except KeyboardInterrupt:
+        pass
+    except SystemExit as told:
+        if told.code != 128 + signal.SIGTERM:
+            raise
     finally:
         crashes.stop()
         control.close()

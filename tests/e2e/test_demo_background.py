@@ -190,6 +190,23 @@ def test_without_a_shell_it_stays_until_ctrl_c(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_without_a_shell_it_ends_as_it_is_told(tmp_path: Path) -> None:
+    """`dyn demo stop`, or a supervisor's SIGTERM, is no failure."""
+    demo = Demo(tmp_path, "--no-shell", "--seed-data", "none", nodes=1)
+    with demo.start() as process, ExitStack() as ending:
+        ending.callback(process.terminate)
+        assert process.stdout is not None
+        json.loads(process.stdout.readline())
+        made = Background.__new__(Background)
+        made.demo, made.addresses = demo, [f"127.0.0.1:{demo.base + 1}"]
+        assert made.listed()["by"] == "foreground"
+        assert made.dyn("demo", "stop").returncode == 0
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert "stopped 1 node, removed " in process.stderr.read()
+    demo.gone()
+
+
 def test_killed_it_leaves_nothing(tmp_path: Path) -> None:
     """No process, no data, and nothing in the list."""
     made = Background(tmp_path, nodes=1)
