@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Attached:
     """Gives a session the verbs of the demo that it speaks to, and takes them back when it speaks to another cluster.
 
-    `watched`: the prompt says what is broken, which is looked at now and then.
+    `watched`: the prompt says what is broken, and a node that crashes is told; both are looked at now and then.
     """
 
     def __init__(self, session: Session, *, watched: bool) -> None:
@@ -45,12 +45,18 @@ class Attached:
         return ""
 
     def _give(self, demo: Demo) -> None:
+        from dynamo_cli.demo.crashes import Crashes, above_the_prompt
+
         self._session.provide(demo)
-        if self._watched:
-            demo.faults.start()
+        crashes = Crashes(demo.cluster, above_the_prompt(self._session.env)) if self._watched else None
+        if crashes is not None:
+            demo.faults.start()  # which looks at the processes, too
+            crashes.start()
 
         def close() -> None:
             demo.faults.stop()
+            if crashes is not None:
+                crashes.stop()
             self._session.withdraw(demo)
 
         self._close = close

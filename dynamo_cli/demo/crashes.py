@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dynamo_cli.demo.processes import DemoCluster, DemoNode
+from dynamo_cli.demo.seen import Cluster, Node
 from dynamo_cli.render.plain import show
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ LOOK_S = 0.5
 class Crashes(threading.Thread):
     """Looks at the nodes of a demo, and says of each one that has crashed what it said last; until `stop`."""
 
-    def __init__(self, cluster: DemoCluster, tell: Callable[[str], None]) -> None:
+    def __init__(self, cluster: Cluster, tell: Callable[[str], None]) -> None:
         super().__init__(name="crashes", daemon=True)
         self._cluster = cluster
         self._tell = tell
@@ -40,7 +40,7 @@ class Crashes(threading.Thread):
         self._halt.set()
 
 
-def crash_text(node: DemoNode) -> str:
+def crash_text(node: Node) -> str:
     """What became of a node, and its last words."""
     lines = [f"{node.name} {node.how}, and nobody asked for that. The end of its log:"]
     lines += [f"  {node.name} | {show(line)}" for line in node.last_lines]

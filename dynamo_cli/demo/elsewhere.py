@@ -18,6 +18,8 @@ class FarNode:
     """One of its nodes, as it was when the demo told last."""
 
     def __init__(self, told: dict[str, Any]) -> None:
+        self.starts = 0
+        self._before: int | None = None
         self.update(told)
 
     def update(self, told: dict[str, Any]) -> None:
@@ -26,8 +28,12 @@ class FarNode:
         self.place = Place(str(told["name"]), port, int(told["peer_port"]), int(told["http_port"]))
         self.log = Path(told["log"])
         self.pid: int | None = told["pid"]
+        if self.pid not in (None, self._before):
+            self.starts, self._before = self.starts + 1, self.pid
         self.paused = told["state"] == "paused"
         self.ended = told["state"] not in ("up", "paused")
+        self.crashed = told["state"] == "crashed"
+        self.last_lines = [str(line) for line in told.get("said") or ()]
         self.how = str(told.get("how") or ("does not run" if self.ended else "runs"))
 
     @property

@@ -38,7 +38,11 @@ class Place(NamedTuple):
 
 
 class Node(Protocol):
-    """One node: who and where it is, and what its process does. `how`: how it ended, in words."""
+    """One node: who and where it is, and what its process does. `how`: how it ended, in words.
+
+    `crashed`: it ended by itself; `last_lines` are then the end of its log. `starts`: how often it was started, as far
+    as is known.
+    """
 
     @property
     def name(self) -> str: ...  # noqa: D102  # said above
@@ -60,6 +64,15 @@ class Node(Protocol):
 
     @property
     def how(self) -> str: ...  # noqa: D102
+
+    @property
+    def crashed(self) -> bool: ...  # noqa: D102
+
+    @property
+    def starts(self) -> int: ...  # noqa: D102
+
+    @property
+    def last_lines(self) -> list[str]: ...  # noqa: D102
 
 
 class Cluster(Protocol):

@@ -16,7 +16,8 @@ from dynamo_cli.demo import effects, registry
 from dynamo_cli.demo.attach import Attached
 from dynamo_cli.demo.changing import Changes
 from dynamo_cli.demo.control import Control
-from dynamo_cli.demo.elsewhere import Elsewhere
+from dynamo_cli.demo.crashes import crash_text
+from dynamo_cli.demo.elsewhere import Elsewhere, FarNode
 from dynamo_cli.demo.facility import Demo, Tongue
 from dynamo_cli.demo.finding import find_demo, listed_with, option
 from dynamo_cli.demo.processes import DemoCluster, places
@@ -67,6 +68,20 @@ def test_a_demo_is_seen_through_the_process_that_holds_it(tmp_path: Path) -> Non
             far.find("n9")
         with pytest.raises(CliError, match="n1 does not run"):
             list(far.steps("kill", "n1"))
+
+
+def test_a_crash_is_known_from_elsewhere_once_for_each_start() -> None:
+    """With the end of the node's log: what a shell tells above its prompt."""
+    told = {"name": "n1", "address": "127.0.0.1:7701", "peer_port": 7801, "http_port": 7901, "log": "/n1.log"}
+    node = FarNode({**told, "pid": 7, "state": "up"})
+    assert (node.starts, node.crashed, node.how) == (1, False, "runs")
+    for _ in range(2):
+        node.update({**told, "pid": None, "state": "crashed", "how": "was killed by signal 9", "said": ["INFO x"]})
+        assert (node.starts, node.crashed, node.ended, node.pid) == (1, True, True, None)
+    assert crash_text(node).startswith("n1 was killed by signal 9, and nobody asked for that")
+    assert "  n1 | INFO x\n" in crash_text(node)
+    node.update({**told, "pid": 8, "state": "up"})
+    assert (node.starts, node.crashed) == (2, False)
 
 
 @pytest.mark.parametrize("told", [{}, {"nodes": None}, {"nodes": [1]}, {"nodes": [{"name": "n1"}]},
