@@ -92,7 +92,7 @@ def test_the_graph_counts_what_nodes_own_together() -> None:
 def test_the_table_has_a_row_a_node() -> None:
     lines = markdown(ring(3, 256)).splitlines()
     assert lines[0] == "Ring epoch 7: 256 partitions, N=3 R=2 W=2."
-    assert lines[4] == "| n1 | 127.0.0.1:7701 | - | 1 | 86 | 33.6% | 256 |"
+    assert lines[4] == "| n1 | 127.7.7.7:7701 | - | 1 | 86 | 33.6% | 256 |"
     assert len(lines) == 7
 
 

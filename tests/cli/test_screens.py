@@ -247,7 +247,7 @@ def test_status_shows_what_it_does_not_know_as_unknown() -> None:
     assert "DEGRADED  2 of 3 nodes up" in out
     [down] = [line for line in out.splitlines() if line.startswith("down")]
     assert down.split()[3:] == ["33.6%", "?", "?", "?", "?", "0/2"]
-    assert rows[2].split("\t") == ["n5", "127.0.0.1:7705", "", "down", "", "", "", "86", "", "", ""]
+    assert rows[2].split("\t") == ["n5", "127.7.7.7:7705", "", "down", "", "", "", "86", "", "", ""]
 
 
 @pytest.mark.parametrize(("health", "code"), [("healthy", 0), ("degraded", 8), ("critical", 8)])

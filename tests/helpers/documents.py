@@ -7,9 +7,12 @@ from typing import Any
 EVIL = "\x1b]0;owned\x07\x1b[31m[bold]\x9b\u202e"
 """What somebody who wants the terminal would store: escapes, rich markup, C1, a direction mark."""
 
+NOWHERE = "127.7.7.7"
+"""Of this machine, and no node listens there: what is told of these nodes is never asked of one that runs here."""
+
 
 def member(i: int, *, name: str = "") -> dict[str, Any]:
-    facts = {"name": name or f"n{i}", "id": f"{i:032x}", "address": f"127.0.0.1:{7700 + i}", "zone": "", "weight": 1}
+    facts = {"name": name or f"n{i}", "id": f"{i:032x}", "address": f"{NOWHERE}:{7700 + i}", "zone": "", "weight": 1}
     return {**facts, "state": "up"}
 
 
@@ -28,8 +31,8 @@ def status(name: str = "n5", **more: Any) -> dict[str, Any]:
     up = {"state": "up", "seen_by": ["n1", "n2"], "keys": 1204, "bytes": 1_100_000, "partitions": 85, "hints": 0,
           "p99_ms": 1.93, "uptime_s": 8040.0, "zone": ""}  # fmt: skip
     down = dict.fromkeys(up) | {"state": "down", "seen_by": [], "partitions": 86, "zone": ""}
-    nodes = [{"name": f"n{i}", "address": f"127.0.0.1:770{i}", **up} for i in (1, 2)]
-    nodes.append({"name": name, "address": "127.0.0.1:7705", **down})
+    nodes = [{"name": f"n{i}", "address": f"{NOWHERE}:770{i}", **up} for i in (1, 2)]
+    nodes.append({"name": name, "address": f"{NOWHERE}:7705", **down})
     return {"schema": "dyn.status/v1", "cluster": "carts", "cluster_id": "ab", "epoch": 7, "health": "degraded",
             "reasons": [f"{name} is down"], "nodes": nodes, "siblings": 2, "hints": 0, "transfers": 0,
             "repair": {"last_pass_s_ago": None, "divergent": None}, "views_agree": True, **more}  # fmt: skip
