@@ -257,7 +257,7 @@ def play(call: Call, demo: Running, *, tour: bool) -> ExitStatus | None:
     from dynamo_cli.demo.crashes import Crashes, above_the_prompt
     from dynamo_cli.demo.showing import banner
     from dynamo_cli.demo.tour import Tour
-    from dynamo_cli.demo.verbs import Demo, Own
+    from dynamo_cli.demo.verbs import Demo
     from dynamo_cli.repl.session import Session, ShellEnvironment
     from dynamo_cli.repl.start import run_on_terminal
 
@@ -267,7 +267,7 @@ def play(call: Call, demo: Running, *, tour: bool) -> ExitStatus | None:
     env = Environment(stdin=outer.stdin, stdout=outer.stdout, stderr=outer.stderr, environ=environ)
     if not is_for_people(outer):
         call.note(f"{len(cluster)} nodes ready in {demo.took_s:.1f} s")
-        return Tour(cluster, env).run()
+        return Tour(Demo.of(Changes(cluster)), env).run()
     env.write(banner(cluster, demo.took_s, outer.columns(), demo.holds, demo.name))
     options = Options(nodes=cluster.addresses, timeout_s=call.options.timeout_s, color=call.options.color)
     shell = ShellEnvironment(env, options)
@@ -278,7 +278,7 @@ def play(call: Call, demo: Running, *, tour: bool) -> ExitStatus | None:
     crashes.start()
     ours.faults.start()
     try:
-        session = Session(shell, facilities=[ours, Own(cluster, changes)])
+        session = Session(shell, facilities=[ours])
         if tour:
             session.run("\\tour")
         run_on_terminal(session, history_path(env))

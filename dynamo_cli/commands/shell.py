@@ -96,7 +96,7 @@ def shell(
                 return ExitStatus(run_check(session, lines, file or "-", keep_going=keep_going))
             return ExitStatus(run_script(session, lines, keep_going=keep_going))
         if name:
-            call.note(f"\\kill, \\partition, \\faults … work here: these are nodes of {show(name)}")
+            call.note(f"\\tour, \\kill, \\partition … work here: these are nodes of {show(name)}")
         run_on_terminal(session, None if no_history else history_path(env), vi=vi)
         return ExitStatus.OK
     finally:

@@ -58,14 +58,6 @@ def is_none(figures: Sequence[str]) -> bool:
     return not any(float(figure) for figure in figures if figure != breaking.JITTER)
 
 
-def act(demo: Demo, what: str, name: str) -> Document:
-    """Have something done to a node's process; what became of it, a dyn.demo/v1 document. Raises CliError."""
-    document: Document = {}
-    for step in demo.steps(what, name):
-        document = step.get("document", document)
-    return document
-
-
 def after(seconds: float) -> str:
     """When something was seen."""
     return "at once" if seconds < AT_ONCE_S else f"after {seconds:.1f} s"
@@ -130,7 +122,7 @@ def kill(demo: Demo, words: Sequence[str]) -> Iterator[str]:
     """End a node at once."""
     node = demo.cluster.find(words[0])
     pid = node.pid
-    act(demo, "kill", node.name)
+    demo.order("kill", node.name)
     yield f"{node.name} killed (kill -9, pid {pid})"
     yield from noticed(demo, node)
     yield following("put and get go on", demo.tongue.act(f"restart {node.name}"))
@@ -139,7 +131,7 @@ def kill(demo: Demo, words: Sequence[str]) -> Iterator[str]:
 def restart(demo: Demo, words: Sequence[str]) -> Iterator[str]:
     """Start a node again: a clean stop if it runs, then the same command."""
     node = demo.cluster.find(words[0])
-    took_s = act(demo, "restart", node.name)["took_s"]
+    took_s = demo.order("restart", node.name)["took_s"]
     status = ask(node, "STATUS")
     keys = next((found["keys"] for found in status["nodes"] if found["name"] == node.name), None) if status else None
     yield f"{node.name} ready after {took_s:.1f} s (pid {node.pid}), keys: {'?' if keys is None else keys}"
@@ -149,7 +141,7 @@ def restart(demo: Demo, words: Sequence[str]) -> Iterator[str]:
 def pause(demo: Demo, words: Sequence[str]) -> Iterator[str]:
     """Stop a node's process where it is."""
     node = demo.cluster.find(words[0])
-    act(demo, "pause", node.name)
+    demo.order("pause", node.name)
     demo.faults.look()
     yield f"{node.name} paused (SIGSTOP, pid {node.pid}): nothing is closed, and nothing answers"
     yield from noticed(demo, node)
@@ -163,7 +155,7 @@ def resume(demo: Demo, words: Sequence[str]) -> Iterator[str]:
     if not nodes:
         raise CliError(ExitStatus.FAILURE, "no node is paused", f"Pause one: {demo.tongue.act('pause NODE')}")
     for node in nodes:
-        act(demo, "resume", node.name)
+        demo.order("resume", node.name)
         yield f"{node.name} goes on as if nothing had been"
         yield back(demo, node)
     demo.faults.look()
@@ -294,11 +286,11 @@ def reset(demo: Demo, words: Sequence[str] = ()) -> Iterator[str]:
     cluster = demo.cluster
     for node in cluster:
         if node.paused:
-            act(demo, "resume", node.name)
+            demo.order("resume", node.name)
             yield f"{node.name} goes on as if nothing had been"
         elif node.ended:
             how = node.how
-            act(demo, "restart", node.name)
+            demo.order("restart", node.name)
             yield f"{node.name} {how}: started again (pid {node.pid})"
     for node in cluster:
         kinds = _kinds(node)
@@ -308,7 +300,7 @@ def reset(demo: Demo, words: Sequence[str] = ()) -> Iterator[str]:
         if "disk" in kinds:
             give(demo, "disk", node.name, "ok")
             if "disk" in _kinds(node):  # one that had an error is done for
-                act(demo, "restart", node.name)
+                demo.order("restart", node.name)
                 yield f"{node.name} had a broken disk: started again (pid {node.pid})"
             else:
                 yield f"{node.name}'s disk takes writes again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from dynamo_cli.demo.control import order
 from dynamo_cli.demo.seen import Place
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
+
+TAIL_BYTES = 64 * 1024
+"""Of a log, in which its last start is."""
 
 
 class FarNode:
@@ -41,6 +45,17 @@ class FarNode:
         """Its name."""
         return self.place.name
 
+    @property
+    def ready_line(self) -> str:
+        """The last line of its log that says it is ready: the demo tells of a start only then."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+                lines = log.read().decode(errors="replace").split("\n")
+        except OSError:
+            return ""
+        return next((line for line in reversed(lines) if line.startswith("ready")), "")
+
 
 class Elsewhere:
     """The nodes of the demo in `folder`. A node is the same object for as long as it is there."""
@@ -51,8 +66,13 @@ class Elsewhere:
         self._nodes: dict[str, FarNode] = {}
         self._lock = threading.Lock()
 
+    @property
+    def nodes(self) -> list[FarNode]:
+        """All of them."""
+        return list(self._nodes.values())
+
     def __iter__(self) -> Iterator[FarNode]:
-        return iter(list(self._nodes.values()))
+        return iter(self.nodes)
 
     def __len__(self) -> int:
         return len(self._nodes)

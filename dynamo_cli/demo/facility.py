@@ -10,7 +10,6 @@ from dynamo_cli.demo.changing import Changes, Step
 from dynamo_cli.demo.control import steps_of
 from dynamo_cli.demo.elsewhere import Elsewhere
 from dynamo_cli.demo.noticing import Faults
-from dynamo_cli.demo.processes import DemoCluster
 from dynamo_cli.demo.seen import Cluster
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.verbs import Facility
@@ -55,19 +54,16 @@ class Demo(Facility):
         """One that another process owns."""
         return cls(cluster, cluster.steps, tongue)
 
+    def order(self, do: str, name: str) -> Step:
+        """Have something done to a node's process; what became of it, a dyn.demo/v1 document. Raises CliError."""
+        document: Step = {}
+        for step in self.steps(do, name):
+            document = step.get("document", document)
+        return document
+
     def mark(self) -> str:
         """`CUT` and so on: what is broken, as far as it was seen last."""
         return self.faults.marks
-
-
-class Own(Facility):
-    """The cluster that the shell has started: its tour starts and ends processes by itself."""
-
-    where = "the shell of dyn demo"
-
-    def __init__(self, cluster: DemoCluster, changes: Changes) -> None:
-        self.cluster = cluster
-        self.changes = changes
 
 
 def running(shell: Session, words: Sequence[str]) -> list[str]:

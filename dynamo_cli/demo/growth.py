@@ -44,7 +44,7 @@ class Growth:
         stage.act("dyn demo add")
         told = ""
         try:
-            for step in tour.changes.add():
+            for step in tour.demo.steps("add", None):
                 if step["step"] == "moving":
                     told = progress_line(step["transfers"])
                 elif step["step"] == "started":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dynamo_cli import store
 from dynamo_cli.demo.basics import CART
 from dynamo_cli.demo.load import Load, Request
-from dynamo_cli.demo.processes import DemoNode
+from dynamo_cli.demo.seen import Node
 from dynamo_cli.demo.stage import TIMEOUT_S, CheckFailed, Stage
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Loss:
         self.stage: Stage = tour.stage
         self.cluster = tour.cluster
         self.where = tour.where
-        self.victim: DemoNode | None = None
+        self.victim: Node | None = None
         self.keys_before = 0
 
     def death(self) -> None:
@@ -55,7 +55,7 @@ class Loss:
             self._count(loads, LOAD_REQUESTS)
             self.keys_before = self.tour.keys_of(victim, victim.place.address)
             killed = time.monotonic()
-            victim.kill()
+            self.tour.demo.order("kill", victim.name)
             self.tour.undo.callback(self._bring_back)
             self.tour.await_state(others[0], victim, "down")
             noticed_s = time.monotonic() - killed
@@ -70,7 +70,7 @@ class Loss:
         self.stage.dyn(f"get {CART.decode()}")
         self.tour.everywhere(CART, [self.tour.values[CART]])
 
-    def _judge(self, victim: DemoNode, requests: list[Request], killed: float, noticed: float) -> None:
+    def _judge(self, victim: Node, requests: list[Request], killed: float, noticed: float) -> None:
         """Check the answers: OK, or the truth about a write that was under way through the node that died."""
         after = [request for request in requests if request.ended > killed]
         unclear = [request for request in after if request.code == "UNKNOWN" and request.begun < noticed]
@@ -103,7 +103,7 @@ class Loss:
             "until the other owners have rebuilt what its seat had acknowledged."
         )
         self.stage.act(f"dyn demo restart {victim.name}")
-        took_s = self.cluster.restart(victim)
+        took_s = self.tour.demo.order("restart", victim.name)["took_s"]
         self.stage.close()  # our connections to it died with it
         self.stage.show(f"{victim.ready_line}\n")
         self.stage.check(victim.pid, f"{victim.name} is ready after {took_s:.1f} s, as a new process")
@@ -125,7 +125,7 @@ class Loss:
         """Leave no node dead behind a reader who leaves here."""
         assert self.victim is not None
         if self.victim.ended and self.stage.reader is not None:
-            self.cluster.restart(self.victim)
+            self.tour.demo.order("restart", self.victim.name)
 
     def _count(self, loads: list[Load], enough: int) -> None:
         """Wait until the clients have made so many requests."""

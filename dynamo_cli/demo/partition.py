@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dynamo_cli import store
 from dynamo_cli.commands.ring import placement
 from dynamo_cli.demo import cuts
-from dynamo_cli.demo.processes import DemoNode
+from dynamo_cli.demo.seen import Node
 from dynamo_cli.demo.stage import CheckFailed
 from dynamo_cli.exit_status import ExitStatus
 
@@ -178,6 +178,6 @@ class Partition:
         """Rows that wait, as every node itself says: during a cut no single one can tell of all."""
         return sum(self._hints_of(node) for node in self.tour.cluster)
 
-    def _hints_of(self, node: DemoNode) -> int:
+    def _hints_of(self, node: Node) -> int:
         document: dict[str, Any] = store.document(self.stage.client(node.place.address), "HINTS")
         return sum(hint["keys"] for hint in document["held"] if hint["by"] == node.name)

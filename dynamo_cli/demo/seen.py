@@ -41,7 +41,7 @@ class Node(Protocol):
     """One node: who and where it is, and what its process does. `how`: how it ended, in words.
 
     `crashed`: it ended by itself; `last_lines` are then the end of its log. `starts`: how often it was started, as far
-    as is known.
+    as is known. `ready_line`: in which it said that it is ready, "" before.
     """
 
     @property
@@ -74,11 +74,18 @@ class Node(Protocol):
     @property
     def last_lines(self) -> list[str]: ...  # noqa: D102
 
+    @property
+    def ready_line(self) -> str: ...  # noqa: D102
+
 
 class Cluster(Protocol):
-    """All nodes of one demo. `latency_ms`: how late each of its links is when nothing is broken."""
+    """All nodes of one demo, in `folder`. `latency_ms`: how late each of its links is when nothing is broken."""
 
+    folder: Path
     latency_ms: float
+
+    @property
+    def nodes(self) -> Sequence[Node]: ...  # noqa: D102  # in the order in which they came
 
     def __iter__(self) -> Iterator[Node]: ...
 

@@ -118,6 +118,7 @@ def started_text(document: Document, columns: int, *, background: bool) -> str:
         ("use it", f"dyn {which} shell      redis-cli -p {first}"),
         ("break something", f"dyn demo kill {last}{base}"),
         ("see it", f"dyn {which} status"),
+        ("guided tour", f"dyn {which} shell, and in it:  \\tour"),
         ("end it", f"dyn demo stop{name}" if background else "Ctrl-C"),
     ]
     if len(nodes) > 1:

@@ -16,14 +16,16 @@ from typing import Any, NamedTuple
 from dynamo_cli import store
 from dynamo_cli.commands.ring import placement
 from dynamo_cli.demo.basics import CART, MEMBERS, Basics
-from dynamo_cli.demo.changing import Changes
+from dynamo_cli.demo.control import DemoFailed
+from dynamo_cli.demo.facility import Demo
 from dynamo_cli.demo.growth import NODES_MIN as GROWTH_NODES_MIN
 from dynamo_cli.demo.growth import Growth
 from dynamo_cli.demo.loss import Loss
 from dynamo_cli.demo.partition import BASKET, ORDERS, Partition
 from dynamo_cli.demo.partition import NODES_MIN as PARTITION_NODES_MIN
-from dynamo_cli.demo.processes import DemoCluster, DemoNode, NodeFailed
+from dynamo_cli.demo.processes import NodeFailed
 from dynamo_cli.demo.reader import Left
+from dynamo_cli.demo.seen import Node
 from dynamo_cli.demo.stage import TIMEOUT_S, CheckFailed, Stage
 from dynamo_cli.environment import Environment
 from dynamo_cli.errors import CliError, usage
@@ -60,14 +62,12 @@ class Chapter(NamedTuple):
 
 
 class Tour:
-    """One performance on one cluster, whose nodes all run."""
+    """One performance on one demo, whose nodes all run, whoever has started it."""
 
-    def __init__(self, cluster: DemoCluster, outer: Environment, changes: Changes | None = None) -> None:
-        self.cluster = cluster
-        self.changes = changes or Changes(cluster)
-        self.stage = Stage(
-            outer, {"DYN_NODES": cluster.addresses[0], "DYN_WRITER": "you", "DYN_TIMEOUT": f"{TIMEOUT_S:g}"}
-        )
+    def __init__(self, demo: Demo, outer: Environment) -> None:
+        self.demo = demo
+        self.cluster = cluster = demo.cluster
+        self.stage = Stage(outer, {"DYN_NODES": self.where[0], "DYN_WRITER": "you", "DYN_TIMEOUT": f"{TIMEOUT_S:g}"})
         self.values: dict[bytes, bytes] = {}
         self.undo = ExitStack()
         """What must be undone when a chapter is left in its middle."""
@@ -131,7 +131,7 @@ class Tour:
 
     def _failed(self, error: CheckFailed | CliError) -> ExitStatus:
         stage = self.stage
-        lines = error.lines if isinstance(error, NodeFailed) else []
+        lines = error.lines if isinstance(error, NodeFailed | DemoFailed) else []
         why = error.line() if isinstance(error, CliError) else str(error)
         stage.env.write("".join(f"{line}\n" for line in lines))
         stage.env.write(f"FAIL  {why}\n\ntour: failed in scene {stage.scenes}, check {stage.checks}\n")
@@ -212,17 +212,17 @@ class Tour:
         what = "the same value" if len(values) == 1 else "both values" if len(values) == 2 else f"{len(values)} values"
         self.stage.check(not wrong, f"all {len(running)} nodes answer {key.decode()} with {what}", wrong)
 
-    def owners(self) -> list[DemoNode]:
+    def owners(self) -> list[Node]:
         """The owners of the cart, the primary first."""
         ring = store.document(self.stage.client(self.where[0]), "RING")
         return [self.cluster.find(name) for name in placement(CART, ring)["owners"]]
 
-    def keys_of(self, node: DemoNode, address: str) -> int:
+    def keys_of(self, node: Node, address: str) -> int:
         """How many keys a node holds, as the one at an address says."""
         keys: int = next(n["keys"] for n in self.status(address)["nodes"] if n["name"] == node.name)
         return keys
 
-    def await_state(self, address: str, node: DemoNode, state: str) -> None:
+    def await_state(self, address: str, node: Node, state: str) -> None:
         """Wait until a node says of another that it is up, or down."""
         deadline = time.monotonic() + AGREE_S
         found = None

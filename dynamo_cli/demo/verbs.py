@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dynamo_cli.call import Call
 from dynamo_cli.demo import effects, fault_verbs
-from dynamo_cli.demo.facility import Demo, Own, every
+from dynamo_cli.demo.facility import Demo, every
 from dynamo_cli.demo.showing import show_steps
 from dynamo_cli.demo.tour import Tour
 from dynamo_cli.errors import usage
@@ -14,7 +14,7 @@ from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.repl.session import Session
 from dynamo_cli.repl.verbs import verb
 
-__all__ = ["Demo", "Own", "fault_verbs"]
+__all__ = ["Demo", "fault_verbs"]
 
 
 @verb("add", usage="[NODE]", summary="One node more: it takes over its part, and you see it do so.", needs=Demo)
@@ -54,16 +54,17 @@ def nodes(shell: Session, words: Sequence[str]) -> int:
 
 @verb(
     "tour", usage="[CHAPTER|new]", summary="A guided tour of eight minutes; left before its end, it goes on there.",
-    needs=Own, completes="new",
+    needs=Demo, completes="new",
 )  # fmt: skip
 def tour(shell: Session, words: Sequence[str]) -> int:
     """On the cluster as it is; a node that does not run is started first."""
-    own, demo = shell.facility(Own), shell.facility(Demo)
-    made = Tour(own.cluster, shell.env, own.changes)
+    demo = shell.facility(Demo)
+    demo.cluster.look()
+    made = Tour(demo, shell.env)
     begin = chapter_of(made, words[0] if words else "")
     for node in demo.cluster:
         if node.paused:
-            effects.act(demo, "resume", node.name)
+            demo.order("resume", node.name)
         if node.ended:
             fault_verbs.restart(shell, [node.name])
     if demo.faults.marks:

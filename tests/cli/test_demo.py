@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from dynamo_cli.commands.demo import signals_raised
+from dynamo_cli.demo.changing import Changes
+from dynamo_cli.demo.facility import Demo
 from dynamo_cli.demo.processes import (
     DemoCluster,
     NodeFailed,
@@ -218,7 +220,7 @@ def test_a_tour_without_its_nodes_fails_in_one_sentence(tmp_path: Path) -> None:
     outer, out, _ = environment()
     cluster = DemoCluster(tmp_path, places(5, BASE), {}, temporary=False)
     try:
-        assert Tour(cluster, outer).run() == ExitStatus.FAILURE
+        assert Tour(Demo.of(Changes(cluster)), outer).run() == ExitStatus.FAILURE
     finally:
         cluster.close()
     *_, sentence, empty, last = out.getvalue().decode().splitlines()
@@ -302,7 +304,7 @@ def test_a_place_that_makes_no_sense_is_the_beginning(tmp_path: Path, kept: str,
     cluster = DemoCluster(tmp_path, places(3, BASE), {}, temporary=False)
     try:
         (tmp_path / "tour.json").write_text(kept)
-        made = Tour(cluster, outer)
+        made = Tour(Demo.of(Changes(cluster)), outer)
         assert made.place == place
         assert [chapter_of(made, word) for word in ("", "new", "1", "3")] == [place, 0, 0, 2]
         for word in ("0", "99", "x", "²"):

@@ -124,7 +124,6 @@ def test_a_shell_has_the_verbs_for_as_long_as_it_speaks_to_a_demo(tmp_path: Path
         assert session.run("\\nodes") == ExitStatus.OK
         assert session.run("\\node 127.0.0.1:9") == ExitStatus.OK
         assert not session.has(Demo)
-        assert "is for the shell of dyn demo" in (session.run("\\tour"), err.getvalue().decode())[1]
         attached.close()
         for nodes in ((*cluster.addresses, "10.0.0.1:26701"), (f"127.0.0.1:{BASE + 60}",), (), ("x",)):
             assert listed_with(state, nodes) is None

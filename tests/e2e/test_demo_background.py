@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,9 @@ def test_a_shell_on_its_nodes_has_its_verbs(background: Background) -> None:
     assert "n3 killed (kill -9, pid " in done.stdout
     assert "n3 was killed by signal 9      \\restart n3" in done.stdout
     assert "n3 ready after " in done.stdout
+    toured = background.dyn("shell", "-e", "\\tour")
+    assert toured.returncode == 0, toured.stdout[-2000:] + toured.stderr
+    assert re.search(r"^tour: \d+ scenes, \d+ checks, all ok", toured.stdout, re.MULTILINE)
     assert background.states() == dict.fromkeys(("n1", "n2", "n3"), "up")
 
 

@@ -15,7 +15,7 @@ from dynamo_cli.demo.changing import Changes
 from dynamo_cli.demo.processes import DemoCluster, asking, places
 from dynamo_cli.demo.reader import Left, Reader
 from dynamo_cli.demo.tour import Tour
-from dynamo_cli.demo.verbs import Demo, Own, chapter_of
+from dynamo_cli.demo.verbs import Demo, chapter_of
 from dynamo_cli.options import Options
 from dynamo_cli.repl.session import Session, ShellEnvironment
 from tests.helpers.cli import environment
@@ -29,7 +29,6 @@ class Shell(NamedTuple):
     """The demo's shell without its terminal."""
 
     demo: Demo
-    cluster: DemoCluster
     session: Session
     out: io.BytesIO
     err: io.BytesIO
@@ -56,7 +55,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         outer, out, err = environment()
         env = ShellEnvironment(outer, Options(nodes=cluster.addresses, output="table"))
         demo = Demo.of(Changes(cluster))
-        yield Shell(demo, cluster, Session(env, facilities=[demo, Own(cluster, Changes(cluster))]), out, err)
+        yield Shell(demo, Session(env, facilities=[demo]), out, err)
         env.hang_up()
     finally:
         cluster.close()
@@ -140,7 +139,7 @@ class Impatient(Reader):
 
 def left(shell: Shell, title: str, until: str) -> str:
     """Read a chapter up to a line; what was shown."""
-    made = Tour(shell.cluster, shell.session.env)
+    made = Tour(shell.demo, shell.session.env)
     made.stage.reader = Impatient(until)
     begin = next(number for number, chapter in enumerate(made.chapters) if chapter.title == title)
     begun = len(shell.out.getvalue())
@@ -156,7 +155,7 @@ def test_who_leaves_a_cut_network_leaves_it_whole(shell: Shell) -> None:
     assert told.endswith("a network that is cut in two. It goes on there: \\tour\n")
     shell.demo.faults.look()
     assert shell.session.marks == []
-    assert chapter_of(Tour(shell.cluster, shell.session.env), "") == 4
+    assert chapter_of(Tour(shell.demo, shell.session.env), "") == 4
 
 
 def test_who_leaves_with_a_node_dead_leaves_none(shell: Shell) -> None:
