@@ -20,6 +20,8 @@ Document = Mapping[str, Any]
 
 EXPRESSION = r"(?<host>\S+) (?<clock>{.*?}) (?<event>.*)"
 """What ShiViz is to be told: how a line is read."""
+ROUNDED_MS = 0.003
+"""By so much a time that is the sum of two may be late: nodes round each, and so does who puts their steps together."""
 CLIENT = "client"
 SENT = ("fetch", "replicate", "repair", "ping", "ask")
 """Steps that are messages to a peer of which nothing is known but its answer."""
@@ -67,8 +69,10 @@ class _Story:
         for step, taken in handed:
             self._hear(step, self._answered.get(_host(_peer(step)), taken))
         for step in last:  # the answer is given in the very turn in which the last that it waits for is heard
-            answered = self._add(_at(step), _host(word(step, "node")), _words(step))
-            self._add(_at(step), CLIENT, "has its answer", answered)
+            at_ms, host = _at(step), _host(word(step, "node"))
+            heard = [event.at_ms for event in self.events if event.host == host and event.at_ms <= at_ms + ROUNDED_MS]
+            answered = self._add(max([at_ms, *heard]), host, _words(step))
+            self._add(at_ms, CLIENT, "has its answer", answered)
 
     def _add(self, at_ms: float, host: str, what: str, heard: int | None = None) -> int:
         """One more event; its number."""

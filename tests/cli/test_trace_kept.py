@@ -98,6 +98,15 @@ def test_a_log_for_shiviz() -> None:
     assert ("n3", "answers n2") in clocks
 
 
+def test_what_an_answer_waited_for_comes_before_it_however_times_are_rounded() -> None:
+    """At and took are rounded apart, so their sum may be a microsecond more than when the answer was given."""
+    asked = {"at_ms": 0.0004, "node": "n1", "what": "replicate", "peer": "n2", "took_ms": 1.5, "awaited": True}
+    answer = {"at_ms": 1.499, "node": "n1", "what": "answer"}
+    log = consistent(list(lines(KEPT | {"node": "n1", "steps": [asked, answer]})))
+    assert log[-1][0] == CLIENT
+    assert log[-1][1].keys() == {CLIENT, "n1", "n2"}
+
+
 def consistent(log: list[str]) -> list[tuple[str, dict[str, int], str]]:
     """The events of a log, held to what ShiViz asks of one."""
     pattern = re.compile(EXPRESSION.replace("(?<", "(?P<"))
