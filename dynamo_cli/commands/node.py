@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dynamo_cli.arguments import text
-from dynamo_cli.call import Call
-from dynamo_cli.errors import CliError
+from dynamo_cli.call import Call, Document, View
+from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
+from dynamo_cli.render.node_config import config_rows
 from dynamo_cli.render.plain import shell_word, show
 from node.core.limits import PARTITIONS
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from node.runtime.config import NodeSettings
     from node.runtime.server import Ready
 
@@ -94,6 +99,16 @@ Replace = Annotated[
     Text,
     typer.Option("--replace", metavar="NODE", parser=text, help="New node in a dead member's place: its name or id."),
 ]
+LogLevel = Annotated[
+    Text,
+    typer.Option("--log-level", metavar="info|warn|error", parser=text, help="Log what matters so much; default info."),
+]
+Ephemeral = Annotated[
+    bool, typer.Option("--ephemeral", help="Keep the data in a temporary directory, deleted at a clean stop.")
+]
+CheckConfig = Annotated[
+    bool, typer.Option("--check-config", help="Say what would be used and who says so; start nothing. Exit 2 if wrong.")
+]
 AllowFaults = Annotated[
     bool, typer.Option("--allow-faults", help="Take DYN.FAULT commands: for tests and demos, loopback only.")
 ]
@@ -108,14 +123,17 @@ AllowFaults = Annotated[
         ("dyn node start --join :7800 --discover none", "joins through one address only"),
         ("dyn node start --tls-cert n1.pem --tls-key n1.key --tls-ca ca.pem", "with TLS: dyn help node cert"),
         ("dyn node start --name n6 --replace n3", "a new, empty node takes the place of n3, which is dead"),
+        ("dyn node start --config /etc/dyn.toml --check-config", "what would be used, and who says so"),
+        ("dyn node start --port 7709 --ephemeral", "a node to try something: its data goes when it stops"),
     ],
     exits=[1],
-    see=["cluster status", "node cert"],
+    see=["node config", "cluster status", "node cert"],
     completes={
         "discover": "mdns none",
         "replace": "names",
         "durability": "full normal memory",
         "log_format": "text json",
+        "log_level": "info warn error",
         "data_dir": "files",
         "config": "files",
         "key_file": "files",
@@ -143,31 +161,95 @@ def node_start(
     key_file: KeyFile = None,
     password_file: PasswordFile = None,
     log_format: LogFormat = None,
+    log_level: LogLevel = None,
     seat: Seat = None,
     replace: Replace = None,
     allow_faults: AllowFaults = False,
+    ephemeral: Ephemeral = False,
+    check_config: CheckConfig = False,
 ) -> ExitStatus:
     """Run a node in the foreground. It finds its cluster, or founds it; Ctrl-C or SIGTERM stops it cleanly."""
-    from node.runtime.config import SettingError, StartError, load_settings
-
     flags: dict[str, object] = {
         "name": name, "cluster": cluster, "listen": listen, "port": port, "peer_port": peer_port,
         "http_port": http_port, "data_dir": data_dir, "join": join, "discover": discover, "zone": zone,
         "weight": weight, "nrw": nrw, "partitions": partitions, "durability": durability,
         "max_value_bytes": max_value_bytes, "key_file": key_file, "password_file": password_file,
         "tls_cert": call.options.tls_cert, "tls_key": call.options.tls_key, "tls_ca": call.options.tls_ca,
-        "log_format": log_format,
+        "log_format": log_format, "log_level": log_level,
         "seat": seat, "replace": replace, "allow_faults": allow_faults,
     }  # fmt: skip
+    if ephemeral and data_dir is not None:
+        raise usage("--ephemeral makes a directory of its own, and --data-dir names one", "Leave one away")
+    if check_config:
+        return _check_config(call, config, flags)
+    if not ephemeral:
+        return _run(call, config, flags, None)
+    with _temporary(call, quiet=log_format == "json") as directory:
+        return _run(call, config, {**flags, "data_dir": directory.path}, directory)
+
+
+def _check_config(call: Call, config: str | None, flags: dict[str, object]) -> ExitStatus:
+    """Show what would be used. Whatever is wrong is an error of usage: nothing was started."""
+    from dynamo_cli.node_config import of_settings, unreadable
+    from node.runtime.config import StartError, load_settings
+
+    try:
+        settings = load_settings(environ=call.env.environ, cwd=Path.cwd(), config=config, **flags)
+    except StartError as error:
+        raise CliError(ExitStatus.USAGE, error.message, error.hint or "See: dyn help node start") from None
+    if why := unreadable(settings):
+        raise CliError(ExitStatus.USAGE, why, "See: ls -l, and who runs the node")
+    call.emit(of_settings(settings), View(_config_screen, config_rows, lambda d: list(d["settings"])))
+    return ExitStatus.OK
+
+
+class _Directory:
+    """A data directory that goes with the node, if it stopped cleanly."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.clean = False
+
+
+@contextmanager
+def _temporary(call: Call, *, quiet: bool) -> Iterator[_Directory]:
+    """Make one; say so, and what became of it."""
+    import shutil
+    import tempfile
+
+    directory = _Directory(tempfile.mkdtemp(prefix="dyn-node-"))
+    if not quiet:
+        call.note(f"ephemeral: the data in {show(directory.path)} is deleted at a clean stop")
+    try:
+        yield directory
+    finally:
+        if directory.clean:
+            shutil.rmtree(directory.path, ignore_errors=True)
+        elif not quiet:
+            call.note(f"it did not stop cleanly: {show(directory.path)} stays")
+
+
+def _run(call: Call, config: str | None, flags: dict[str, object], directory: _Directory | None) -> ExitStatus:
+    """Run the node until it stops. One that never started leaves nothing worth keeping."""
+    from node.runtime.config import SettingError, StartError, load_settings
+
+    clean = True
     try:
         settings = load_settings(environ=call.env.environ, cwd=Path.cwd(), config=config, **flags)
         from node.runtime.server import serve  # after the settings: a wrong one is told at once
 
-        return ExitStatus(serve(settings, lambda ready: announce(call, settings, ready)))
+        clean = False
+        status = ExitStatus(serve(settings, lambda ready: announce(call, settings, ready)))
+        clean = status == ExitStatus.OK
+        return status
     except SettingError as error:
         raise CliError(ExitStatus.USAGE, error.message, error.hint or "See: dyn help node start") from None
     except StartError as error:
+        clean = True
         raise CliError(ExitStatus.FAILURE, error.message, error.hint, code="NOTSTARTED") from None
+    finally:
+        if directory is not None:
+            directory.clean = clean
 
 
 def announce(call: Call, settings: NodeSettings, ready: Ready) -> None:
@@ -228,3 +310,9 @@ def page_address(settings: NodeSettings, ready: Ready) -> str:
 
 DEFAULT_PORT = 7700
 """Where `dyn` looks for a node unless told otherwise."""
+
+
+def _config_screen(document: Document, wide: bool) -> RenderableType:
+    from dynamo_cli.render.node_config import config_screen
+
+    return config_screen(document, origin=True)

@@ -82,7 +82,7 @@ def node_stop(
             raise usage("a node is named by its name or by --data-dir, not by both", "Leave one away")
         name, process = data_dir, running.by_directory(Path(data_dir).expanduser())
     else:
-        name, process = _found(call, node)
+        name, process = found(call, node)
     with call.timed() as took:
         ended = running.stop(process, at_most)
     took_s = took() / 1000
@@ -99,7 +99,7 @@ def node_stop(
     return ExitStatus.OK
 
 
-def _found(call: Call, node: str | None) -> tuple[str, running.Process]:
+def found(call: Call, node: str | None) -> tuple[str, running.Process]:
     """The process of a node that answers, once it is clear that it may be stopped. Raises CliError."""
     with ClientOf(call, node) as client:
         info = info_of(client)
@@ -147,7 +147,7 @@ def node_info(call: Call, node: NodeName = None) -> ExitStatus:
     """What a node is: its release, where it listens, whose it is, how it was started, what it keeps."""
     with ClientOf(call, node) as client:
         info, told = info_of(client, "server", "clients", "memory", "dyn"), store.document(client, "STATS")
-        settings = _settings(client)
+        settings = settings_of(client)
         address = str(client.address)
     document: Document = {
         "schema": "dyn.node.info/v1",
@@ -161,7 +161,8 @@ def node_info(call: Call, node: NodeName = None) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _settings(client: Client) -> dict[str, str]:
+def settings_of(client: Client) -> dict[str, str]:
+    """What a node says it runs with (CONFIG GET), by name."""
     reply = reply_or_none(client, "CONFIG", "GET", "*")
     parts = (
         [part.decode(errors="replace") for part in reply if isinstance(part, bytes)] if isinstance(reply, list) else []

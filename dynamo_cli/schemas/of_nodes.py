@@ -70,6 +70,29 @@ SCHEMAS: Final = {
             {"node": "text", "address": "text", "faults": [{"kind": "text"}], "note": "text?", "error": "text?"}
         ]},
     ),
+    "dyn.node.config/v1": Told(
+        "What a node runs with, or would run with, and who set it. Of a secret no more than that it is set.",
+        {"node": "text?", "address": "text?",
+         "settings": [{"name": "text", "value": "text?", "origin": "text?"}]},
+    ),
+    "dyn.node.drain/v1": Told(
+        "A node that was stopped once its hints were delivered, and those that were left.",
+        {"node": "text", "pid": "int", "delivered": "int", "left": ["any"], "took_s": "number"},
+    ),
+    "dyn.node.data.path/v1": Told(
+        "Where a node keeps its store. `here`: on this machine.",
+        {"node": "text", "data_dir": "text", "file": "text", "here": "bool"},
+    ),
+    "dyn.node.data.verify/v1": Told(
+        "What was found in a store that was read through. `counted`: what it counts itself, at rest.",
+        {"file": "text", "file_bytes": "int", "in_use": "bool", "structure": "text?", "rows": "int", "bytes": "int",
+         "damaged": "int", "damaged_keys": [{"key": "text", "enc": "text"}], "quarantined": "int", "counted": "int?",
+         "sound": "bool"},
+    ),
+    "dyn.node.data.compact/v1": Told(
+        "A store that was written anew, with its size before and after.",
+        {"file": "text", "before_bytes": "int", "after_bytes": "int"},
+    ),
     "dyn.cert/v1": Told(
         "A certificate that was made.",
         {"role": "text", "name": "text?", "cluster": "text?", "uri": "text?", "hosts": ["text"], "cert": "text",

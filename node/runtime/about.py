@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -80,13 +81,14 @@ class About:
         shown = {
             name.replace("_", "-"): value
             for name, value in settings._asdict().items()
-            if name not in ("key", "password", "nrw", "join")
+            if name not in ("key", "password", "nrw", "join", "origins")
         }
         shown["name"] = self._server.config.name
         ring = self._server.node.cluster.ring
         shown["partitions"] = ring.partitions if ring is not None else settings.partitions or PARTITIONS
         shown["nrw"] = "/".join(map(str, settings.nrw))
         shown["join"] = ",".join(settings.join)
+        shown["origins"] = json.dumps(dict(settings.origins))
         return {name: "" if value is None else str(value) for name, value in shown.items()}
 
     def keys(self) -> int:

@@ -27,6 +27,7 @@ from node.core.limits import (
 )
 from node.runtime.discovery import is_loopback
 from node.runtime.sockets import join_address, split_address
+from node.words import LEVELS
 
 CONFIG_FILE: Final = "dyn.toml"
 PEER_PORT_OFFSET: Final = 100
@@ -51,7 +52,7 @@ class NodeSettings(NamedTuple):
     So is `partitions`: the cluster knows, or it has PARTITIONS.
 
     `key` and `password` are secrets that came by the environment; in files they are named by `key_file` and
-    `password_file`.
+    `password_file`. `origins` says of each that is no default, by its spelling, who set it.
     """
 
     name: str | None = None
@@ -77,9 +78,11 @@ class NodeSettings(NamedTuple):
     tls_key: Path | None = None
     tls_ca: Path | None = None
     log_format: str = "text"
+    log_level: str = "info"
     allow_faults: bool = False
     key: bytes | None = None
     password: bytes | None = None
+    origins: tuple[tuple[str, str], ...] = ()
 
 
 # How words become values: each raises ValueError with what is allowed ----------------------------------------
@@ -201,6 +204,7 @@ OPTIONS: Final = (
     Option("tls_key", str, "path"),
     Option("tls_ca", str, "path"),
     Option("log_format", _choice("text", "json")),
+    Option("log_level", _choice(*LEVELS)),
     Option("allow_faults", _switch, "switch"),
 )
 
@@ -238,9 +242,10 @@ def load_settings(
         word = environ.get(f"DYN_{secret.upper()}")
         if word:
             values[secret] = word.encode(errors="surrogateescape")
+            given[secret] = Given(f"environment variable DYN_{secret.upper()}", "", cwd)
     settings = _completed(NodeSettings(**values), given, environ)
     check_exposure(settings)
-    return settings
+    return settings._replace(origins=tuple((_spelled(field), each.where) for field, each in given.items()))
 
 
 def _from_file(config: str | Path | None, environ: Mapping[str, str], cwd: Path) -> dict[str, Given]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from node.core.limits import LOG_BURST, LOG_INTERVAL_S, LOG_KINDS_MAX
-from node.words import in_words, level_of, plain
+from node.words import LEVELS, in_words, level_of, plain
 
 ENDS: Final = {
     "seat_taken": "another store has its seat",
@@ -27,20 +27,32 @@ ENDS: Final = {
 
 
 class Log:
-    """Writes facts to `stream`. `wall_s` and `now` are the clocks for the time shown and for the rate."""
+    """Writes facts to `stream`. `wall_s` and `now` are the clocks for the time shown and for the rate.
+
+    What matters less than `least`, one of LEVELS, is not written.
+    """
 
     def __init__(
-        self, stream: TextIO, wall_s: Callable[[], float], now: Callable[[], float], *, as_json: bool = False
+        self,
+        stream: TextIO,
+        wall_s: Callable[[], float],
+        now: Callable[[], float],
+        *,
+        form: str = "text",
+        least: str = LEVELS[0],
     ) -> None:
         self._stream = stream
         self._wall_s = wall_s
         self._now = now
-        self._as_json = as_json
+        self._as_json = form == "json"
+        self._least = LEVELS.index(least)
         self._rates: dict[str, Rate] = {}
         self._gone = False
 
     def fact(self, kind: str, fields: dict[str, object]) -> None:
-        """Write one line, unless its kind has had its share."""
+        """Write one line, unless its kind has had its share, or matters too little."""
+        if LEVELS.index(level_of(kind)) < self._least:
+            return
         rate = self._rates.get(kind)
         if rate is None:
             if len(self._rates) >= LOG_KINDS_MAX:

@@ -109,7 +109,7 @@ class Server:
         self.store = store
         self.began = began
         self.switches: Switches | None = None
-        self.log = Log(sys.stderr, self.wall_s, monotonic, as_json=settings.log_format == "json")
+        self.log = Log(sys.stderr, self.wall_s, monotonic, form=settings.log_format, least=settings.log_level)
         self.config = node_config(settings, store)
         self._secrets, self.tls = secrets, tls
         self._tell_ready: Callable[[Ready], None] | None = ready

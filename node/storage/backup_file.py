@@ -22,7 +22,7 @@ from node.storage import directory as directories
 from node.storage import identity as identities
 from node.storage import opening, schema, tables
 from node.storage.backup import PART, STATE_BACKUP, Stamp, has_room
-from node.storage.errors import BrokenStore, NewerStore, StorageError
+from node.storage.errors import BrokenStore, StorageError
 from node.storage.records import digest_of
 
 
@@ -50,7 +50,8 @@ class Backup:
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
-            _check_schema(connection, path)
+            if not schema.is_current(connection, path):
+                raise _foreign(path)
             stamp, rounds = _read_states(connection, path)
             return cls(path, connection, stamp, rounds)
         except sqlite3.Error as error:
@@ -99,19 +100,6 @@ def _is_intact(position: object, key: object, row: object, birth: object, kept: 
     return (
         0 < len(key) <= KEY_BYTES_MAX and position == place and tables.checksum_of(digest_of(key, row), birth) == kept
     )
-
-
-def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise StorageError unless the file is a store of this version of dyn."""
-    table = schema.migrations.migrations_table
-    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    if any(name not in names for name in (table, "rows", "identity", "counters", "state")):
-        raise _foreign(path)
-    applied = [name for (name,) in connection.execute(f"SELECT name FROM {table}")]
-    if later := [str(name)[:64] for name in applied if name not in schema.NAMES]:
-        raise NewerStore(f"{path} was written by a later version of dyn (it has {later[0]})", "Use that version")
-    if any(name not in applied for name in schema.NAMES):
-        raise StorageError(f"{path} was written by an earlier version of dyn", "Use that version")
 
 
 def _read_states(connection: sqlite3.Connection, path: Path) -> tuple[Stamp, Rounds]:

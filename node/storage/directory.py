@@ -13,6 +13,9 @@ from pathlib import Path
 
 from node.storage.errors import StoreInUse, UnwritableDirectory
 
+FILE = "node.db"
+"""The store."""
+
 LOCK_FILE = "lock"
 LOCK_BYTES_MAX = 256
 """It always has this size and is replaced by one write of less than a sector: never torn, and no space is needed."""

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import sqlite3
 from hashlib import blake2b
+from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
 from node.storage import tables
-from node.storage.errors import BrokenStore, NewerStore
+from node.storage.errors import BrokenStore, NewerStore, StorageError
 from node.storage.identity import checksum
 from node.storage.records import digest_of
 from node.storage.tombstones import index_rows
@@ -202,3 +203,17 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             hint,
         )
     migrations.apply(database)
+
+
+def is_current(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether a file that is only read has the tables of a store, of this version. Raises NewerStore, StorageError."""
+    table = migrations.migrations_table
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    if any(name not in names for name in (table, "rows", "identity", "counters", "state")):
+        return False
+    applied = [str(name) for (name,) in connection.execute(f"SELECT name FROM {table}")]
+    if later := [name[:64] for name in applied if name not in NAMES]:
+        raise NewerStore(f"{path} was written by a later version of dyn (it has {later[0]})", "Use that version")
+    if any(name not in applied for name in NAMES):
+        raise StorageError(f"{path} was written by an earlier version of dyn", "Use that version")
+    return True

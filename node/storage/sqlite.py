@@ -56,7 +56,7 @@ from node.storage.records import Counts, Names, Record, advance_record, keys_of,
 from node.storage.space import Room, Space
 from node.storage.trees import StoredTrees
 
-FILE = "node.db"
+FILE = directories.FILE
 
 Note = SaveState | Owe | HandOver | Adopt | Reap | Forget | Recount | Scrub
 """Writes that make no new row."""

@@ -69,6 +69,8 @@ OURS: dict[str, list[str]] = {
         "node.wire.text",
         "dynamo_cli",
     ],
+    "dynamo_cli.commands.upkeep": ["node.storage.upkeep", "node.storage.errors", "dynamo_cli"],
+    "dynamo_cli.node_config": ["node.runtime.config", "dynamo_cli"],
     "dynamo_cli.commands.node": ["node.core", "node.wire", "node.runtime", "dynamo_cli"],
     "dynamo_cli.demo": ["node.runtime.config", "node.runtime.ports", "dynamo_cli"],
     "dynamo_cli.doctor.here": [

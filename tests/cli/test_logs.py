@@ -23,7 +23,7 @@ WALL_S = 1_795_000_000.25
 def written(*facts: tuple[str, dict[str, object]], as_json: bool) -> str:
     """What a node writes of these facts."""
     sink = io.StringIO()
-    log = Log(sink, lambda: WALL_S, lambda: 0.0, as_json=as_json)
+    log = Log(sink, lambda: WALL_S, lambda: 0.0, form="json" if as_json else "text")
     for kind, fields in facts:
         log.fact(kind, fields)
     return sink.getvalue()

@@ -52,7 +52,7 @@ def test_every_setting_has_a_flag() -> None:
     assert anywhere >= {"--tls-cert", "--tls-key", "--tls-ca"}  # as clients take them
     assert flags | {"--tls-cert", "--tls-key", "--tls-ca"} == {
         "--" + option.field.replace("_", "-") for option in OPTIONS
-    } | {"--config"}
+    } | {"--config", "--check-config", "--ephemeral"}
 
 
 def test_off_a_terminal_there_is_one_line() -> None:

@@ -126,6 +126,7 @@ COMMANDS = [
     ("trace", "show", "n2-1"),
     ("trace", "export", "n2-1"),
     ("node", "info"),
+    ("node", "config"),
     ("node", "logs", "--file", "/dev/null"),
     ("node", "unit"),
     ("node", "data", "backup", EVIL),

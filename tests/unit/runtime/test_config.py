@@ -186,6 +186,7 @@ WORDS = {
     "nrw": "1/1/1",
     "durability": "memory",
     "log_format": "json",
+    "log_level": "error",
 }
 
 
@@ -195,8 +196,11 @@ def test_every_setting_has_a_variable_and_a_line(tmp_path: Path, option: Option)
     word = "true" if option.kind == "switch" else "2048" if option.field == "max_value_bytes" else word
     by_variable = load(tmp_path, environ={f"DYN_{option.field.upper()}": word})
     by_line = load(tmp_path, f'{option.field.replace("_", "-")} = "{word}"')
-    assert by_variable == by_line
-    assert by_line != load_settings(environ=HOME, cwd=tmp_path / "elsewhere")
+    spelled = option.field.replace("_", "-")
+    assert dict(by_variable.origins) == {spelled: f"environment variable DYN_{option.field.upper()}"}
+    assert dict(by_line.origins) == {spelled: f"{spelled} in {tmp_path / 'dyn.toml'}"}
+    assert by_variable._replace(origins=()) == by_line._replace(origins=())
+    assert by_line._replace(origins=()) != load_settings(environ=HOME, cwd=tmp_path / "elsewhere")
 
 
 @pytest.mark.parametrize("given", [{"tls_cert"}, {"tls_key", "tls_ca"}, {"tls_cert", "tls_key"}])

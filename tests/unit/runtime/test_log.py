@@ -20,7 +20,7 @@ class Listening:
     def __init__(self, *, as_json: bool = False) -> None:
         self.now = 0.0
         self.stream = io.StringIO()
-        self.log = Log(self.stream, lambda: 1_795_435_387.4125, lambda: self.now, as_json=as_json)
+        self.log = Log(self.stream, lambda: 1_795_435_387.4125, lambda: self.now, form="json" if as_json else "text")
 
     @property
     def lines(self) -> list[str]:
