@@ -157,12 +157,20 @@ def _versions(heard: Heard) -> Iterator[Finding]:
         yield Finding("cluster.versions", OK, f"all run dyn {next(iter(releases))}{protocol}")
 
 
-def _clocks(heard: Heard) -> Iterator[Finding]:
+def clocks_apart(heard: Heard) -> tuple[str, str, float] | None:
+    """The node whose clock is last, the one whose is first, and how many seconds they are apart; None of fewer."""
     ahead = {name: node.ahead_s for name, node in heard.nodes.items() if node.ahead_s is not None}
     if len(ahead) < 2:
-        return
+        return None
     first, last = min(ahead, key=lambda name: ahead[name]), max(ahead, key=lambda name: ahead[name])
-    apart = ahead[last] - ahead[first]
+    return first, last, ahead[last] - ahead[first]
+
+
+def _clocks(heard: Heard) -> Iterator[Finding]:
+    found = clocks_apart(heard)
+    if found is None:
+        return
+    first, last, apart = found
     shown = f"{apart * 1000:,.0f} ms" if apart < 10 else f"{apart:,.0f} s"
     if apart > CLOCKS_S_MAX:
         why = f"the clock of {last} is {shown} ahead of that of {first}: shown times and merge --lww go by them"
@@ -268,22 +276,32 @@ def _rot(heard: Heard) -> Iterator[Finding]:
                 yield Finding("data.rot", WARN, told, f"look after the disk of {name}")
 
 
+def free_bytes(heard: Heard) -> dict[str, int]:
+    """How much space is free where each node keeps its data, of those that tell."""
+    told = {name: whole(mapping(node.stats, "storage"), "free_bytes") for name, node in heard.nodes.items()}
+    return {name: free for name, free in told.items() if free is not None}
+
+
+def stopped(heard: Heard) -> dict[str, str]:
+    """Which nodes store nothing more, and why."""
+    storages = {name: mapping(node.stats, "storage") for name, node in heard.nodes.items()}
+    why = {name: word(each, "stopped", "") or word(each, "failed", "") for name, each in storages.items()}
+    return {name: words for name, words in why.items() if words}
+
+
 def _disks(heard: Heard) -> Iterator[Finding]:
     fine = True
-    free: dict[str, int] = {}
+    free, down = free_bytes(heard), stopped(heard)
     for name, node in heard.nodes.items():
         storage = mapping(node.stats, "storage")
-        stopped = word(storage, "stopped", "") or word(storage, "failed", "")
         room = word(storage, "room", "ample")
-        if (bytes_free := whole(storage, "free_bytes")) is not None:
-            free[name] = bytes_free
-        if stopped:
+        if name in down:
             fix = f"look after its disk, then start {name} again"
-            yield Finding("node.disk", FAIL, f"{name} stores nothing more: {stopped}", fix)
+            yield Finding("node.disk", FAIL, f"{name} stores nothing more: {down[name]}", fix)
         elif room != "ample":
             level, state = (FAIL, "full") if storage.get("near_full") is True else (WARN, "nearly full")
             yield Finding("node.disk", level, f"the disk of {name} is {state}", f"free space where {name} runs")
-        fine = fine and not stopped and room == "ample"
+        fine = fine and name not in down and room == "ample"
     if not heard.nodes or not fine:
         return
     worst = min(free, key=lambda name: free[name], default=None)

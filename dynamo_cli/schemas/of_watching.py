@@ -13,6 +13,12 @@ SILENT: Final = [{"node": "text", "because": "text"}]
 OF: Final = {"samples": "int", "p50": "number?", "p99": "number?", "p999": "number?", "max": "number?"}
 
 SCHEMAS: Final = {
+    "dyn.check/v1": Told(
+        "One figure of the cluster, held to two thresholds.",
+        {"check": "text", "level": "ok|warning|critical|unknown", "exit": "int", "value": "number?", "unit": "text",
+         "warn": "number", "critical": "number?", "worse": "smaller|greater", "what": "text", "text": "text",
+         "error": "text?"},
+    ),
     "dyn.latency/v1": Told(
         "How long round trips took, and what nodes served meanwhile, in milliseconds.",
         {"at": "text", "over_s": "number", "total": {"*": OF},

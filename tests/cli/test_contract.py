@@ -48,6 +48,7 @@ ELSEWHERE = {
     "node start": "test_node",
     "node stop": "ends a process; test_process",
     "node ping": "test_process",
+    "check": "ends by what it finds; test_check",
     "node drain": "ends a process; test_draining",
     "node data path": "test_draining",
     "node data verify": "test_draining",
