@@ -4,13 +4,13 @@
 _dyn_subcommands() {
     list=""
     case "$1" in
-        "") list="demo shell explain get put del merge keys watch export import status doctor stat top latency slo hot monitor bench completion man cheat help version cluster ring node trace fault debug key context config alias schema" ;;
+        "") list="demo shell explain get put del merge keys watch export import status doctor stat top latency slo hot monitor check bench completion man cheat help version cluster ring node trace fault debug key context config alias schema" ;;
         "demo") list="ls stop rm add remove kill pause resume restart partition heal slow drop skew reset faults" ;;
         "cluster") list="status hints views plan commit leave remove replace weight zone abandon rotate transfers repair events" ;;
         "cluster transfers") list="pause resume limit" ;;
         "ring") list="show owner export diff simulate" ;;
-        "node") list="start stop info ping unit logs cert stats data" ;;
-        "node data") list="backup info restore" ;;
+        "node") list="start stop info ping unit config drain logs cert stats data" ;;
+        "node data") list="backup info restore path verify compact" ;;
         "trace") list="ls show export" ;;
         "fault") list="cut cut1 heal delay drop pause skew disk list" ;;
         "debug") list="bundle" ;;
@@ -47,6 +47,7 @@ _dyn_value() {
         "doctor:--bundle") list="files" ;;
         "latency:--by") list="node op" ;;
         "hot:--by") list="cluster node" ;;
+        "check:--format") list="text json nagios prometheus" ;;
         "bench:--op") list="get put mixed merge" ;;
         "bench:--dist") list="uniform zipf hot" ;;
         "bench:--compare") list="files" ;;
@@ -64,6 +65,7 @@ _dyn_value() {
         "node start:--key-file") list="files" ;;
         "node start:--password-file") list="files" ;;
         "node start:--log-format") list="text json" ;;
+        "node start:--log-level") list="info warn error" ;;
         "node start:--replace") list="names" ;;
         "node stop:--data-dir") list="files" ;;
         "node unit:--config") list="files" ;;
@@ -71,6 +73,7 @@ _dyn_value() {
         "node logs:--level") list="info warn error" ;;
         "node cert:--dir") list="files" ;;
         "node data restore:--data") list="files" ;;
+        "node data verify:--data-dir") list="files" ;;
         "trace export:--format") list="json shiviz" ;;
         "debug bundle:--log") list="files" ;;
         "key locate:--ring") list="files" ;;
@@ -114,10 +117,11 @@ _dyn_arguments() {
         "export") list="keys" ;;
         "import") list="files" ;;
         "doctor") list="host.python,host.store,host.space,host.files,host.text,host.config,host.ports,host.mdns,host.secrets,host.private,host.demos,host.completion,cluster.answer,cluster.health,cluster.views,cluster.versions,cluster.clocks,cluster.transfers,ring.copies,data.siblings,data.hints,data.repair,data.rot,node.disk,node.speed,node.load,node.durability,node.certificate,node.faults*" ;;
+        "check") list="quorum,disk,hints,siblings,clock,convergence" ;;
         "completion") list="bash,zsh,fish" ;;
-        "man") list="demo,shell,explain,get,put,del,merge,keys,watch,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,man,cheat,help,version,cluster,ring,node,trace,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes*" ;;
-        "cheat") list="demo,shell,explain,get,put,del,merge,keys,watch,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,man,cheat,help,version,cluster,ring,node,trace,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes" ;;
-        "help") list="demo,shell,explain,get,put,del,merge,keys,watch,export,import,status,doctor,stat,top,latency,slo,hot,monitor,bench,completion,man,cheat,help,version,cluster,ring,node,trace,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes*" ;;
+        "man") list="demo,shell,explain,get,put,del,merge,keys,watch,export,import,status,doctor,stat,top,latency,slo,hot,monitor,check,bench,completion,man,cheat,help,version,cluster,ring,node,trace,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes*" ;;
+        "cheat") list="demo,shell,explain,get,put,del,merge,keys,watch,export,import,status,doctor,stat,top,latency,slo,hot,monitor,check,bench,completion,man,cheat,help,version,cluster,ring,node,trace,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes" ;;
+        "help") list="demo,shell,explain,get,put,del,merge,keys,watch,export,import,status,doctor,stat,top,latency,slo,hot,monitor,check,bench,completion,man,cheat,help,version,cluster,ring,node,trace,fault,debug,key,context,config,alias,schema,ctx,formats,environment,scripts,ports,shell-keys,exit-codes*" ;;
         "cluster plan") list="leave,remove,replace,weight,zone names names*" ;;
         "cluster commit") list="none" ;;
         "cluster leave") list="names" ;;
@@ -132,12 +136,17 @@ _dyn_arguments() {
         "node stop") list="names" ;;
         "node info") list="names" ;;
         "node ping") list="names" ;;
+        "node config") list="names" ;;
+        "node drain") list="names" ;;
         "node logs") list="names" ;;
         "node cert") list="ca,node,client none" ;;
         "node stats") list="names" ;;
         "node data backup") list="files" ;;
         "node data info") list="files" ;;
         "node data restore") list="files" ;;
+        "node data path") list="names" ;;
+        "node data verify") list="names" ;;
+        "node data compact") list="files" ;;
         "trace show") list="none" ;;
         "trace export") list="none" ;;
         "fault cut") list="names names" ;;
@@ -166,7 +175,7 @@ _dyn_arguments() {
         "config unset") list="context,nodes,password-file,tls-ca,tls-cert,tls-key,output,timeout,color,ascii,no-input,pager,writer,protected,prompt-color,note" ;;
         "alias set") list="none none" ;;
         "alias rm") list="none" ;;
-        "schema show") list="dyn.aliases/v1,dyn.backup.info/v1,dyn.backup/v1,dyn.bench/v1,dyn.bundle/v1,dyn.cert/v1,dyn.change/v1,dyn.cheat/v1,dyn.cluster.events/v1,dyn.compare/v1,dyn.completion/v1,dyn.config.path/v1,dyn.config.setting/v1,dyn.config/v1,dyn.context.check/v1,dyn.context/v1,dyn.contexts/v1,dyn.del/v1,dyn.demo.list/v1,dyn.demo.started/v1,dyn.demo/v1,dyn.doctor.checks/v1,dyn.doctor/v1,dyn.error/v1,dyn.explain/v1,dyn.export.done/v1,dyn.export.end/v1,dyn.export/v1,dyn.fault.nodes/v1,dyn.get/v1,dyn.help.topic/v1,dyn.help/v1,dyn.hints.delivered/v1,dyn.hints/v1,dyn.history/v1,dyn.hot.keys/v1,dyn.import/v1,dyn.keys/v1,dyn.latency/v1,dyn.locate/v1,dyn.man/v1,dyn.merge/v1,dyn.monitor.request/v1,dyn.node.info/v1,dyn.node.logs/v1,dyn.node.ping/v1,dyn.node.stop/v1,dyn.node.unit/v1,dyn.plan/v1,dyn.put/v1,dyn.put_back/v1,dyn.repair.cancel/v1,dyn.repair.key/v1,dyn.repair/v1,dyn.repairs/v1,dyn.restore/v1,dyn.ring.diff/v1,dyn.ring.owner/v1,dyn.ring.simulate/v1,dyn.ring/v1,dyn.schemas/v1,dyn.slo/v1,dyn.start/v1,dyn.stat/v1,dyn.stats/v1,dyn.status/v1,dyn.term/v1,dyn.terms/v1,dyn.trace/v1,dyn.traces/v1,dyn.transfers.pace/v1,dyn.transfers/v1,dyn.version/v1,dyn.views/v1,dyn.watch/v1" ;;
+        "schema show") list="dyn.aliases/v1,dyn.backup.info/v1,dyn.backup/v1,dyn.bench/v1,dyn.bundle/v1,dyn.cert/v1,dyn.change/v1,dyn.cheat/v1,dyn.check/v1,dyn.cluster.events/v1,dyn.compare/v1,dyn.completion/v1,dyn.config.path/v1,dyn.config.setting/v1,dyn.config/v1,dyn.context.check/v1,dyn.context/v1,dyn.contexts/v1,dyn.del/v1,dyn.demo.list/v1,dyn.demo.started/v1,dyn.demo/v1,dyn.doctor.checks/v1,dyn.doctor/v1,dyn.error/v1,dyn.explain/v1,dyn.export.done/v1,dyn.export.end/v1,dyn.export/v1,dyn.fault.nodes/v1,dyn.get/v1,dyn.help.topic/v1,dyn.help/v1,dyn.hints.delivered/v1,dyn.hints/v1,dyn.history/v1,dyn.hot.keys/v1,dyn.import/v1,dyn.keys/v1,dyn.latency/v1,dyn.locate/v1,dyn.man/v1,dyn.merge/v1,dyn.monitor.request/v1,dyn.node.config/v1,dyn.node.data.compact/v1,dyn.node.data.path/v1,dyn.node.data.verify/v1,dyn.node.drain/v1,dyn.node.info/v1,dyn.node.logs/v1,dyn.node.ping/v1,dyn.node.stop/v1,dyn.node.unit/v1,dyn.plan/v1,dyn.put/v1,dyn.put_back/v1,dyn.repair.cancel/v1,dyn.repair.key/v1,dyn.repair/v1,dyn.repairs/v1,dyn.restore/v1,dyn.ring.diff/v1,dyn.ring.owner/v1,dyn.ring.simulate/v1,dyn.ring/v1,dyn.schemas/v1,dyn.slo/v1,dyn.start/v1,dyn.stat/v1,dyn.stats/v1,dyn.status/v1,dyn.term/v1,dyn.terms/v1,dyn.trace/v1,dyn.traces/v1,dyn.transfers.pace/v1,dyn.transfers/v1,dyn.version/v1,dyn.views/v1,dyn.watch/v1" ;;
     esac
 }
 
@@ -204,6 +213,7 @@ _dyn_options() {
         "slo") list="--for --check --watch --interval" ;;
         "hot") list="--count --by --exact --watch --interval" ;;
         "monitor") list="--key --op --rate --for" ;;
+        "check") list="--format --warn --critical" ;;
         "bench") list="--op --reads --clients --pipeline --rate --size --keys --dist --duration --count --seed --fill --spread --assert --fault --compare --save" ;;
         "completion") list="--install --dry-run" ;;
         "man") list="--roff" ;;
@@ -226,15 +236,18 @@ _dyn_options() {
         "ring show") list="--by --strip --as-of --watch --interval" ;;
         "ring export") list="--format --file" ;;
         "ring simulate") list="--nodes --zones --partitions --replicas --remove --weight --add --keys" ;;
-        "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --log-format --seat --replace --allow-faults" ;;
+        "node start") list="--name --cluster --listen --port --peer-port --http-port --data-dir --join --discover --zone --weight --nrw --partitions --durability --max-value-bytes --config --key-file --password-file --log-format --log-level --seat --replace --allow-faults --ephemeral --check-config" ;;
         "node stop") list="--data-dir --for" ;;
         "node ping") list="--count" ;;
         "node unit") list="--user --name --config" ;;
+        "node config") list="--origin" ;;
+        "node drain") list="--for" ;;
         "node logs") list="--file --last --since --level --follow -f" ;;
         "node cert") list="--dir --cluster --host --days --renew" ;;
         "node stats") list="--watch --interval" ;;
         "node data info") list="--check" ;;
         "node data restore") list="--data --undelete --skip-damaged" ;;
+        "node data verify") list="--data-dir" ;;
         "trace") list="--count" ;;
         "trace ls") list="--count" ;;
         "trace export") list="--format" ;;
@@ -254,7 +267,7 @@ _dyn_options() {
 _dyn_takes_value() {
     case "$1" in
         *:-c|*:--context|*:-n|*:--node|*:-o|*:--output|*:--field|*:--timeout|*:--confirm|*:--color|*:--tls-ca|*:--tls-cert|*:--tls-key) return 0 ;;
-        "demo:--nodes"|"demo:--base-port"|"demo:--nrw"|"demo:--latency"|"demo:--seed-data"|"demo:--keep"|"demo:--dir"|"demo add:--base-port"|"demo remove:--base-port"|"demo kill:--base-port"|"demo pause:--base-port"|"demo resume:--base-port"|"demo restart:--base-port"|"demo partition:--base-port"|"demo heal:--base-port"|"demo slow:--jitter"|"demo slow:--base-port"|"demo drop:--base-port"|"demo skew:--base-port"|"demo reset:--base-port"|"demo faults:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"shell:--init"|"get:-r"|"get:--from"|"put:-w"|"put:--ctx"|"put:--if-context"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:--with"|"merge:-w"|"keys:--prefix"|"keys:--limit"|"keys:--on"|"keys:--partition"|"watch:--exec"|"watch:--count"|"watch:--for"|"watch:--interval"|"export:--to"|"export:--prefix"|"export:--format"|"export:--rate"|"import:--existing"|"import:--format"|"import:--prefix"|"import:--rate"|"import:--resume"|"status:--wait"|"status:--for"|"status:--interval"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"stat:--interval"|"stat:--count"|"top:--interval"|"latency:--by"|"latency:--interval"|"slo:--for"|"slo:--interval"|"hot:--count"|"hot:--by"|"hot:--interval"|"monitor:--key"|"monitor:--op"|"monitor:--rate"|"monitor:--for"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster:--wait"|"cluster:--for"|"cluster:--interval"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--for"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--accept-loss"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--accept-loss"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster zone:--for"|"cluster rotate:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring:--by"|"ring:--as-of"|"ring:--interval"|"ring show:--by"|"ring show:--as-of"|"ring show:--interval"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--seat"|"node start:--replace"|"node stop:--data-dir"|"node stop:--for"|"node ping:--count"|"node unit:--name"|"node unit:--config"|"node logs:--file"|"node logs:--last"|"node logs:--since"|"node logs:--level"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"trace:--count"|"trace ls:--count"|"trace export:--format"|"fault delay:--jitter"|"debug bundle:--log"|"key locate:--ring"|"context add:--password-file"|"context add:--prompt-color"|"context add:--note"|"config set:--in"|"config unset:--in") return 0 ;;
+        "demo:--nodes"|"demo:--base-port"|"demo:--nrw"|"demo:--latency"|"demo:--seed-data"|"demo:--keep"|"demo:--dir"|"demo add:--base-port"|"demo remove:--base-port"|"demo kill:--base-port"|"demo pause:--base-port"|"demo resume:--base-port"|"demo restart:--base-port"|"demo partition:--base-port"|"demo heal:--base-port"|"demo slow:--jitter"|"demo slow:--base-port"|"demo drop:--base-port"|"demo skew:--base-port"|"demo reset:--base-port"|"demo faults:--base-port"|"shell:-e"|"shell:--exec"|"shell:-f"|"shell:--file"|"shell:--init"|"get:-r"|"get:--from"|"put:-w"|"put:--ctx"|"put:--if-context"|"del:-w"|"del:--ctx"|"merge:--take"|"merge:--value"|"merge:--with"|"merge:-w"|"keys:--prefix"|"keys:--limit"|"keys:--on"|"keys:--partition"|"watch:--exec"|"watch:--count"|"watch:--for"|"watch:--interval"|"export:--to"|"export:--prefix"|"export:--format"|"export:--rate"|"import:--existing"|"import:--format"|"import:--prefix"|"import:--rate"|"import:--resume"|"status:--wait"|"status:--for"|"status:--interval"|"doctor:--only"|"doctor:--skip"|"doctor:--explain"|"doctor:--bundle"|"stat:--interval"|"stat:--count"|"top:--interval"|"latency:--by"|"latency:--interval"|"slo:--for"|"slo:--interval"|"hot:--count"|"hot:--by"|"hot:--interval"|"monitor:--key"|"monitor:--op"|"monitor:--rate"|"monitor:--for"|"check:--format"|"check:--warn"|"check:--critical"|"bench:--op"|"bench:--reads"|"bench:--clients"|"bench:--pipeline"|"bench:--rate"|"bench:--size"|"bench:--keys"|"bench:--dist"|"bench:--duration"|"bench:--count"|"bench:--seed"|"bench:--assert"|"bench:--fault"|"bench:--compare"|"cluster:--wait"|"cluster:--for"|"cluster:--interval"|"cluster status:--wait"|"cluster status:--for"|"cluster status:--interval"|"cluster hints:--for"|"cluster hints:--interval"|"cluster views:--interval"|"cluster commit:--accept-loss"|"cluster commit:--for"|"cluster leave:--for"|"cluster remove:--accept-loss"|"cluster remove:--for"|"cluster replace:--for"|"cluster weight:--for"|"cluster zone:--for"|"cluster rotate:--for"|"cluster transfers:--interval"|"cluster events:--last"|"cluster events:--since"|"cluster events:--level"|"ring:--by"|"ring:--as-of"|"ring:--interval"|"ring show:--by"|"ring show:--as-of"|"ring show:--interval"|"ring export:--format"|"ring export:--file"|"ring simulate:--nodes"|"ring simulate:--zones"|"ring simulate:--partitions"|"ring simulate:--replicas"|"ring simulate:--remove"|"ring simulate:--weight"|"ring simulate:--add"|"ring simulate:--keys"|"node start:--name"|"node start:--cluster"|"node start:--listen"|"node start:--port"|"node start:--peer-port"|"node start:--http-port"|"node start:--data-dir"|"node start:--join"|"node start:--discover"|"node start:--zone"|"node start:--weight"|"node start:--nrw"|"node start:--partitions"|"node start:--durability"|"node start:--max-value-bytes"|"node start:--config"|"node start:--key-file"|"node start:--password-file"|"node start:--log-format"|"node start:--log-level"|"node start:--seat"|"node start:--replace"|"node stop:--data-dir"|"node stop:--for"|"node ping:--count"|"node unit:--name"|"node unit:--config"|"node drain:--for"|"node logs:--file"|"node logs:--last"|"node logs:--since"|"node logs:--level"|"node cert:--dir"|"node cert:--cluster"|"node cert:--host"|"node cert:--days"|"node stats:--interval"|"node data restore:--data"|"node data verify:--data-dir"|"trace:--count"|"trace ls:--count"|"trace export:--format"|"fault delay:--jitter"|"debug bundle:--log"|"key locate:--ring"|"context add:--password-file"|"context add:--prompt-color"|"context add:--note"|"config set:--in"|"config unset:--in") return 0 ;;
     esac
     return 1
 }

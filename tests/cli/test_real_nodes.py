@@ -100,7 +100,7 @@ def test_conflicts_are_made_and_settled_by_a_bench(nodes: dict[str, str]) -> Non
     assert done.status == 0, done.err
     told = json.loads(done.out)
     assert told["merges"]["settled"] > 90
-    assert told["merges"]["found_one"] == 0
+    assert told["merges"]["found_one"] < 10, "seldom two connections come to one key, and one settles for both"
     assert told["ops"]["merge"]["count"] == pytest.approx(100, abs=4)
     assert told["nodes_cpu"]["of"] == ["n1", "n2", "n3"]
     assert 50 < told["nodes_cpu"]["us_per_request"] < 50_000
