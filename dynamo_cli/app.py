@@ -29,9 +29,9 @@ from dynamo_cli.unoffered import answer_to
 MODULES = (
     "start", "demo", "demo_running", "demo_nodes", "demo_faults", "shell", "explain", "values", "writes", "merge",
     "keys", "key", "watch", "export", "import_keys", "cluster", "change", "unplanned", "transfers", "pace", "repair",
-    "events", "doctor", "ring", "diff", "simulate", "node", "process", "draining", "logs", "data", "upkeep", "cert",
-    "stats", "stat", "top", "latency", "slo", "hot", "monitor", "check", "trace", "fault", "bench", "context_look",
-    "context", "config", "alias", "completion", "bundle", "schema", "manual", "help",
+    "cluster_settings", "events", "doctor", "ring", "diff", "simulate", "node", "process", "draining", "logs", "data",
+    "upkeep", "cert", "stats", "stat", "top", "latency", "slo", "hot", "monitor", "check", "trace", "fault", "bench",
+    "context_look", "context", "config", "alias", "completion", "bundle", "schema", "manual", "help",
 )  # fmt: skip
 """The modules of `dynamo_cli.commands`, in the order of the help page: importing one enters its commands."""
 

@@ -117,6 +117,11 @@ SCHEMAS: Final = {
               "rate_bps": "number?", "eta_s": "number?", "waits_because": "text?"}
          ]},
     ),
+    "dyn.cluster.settings/v1": Told(
+        "What a cluster was founded with, and its nodes were started with. `nodes`: where they differ.",
+        {"settings": [{"name": "text", "value": "text?", "nodes": Null({"*": "text"}), "changed_by": "text"}],
+         "silent": SILENT},
+    ),
     "dyn.transfers.pace/v1": Told(
         "How fast nodes may take in what a change of the ring gives them.",
         {"nodes": [{"node": "text", "paused_s": "number?", "limit_bps": "int?", "moving": "bool?", "error": "text?"}]},

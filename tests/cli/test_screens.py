@@ -96,6 +96,7 @@ COMMANDS = [
     ("cluster", "status"),
     ("cluster", "status", "--views"),
     ("cluster", "hints"),
+    ("cluster", "settings"),
     ("cluster", "views"),
     ("cluster", "plan", "leave", EVIL),
     ("cluster", "leave", EVIL, "-y"),

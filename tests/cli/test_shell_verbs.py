@@ -98,7 +98,7 @@ READS = """demo; shell; explain; get; keys; export; status; doctor; stat; comple
     key explain; key locate; key history; key compare; context ls; context show; context check; context add;
     context copy; context use; context -; config show; config get; config path; alias ls; demo faults; demo ls; top;
     schema ls; schema show; man; cheat; hot; slo; latency; monitor; watch; node logs; trace ls; trace show;
-    trace export; check; node config; node data path; node data verify"""
+    trace export; check; cluster settings; node config; node data path; node data verify"""
 
 
 def test_every_command_says_whether_it_may_change_something() -> None:
