@@ -114,10 +114,7 @@ def node_drain(
 
 
 def _deliver(call: Call, client: Client, until: float) -> tuple[int, list[Document]]:
-    """Have the node hand over what it keeps, until nothing is left or it is time: how many rows went, and what is left.
-
-    A node that cannot do it at once (of an earlier release) delivers by itself; what it holds is asked then.
-    """
+    """Have the node hand over what it keeps, until it is time: how many rows went, and what is left."""
     delivered = 0
     with remarks(call, "draining") as remark:
         while True:

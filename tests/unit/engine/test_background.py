@@ -11,6 +11,7 @@ from node.core.limits import HANDOFF_RETRY_S, HANDOFF_WAIT_S
 from node.core.limits_change import TRANSFER_AGAIN_S, TRANSFER_BPS_MIN
 from node.core.limits_size import REPAIR_PARTITIONS_MAX
 from node.engine.events import Measured
+from node.engine.exchange import Report
 from node.engine.throttle import PAUSED, Throttle
 from node.storage.port import Handed, Refusal
 from node.wire.change_messages import Pulled
@@ -255,6 +256,22 @@ def test_a_limit_holds_page_by_page() -> None:
     engine.wait(0.3)
     assert pulls(engine)
     assert answer(engine, engine.ask(steer("LIMIT", "none")))["limit_bps"] is None
+
+
+def test_what_an_exchange_brings_counts_for_the_limit_too() -> None:
+    engine = moving_engine("n4")
+    engine.node.transfers.throttle.limit_bps = TRANSFER_BPS_MIN
+    engine.wait(TRANSFER_AGAIN_S)
+    before = engine.node.transfers.next_at
+    report = Report(complete=False, why="there is more", differing=9, repaired=9, failed=0, bytes=5 * TRANSFER_BPS_MIN)
+    engine.node.transfers._exchanged(node_id("n1"), (), report, engine.now)
+    assert engine.node.transfers.next_at - before > 4.0
+    owners = Owners(sims(3))
+    fill([owners.all[0].store], [b"only one"])
+    owners.wait(60)
+    notes = [event for owner in owners.all for event in owner.node.cluster.events if event["kind"] == "repaired"]
+    assert notes
+    assert all(isinstance(size := note["bytes"], int) and size > 0 for note in notes)
 
 
 def test_a_pause_counts_neither_for_the_pace_nor_twice() -> None:
