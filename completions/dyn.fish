@@ -409,7 +409,7 @@ complete -c dyn -n "__dyn_in 'cluster zone'" -l for -x -d 'Wait no longer, for t
 complete -c dyn -n "__dyn_in 'cluster abandon'" -l dry-run -d 'Show what it would do, and change nothing'
 complete -c dyn -n "__dyn_in 'cluster rotate'" -l no-wait -d 'If another change is under way, do not wait for it: exit 9, nothing is done'
 complete -c dyn -n "__dyn_in 'cluster rotate'" -l for -x -d 'Wait no longer, for the change before and with --wait for this one; default 600'
-complete -c dyn -n "__dyn_at 'cluster transfers' 1" -a pause -d 'Have all nodes take nothing more in: a change of the ring that is under way waits, and so does the next one'
+complete -c dyn -n "__dyn_at 'cluster transfers' 1" -a pause -d 'Have all nodes take nothing more in: a change of the ring that is under way waits'
 complete -c dyn -n "__dyn_at 'cluster transfers' 1" -a resume -d 'Have all nodes go on taking in, after a pause'
 complete -c dyn -n "__dyn_at 'cluster transfers' 1" -a limit -d 'Limit how much each node takes in a second, on average, while the ring moves; clients go first in any case'
 complete -c dyn -n "__dyn_in 'cluster transfers'" -l watch -d 'Look again and again, until Ctrl-C'

@@ -145,14 +145,19 @@ def _in_turn(call: Call, doing: Doing, plan: Callable[[], Result]) -> Result:
     Raises CliError if it takes longer than `--for`; nothing was done then.
     """
     deadline = time.monotonic() + doing.at_most_s
-    told = 0
+    told, settled = 0, -1
     while True:
         try:
             return plan()
         except CliError as error:
             seen = _looked(call) if doing.queue and error.status == ExitStatus.REFUSED else None
-            if seen is None or seen["state"] != "moving":
+            if seen is None or (seen["state"] != "moving" and seen["epoch"] <= settled):
                 raise
+        if (
+            seen["state"] != "moving"
+        ):  # it may have moved when it was asked; refused in this epoch once more, it did not
+            settled = seen["epoch"]
+            continue
         if seen["epoch"] > told:
             _tell(call, seen)
             told = seen["epoch"]

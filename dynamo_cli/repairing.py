@@ -35,7 +35,7 @@ def repair(call: Call, what: list[str], *, wait: bool) -> Document:
     do not answer are told in `silent`. Raises CliError.
     """
     if not what:
-        return _pass(call, call.client, ("REPAIR",), wait=wait)
+        return _pass_at(call, Wanted("", _asked(call), ("REPAIR",)), wait=wait)
     wanted = _wanted(call, what)
     if len(wanted) == 1 and wanted[0].words == ("REPAIR",):
         return _pass_at(call, wanted[0], wait=wait)
@@ -54,7 +54,8 @@ def repair(call: Call, what: list[str], *, wait: bool) -> Document:
 def cancel(call: Call, names: list[str]) -> list[Document]:
     """Have these nodes give up the passes that were asked for; the one asked, if none is named."""
     if not names:
-        return [store.document(call.client, "BACKGROUND", "CANCEL")]
+        with closing(call.env.client_apart((_asked(call),), call.options.timeout_s)) as client:
+            return [store.document(client, "BACKGROUND", "CANCEL")]
     wanted = _wanted(call, names)
     if any(each.words != ("REPAIR",) for each in wanted):
         raise usage("a pass is given up as a whole", "Name its node: dyn cluster repair NODE --cancel")
@@ -63,6 +64,12 @@ def cancel(call: Call, names: list[str]) -> list[Document]:
         with closing(call.env.client_apart((each.address,), call.options.timeout_s)) as client:
             told.append(store.document(client, "BACKGROUND", "CANCEL"))
     return told
+
+
+def _asked(call: Call) -> str:
+    """The address of the node that answers. What is done by one is not asked of the next when that takes long."""
+    call.client.read("CLIENT", "ID")  # whoever answers
+    return str(call.client.address)
 
 
 def _pass_at(call: Call, wanted: Wanted, *, wait: bool) -> Document:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 WAITS = "|".join(settling.GOALS)
+WAIT_S = 60.0
+"""How long --wait and --deliver-now go on, if --for says nothing."""
 
 
 @command(
@@ -59,8 +61,8 @@ def status(
         ),
     ] = None,
     at_most: Annotated[
-        float, typer.Option("--for", metavar="S", parser=seconds_long, help="Wait this long; default 60.")
-    ] = 60.0,
+        float | None, typer.Option("--for", metavar="S", parser=seconds_long, help="Wait this long; default 60.")
+    ] = None,
     views: Annotated[
         bool, typer.Option("--views", help="Show below it what each node believes about each other.")
     ] = False,
@@ -74,6 +76,8 @@ def status(
     every_s = watching.every(watch, interval)
     if every_s is not None and wait:
         raise usage("--watch never ends, and --wait waits for an end", "Leave one away")
+    if at_most is not None and not wait:
+        raise usage("--for says how long to wait, and there is no --wait", f"Wait for one of {WAITS}")
 
     def look(wide: Call) -> Document:
         told = survey(wide.client, "STATUS")
@@ -82,7 +86,7 @@ def status(
     if every_s is not None:
         document = watching.watch(call, look, STATUS_VIEW, every_s)
     else:
-        document = settling.wait_for(call, wait, at_most) if wait else look(call)
+        document = settling.wait_for(call, wait, at_most or WAIT_S) if wait else look(call)
         if wait and views:
             document["views"] = survey(call.client, "VIEWS")
         call.emit(document, STATUS_VIEW)
@@ -140,8 +144,9 @@ def hints(
         bool, typer.Option("--deliver-now", help="Have all nodes try to hand theirs over at once.")
     ] = False,
     at_most: Annotated[
-        float, typer.Option("--for", metavar="S", parser=seconds_long, help="Deliver for so long at most; default 60.")
-    ] = 60.0,
+        float | None,
+        typer.Option("--for", metavar="S", parser=seconds_long, help="Deliver for so long at most; default 60."),
+    ] = None,
     watch: Watch = False,
     interval: Interval = None,
 ) -> ExitStatus:
@@ -153,8 +158,10 @@ def hints(
     every_s = watching.every(watch, interval)
     if deliver_now and every_s is not None:
         raise usage("--deliver-now tells how it ended, and --watch has no end", "Leave one away")
+    if at_most is not None and not deliver_now:
+        raise usage("--for says for how long to deliver", "Add --deliver-now, or leave it away")
     if deliver_now:
-        return _deliver(call, at_most)
+        return _deliver(call, at_most or WAIT_S)
     if every_s is not None:
         watching.watch(call, lambda wide: survey(wide.client, "HINTS"), view, every_s)
         return ExitStatus.OK

@@ -142,12 +142,12 @@ def _deleted(folder: Path) -> list[Path]:
     """Delete what a demo wrote into its folder, and the folder if nothing else is in it; what is."""
     import shutil
 
-    from dynamo_cli.demo.changing import RECORD, read_record
+    from dynamo_cli.demo.changing import read_record
     from dynamo_cli.demo.control import SOCKET
     from dynamo_cli.demo.host import LOG
-    from dynamo_cli.demo.processes import KEY_FILE
+    from dynamo_cli.demo.processes import KEY_FILE, RECORD
 
-    if not (folder / KEY_FILE).exists():
+    if not (folder / RECORD).exists():
         return sorted(folder.iterdir()) if folder.is_dir() else []  # it is no demo's any more
     for name in read_record(folder):
         if (folder / name).is_symlink():

@@ -60,6 +60,7 @@ Only = Annotated[
         "explain": " ".join(CHECKS),
         "bundle": "files",
     },
+    risky=["--fix"],
 )
 def doctor(
     call: Call,

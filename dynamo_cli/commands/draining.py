@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from dynamo_cli.progress import remarks
 from dynamo_cli.render.draining import drain_rows
 from dynamo_cli.render.node_config import config_rows
 from dynamo_cli.render.plain import show
+from dynamo_cli.repairing import ANSWER_S
 from dynamo_cli.told import items, whole
 
 if TYPE_CHECKING:
@@ -88,10 +90,10 @@ def node_drain(
     Until then it serves as ever. What is left after that time stays in its store, and is delivered when it starts
     again: exit 8 says so. As dyn node stop, it asks first if the nodes that remain cannot meet R and W.
     """
+    name, process, address = found(call, node)
     begun = time.monotonic()
-    name, process = found(call, node)
     try:
-        with ClientOf(call, node) as client:
+        with closing(call.env.client_apart((str(address),), max(ANSWER_S, call.options.timeout_s))) as client:
             delivered, held = _deliver(call, client, begun + at_most)
     except BaseException:
         running.let_go(process)

@@ -129,7 +129,9 @@ def import_keys(
             broken.hint = "If it is csv: --format csv"
         raise broken
     if not checked.complete:
-        message = f"{show(file)} has no last line: its export was cut off. What it holds was imported"
+        message = f"{show(file)} has no last line: its export was cut off" + (
+            "" if dry_run else ". What it holds was imported"
+        )
         raise CliError(ExitStatus.FAILURE, message, "Finish it: dyn export --to FILE --resume")
     if report.counts["failed"]:
         return ExitStatus.FAILURE

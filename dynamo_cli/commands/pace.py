@@ -34,7 +34,7 @@ SEE = ["cluster transfers", "cluster plan", "cluster abandon"]
     see=SEE,
 )
 def pause(call: Call) -> ExitStatus:
-    """Have all nodes take nothing more in: a change of the ring that is under way waits, and so does the next one.
+    """Have all nodes take nothing more in: a change of the ring that is under way waits.
 
     Nothing is lost meanwhile: the former owners go on serving, and writes reach the new ones, too. Each node keeps it
     for itself, and not over a restart: one that starts later, or was not reached, takes in as ever.

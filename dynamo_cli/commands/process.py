@@ -13,7 +13,7 @@ from dynamo_cli import running, store
 from dynamo_cli.arguments import count, label, seconds_long, text
 from dynamo_cli.asking import ask, members, survey
 from dynamo_cli.call import Call, Document, View
-from dynamo_cli.client import Client
+from dynamo_cli.client import Address, Client
 from dynamo_cli.doctor.hear import info_of, reply_or_none
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
@@ -82,7 +82,7 @@ def node_stop(
             raise usage("a node is named by its name or by --data-dir, not by both", "Leave one away")
         name, process = data_dir, running.by_directory(Path(data_dir).expanduser())
     else:
-        name, process = found(call, node)
+        name, process, _ = found(call, node)
     with call.timed() as took:
         ended = running.stop(process, at_most)
     took_s = took() / 1000
@@ -99,8 +99,8 @@ def node_stop(
     return ExitStatus.OK
 
 
-def found(call: Call, node: str | None) -> tuple[str, running.Process]:
-    """The process of a node that answers, once it is clear that it may be stopped. Raises CliError."""
+def found(call: Call, node: str | None) -> tuple[str, running.Process, Address]:
+    """A node that answers: name, process and address, once it is clear that it may be stopped. Raises CliError."""
     with ClientOf(call, node) as client:
         info = info_of(client)
         name, told = info.get("node", node or "?"), info.get("process_id", "")
@@ -112,7 +112,7 @@ def found(call: Call, node: str | None) -> tuple[str, running.Process]:
     except BaseException:
         running.let_go(process)
         raise
-    return name, process
+    return name, process, address
 
 
 def _may_go(call: Call, name: str, status: Document) -> None:

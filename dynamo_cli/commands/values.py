@@ -60,7 +60,7 @@ def get(
 ) -> ExitStatus:
     """Read keys. Siblings are all shown on a terminal; on a pipe they are an error (exit 4), unless --all is given."""
     manner = Manner(one, every, raw, ctx, node)
-    _check(manner, keys, quorum=r is not None or strict)
+    _check(manner, keys, call.options.output, quorum=r is not None or strict)
     if raw:
         call.options = call.options._replace(output="value")
     status = ExitStatus.OK
@@ -109,12 +109,14 @@ class _Found(NamedTuple):
     remark: str
 
 
-def _check(manner: Manner, keys: list[bytes], *, quorum: bool) -> None:
+def _check(manner: Manner, keys: list[bytes], output: str | None, *, quorum: bool) -> None:
     """Raise a usage error for options that contradict each other."""
     if manner.one and manner.every:
         raise usage("--one refuses siblings, and --all shows them", "Choose one of the two")
     if manner.raw and (manner.every or manner.ctx or len(keys) > 1):
         raise usage("--raw prints one value and nothing else", "Leave away --all, --ctx and further keys")
+    if manner.raw and output not in (None, "plain", "value"):
+        raise usage("--raw prints bytes, and no other format", f"Leave away --raw, or -o {output}")
     if manner.node is not None and quorum:
         raise usage("--from asks one node, and no quorum", "Leave -r and --strict away, or --from")
 

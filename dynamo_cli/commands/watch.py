@@ -64,6 +64,7 @@ def interval(word: str | float) -> float:
     exits=[5, 6, 7],
     see=["get", "monitor", "key history"],
     completes={"pattern": "keys"},
+    risky=["--exec"],
 )
 def watch(
     call: Call,

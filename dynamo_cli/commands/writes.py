@@ -122,6 +122,8 @@ def cover(call: Call, key: bytes, ctx: str | None, *, siblings: bool = False) ->
     """
     if ctx == "none":
         return Covered(b"", "blind: replaces nothing")
+    if ctx == "":
+        raise usage("--ctx is empty: a write over nothing would stand beside what is there", "Meant so: --ctx none")
     if ctx not in (None, "last"):
         assert ctx is not None
         return Covered(ctx.encode(), "replaces what the given context covers")

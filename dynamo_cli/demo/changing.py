@@ -21,6 +21,7 @@ from typing import Any
 from dynamo_cli import store
 from dynamo_cli.demo.processes import (
     READY_S,
+    RECORD,
     STOP_S,
     DemoCluster,
     DemoNode,
@@ -41,8 +42,6 @@ LOOK_S = 0.25
 """Between two looks at a move: a demo has little data, and a person watches."""
 GONE_S = 15.0
 """How long a node that has left may take to end by itself: it sees to it first that the others know."""
-RECORD = "nodes.json"
-"""The file of a kept demo with the numbers of its nodes, by name."""
 RECORD_BYTES_MAX = 64 * 1024
 
 
@@ -115,7 +114,7 @@ class Changes:
         for other in self.cluster:
             if other is not node and not other.ended:
                 return other
-        raise CliError(ExitStatus.REFUSED, f"no other node than {node.name} runs", "Start one: \\restart NODE")
+        raise CliError(ExitStatus.REFUSED, f"no other node than {node.name} runs", "Start one: dyn demo restart NODE")
 
     def _done(self, what: str, node: DemoNode, witness: DemoNode, took_s: float, had: int | None = None) -> Step:
         ring = ring_of(witness)

@@ -32,6 +32,8 @@ POLL_S = 0.02
 LOG_LINES = 5
 """As many last lines of its log a node shows that did not start."""
 KEY_FILE = "cluster.key"
+RECORD = "nodes.json"
+"""The file of a kept demo with the numbers of its nodes, by name. A folder without it is no demo's."""
 
 
 def places(count: int, base_port: int) -> tuple[Place, ...]:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dynamo_cli.demo.processes import KEY_FILE
+from dynamo_cli.demo.processes import RECORD
 from dynamo_cli.demo.seen import Place
 from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
@@ -57,8 +57,10 @@ def make_folder(keep: str | None) -> tuple[Path, bool]:
     folder = Path(keep).expanduser().absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (folder / KEY_FILE).exists() and any(folder.iterdir()):
-            raise CliError(ExitStatus.REFUSED, f"{folder} holds other things than a demo", "Name a new folder")
+        if not (folder / RECORD).exists():  # it alone says that what is here is a demo's, and may be deleted with it
+            if any(folder.iterdir()):
+                raise CliError(ExitStatus.REFUSED, f"{folder} holds other things than a demo", "Name a new folder")
+            (folder / RECORD).write_text("{}\n")
     except OSError as error:
         raise CliError(ExitStatus.FAILURE, f"cannot use {folder}: {error.strerror}", "Name another folder") from None
     return folder, False

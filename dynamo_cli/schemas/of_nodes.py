@@ -67,7 +67,7 @@ SCHEMAS: Final = {
     "dyn.fault.nodes/v1": Told(
         "The faults in force on each node. More fields by kind.",
         {"nodes": [
-            {"node": "text", "address": "text", "faults": [{"kind": "text"}], "note": "text?", "error": "text?"}
+            {"node": "text", "address": "text", "faults": Null([{"kind": "text"}]), "note": "text?", "error": "text?"}
         ]},
     ),
     "dyn.node.config/v1": Told(

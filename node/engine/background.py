@@ -81,7 +81,7 @@ class Background:
             text = f"the limit must be {TRANSFER_BPS_MIN} to {TRANSFER_BPS_MAX} bytes a second, or NONE"
             asker.answer(Failed("ERR", text), out)
             return
-        self.transfers.throttle.limit_bps = limit
+        self.transfers.limit(limit, now)
         self._tell_pace(asker, now, out)
 
     def _tell_pace(self, asker: Asker, now: Instant, out: Outbox) -> None:

@@ -10,6 +10,9 @@ from node.core.ids import Instant
 PAUSED = "paused by an operator: dyn cluster transfers resume"
 """Why partitions wait, in words."""
 
+REST_S_MAX = 60.0
+"""After one large exchange no longer than this: a move that says nothing for hours looks like one that is stuck."""
+
 
 class Throttle:
     """Of one node. `limit_bps` None: as fast as clients let it. The limit holds on average, page by page."""
@@ -42,7 +45,7 @@ class Throttle:
 
     def rest_s(self, size: int) -> float:
         """How long to rest after so many bytes."""
-        return 0.0 if self.limit_bps is None else size / self.limit_bps
+        return 0.0 if self.limit_bps is None else min(size / self.limit_bps, REST_S_MAX)
 
     def figures(self, now: Instant) -> dict[str, object]:
         """For surveys: JSON-ready."""

@@ -177,6 +177,11 @@ class Transfers:
 
     # What an operator says -----------------------------------------------------------------------------------
 
+    def limit(self, bps: int | None, now: Instant) -> None:
+        """Take in so many bytes a second at most, from now on: what was to be waited for is over."""
+        self.throttle.limit_bps = bps
+        self._next_at = min(self._next_at, now + TRANSFER_AGAIN_S)
+
     def pause(self, now: Instant) -> None:
         """Take nothing more in; what is under way comes to its end."""
         self.throttle.pause(now)

@@ -6,6 +6,7 @@ store is at that moment. What is made smaller nobody may use: the lock of the di
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -110,7 +111,8 @@ def _verified(connection: sqlite3.Connection, path: Path, step: Step, *, in_use:
     found = Verified(path, _size(path), in_use, "", 0, 0, 0, (), 0, None)
     try:
         _check_version(connection, path)
-        opening.check(connection, path)
+        if not in_use:  # it is one long read, and while that lasts the node's log cannot begin anew
+            opening.check(connection, path)
         if identities.load(connection, path) is None:
             return found._replace(structure="it does not say whose it is")
         _, _, totals = tables.load_counters(connection, str(path))
@@ -178,6 +180,7 @@ def compact(directory: Path) -> Compacted:
             raise StorageError(
                 f"there is no room to write {path} anew: it takes {2 * before:,} bytes more", "Free some"
             )
+        os.environ["SQLITE_TMPDIR"] = str(directory)  # there is room, and nobody else reads what is written there
         with closing(opening.open_writer(path)) as writer:
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             writer.execute("VACUUM")

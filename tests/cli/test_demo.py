@@ -95,8 +95,11 @@ def test_a_folder_to_keep_is_a_new_one_or_a_demos(tmp_path: Path) -> None:
     assert make_folder(str(folder)) == (folder, False)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").touch()
-    with pytest.raises(CliError, match="holds other things than a demo"):
-        make_folder(str(tmp_path / "other"))
+    (tmp_path / "real").mkdir()
+    make_key(tmp_path / "real" / "cluster.key")  # as people are told to name theirs
+    for name in ("other", "real"):
+        with pytest.raises(CliError, match="holds other things than a demo"):
+            make_folder(str(tmp_path / name))
     with pytest.raises(CliError, match="cannot use"):
         make_folder(str(tmp_path / "other" / "thesis.tex"))
 
@@ -104,7 +107,7 @@ def test_a_folder_to_keep_is_a_new_one_or_a_demos(tmp_path: Path) -> None:
 def test_quorums_count_when_a_cluster_is_founded(tmp_path: Path) -> None:
     """A kept demo has its own."""
     (tmp_path / "n1").mkdir()
-    (tmp_path / "cluster.key").touch()
+    (tmp_path / "nodes.json").write_text("{}")
     result = dyn("demo", "--no-shell", "--keep", str(tmp_path), "--nrw", "3/1/3")
     assert result.status == ExitStatus.REFUSED
     assert "its N/R/W stay as they are" in result.err

@@ -92,6 +92,16 @@ def test_who_does_not_want_to_wait_is_refused_at_once(busy: FakeNode, more: tupl
     assert asked(busy) == ["PLAN LEAVE n3"]
 
 
+def test_who_is_refused_as_the_change_before_settles_has_its_turn() -> None:
+    """It moved when the plan was wanted, and does not any more when that is looked at."""
+    plans, done = one_after_the_other(MOVING, later()), one_after_the_other(change("", 11))
+    with fake_node(DYN_CLUSTER=cluster_of(plans, done), DYN_RING=ring(3, 8), DYN_TRANSFERS=settled()) as node:
+        assert dyn("cluster", "leave", "n3", "-y", node=node).status == 0
+    with fake_node(DYN_CLUSTER=MOVING, DYN_RING=ring(3, 8), DYN_TRANSFERS=settled()) as node:
+        assert dyn("cluster", "leave", "n3", "-y", node=node).status == 9
+    assert len(asked(node)) == 2, "refused in one epoch twice: that is another reason"
+
+
 def test_the_wait_has_a_bound_and_then_nothing_was_done() -> None:
     with fake_node(DYN_CLUSTER=MOVING, DYN_RING=ring(3, 8), DYN_TRANSFERS=transfers()) as node:
         result = dyn("cluster", "leave", "n3", "-y", "--for", "30ms", "-q", node=node)

@@ -213,7 +213,7 @@ def test_the_list_is_the_clusters(cluster: Cluster) -> None:
     assert (status, err) == (0, "")
     listed = {node["node"]: node["faults"] for node in json.loads(out)["nodes"]}
     assert listed == {
-        "n1": [{"kind": "delay", "a": "n1", "b": "n2", "ms": 5.0}],
+        "n1": [{"kind": "delay", "a": "n1", "b": "n2", "ms": 5.0, "jitter_ms": 0.0}],
         "n2": [],
         "n3": [{"kind": "disk", "state": "full"}],
     }
