@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 FOUNDED = {
     "n": "fixed when the cluster was founded; another one: dyn export, dyn import",
-    "r": "fixed likewise; for one read: dyn get KEY -r N, or --strict",
-    "w": "fixed likewise; for one write: dyn put KEY -w N, or --strict",
-    "partitions": "fixed likewise",
+    "r": "fixed at founding; for one read: dyn get KEY -r N, or --strict",
+    "w": "fixed at founding; for one write: dyn put KEY -w N, or --strict",
+    "partitions": "fixed when the cluster was founded",
     "hash": "fixed for all clusters",
 }
 """What the ring says, the same to everybody, and what changes it."""
@@ -70,7 +70,7 @@ def settings(call: Call) -> ExitStatus:
         for name, how in FOUNDED.items()
     ]
     for name, how in STARTED.items():
-        each: dict[str, str] = {node: said[name] for node, said in found.items() if name in said}
+        each: dict[str, str] = {node: found[node][name] for node in addresses if name in found.get(node, {})}
         if name in SEATS:
             known = seats if name == "zone" else weights
             each = {node: str(value) for node, value in known.items() if value is not None}
