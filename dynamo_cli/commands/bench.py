@@ -127,6 +127,7 @@ def bench(
     stands for their merge; put counts the first two, merge the last. A round that the end interrupts leaves its values.
     Faults: kill N, restart N (of a demo); partition A,B / C,D; cut A B; slow N MS; delay A B MS; drop A B PERCENT;
     pause N MS; skew N S; disk N full|error|ok (of nodes started with --allow-faults); heal undoes links and kills.
+    A connection whose node ends goes to another node, if there is one; what was under way counts as LOST.
     Errors exit 8, unless --assert says something about errors; SIBLINGS do not: two SETs of one key raced, as blind
     writes may, and both values are there.
     """
@@ -174,7 +175,8 @@ def measure(call: Call, plan: Plan, scene: Scene, faults: tuple[Fault, ...], *, 
         if fill and plan.op in READING:
             with lasting(call, "write keys", plan.keys) as told:
                 Load(plan, lanes, access.timeout_s + 1, None).fill(lambda done: told(done, ""))
-        reconnect = Reconnector(scene.addresses) if nemesis is not None else None
+        elsewhere = nemesis is not None or len(scene.addresses) > 1  # what a client does whose node dies
+        reconnect = Reconnector(scene.addresses) if elsewhere else None
         if reconnect is not None:
             stack.callback(reconnect.close)
         load = Load(plan, lanes, access.timeout_s + (0 if reconnect else 1), reconnect)

@@ -147,6 +147,7 @@ def _confirm_loss(call: Call, again: str, accepted: int, document: Document) -> 
     examples=[
         ("dyn cluster commit LEAVE:n3:EPOCH:8", "what dyn cluster plan has shown, and nothing else"),
         ("dyn cluster commit LEAVE:n3:EPOCH:8 -y --wait", "for scripts: ask nothing, end when it is settled"),
+        ("dyn cluster commit LEAVE:n3:EPOCH:8 --dry-run", "only see whether it still holds"),
     ],
     exits=EXITS,
     see=["cluster plan", "cluster transfers"],
@@ -300,6 +301,7 @@ def replace(
     examples=[
         ("dyn cluster weight n1 2", "a share twice as large as that of weight 1"),
         ("dyn cluster weight n1 2 --dry-run", "only show the plan"),
+        ("dyn cluster weight n1 1 -y --wait", "back again, and stay until it is settled"),
     ],
     exits=EXITS,
     see=["cluster plan", "ring simulate", "cluster transfers"],

@@ -13,7 +13,7 @@ from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.check import check_rows, nagios, prometheus
-from dynamo_cli.render.plain import json_text
+from dynamo_cli.render.plain import json_text, show
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -53,9 +53,21 @@ def check(
     Exit 0 if it is ok and 8 if it is not, as elsewhere; 5 if no node answers. Only --format nagios ends as plugins of
     monitoring do: 0 ok, 1 warning, 2 critical, 3 unknown, also where no node answers.
     """
+    try:
+        return _check(call, name, form, warn, critical)
+    except CliError as error:
+        if form != "nagios":
+            raise
+        call.env.write(f"DYN {name.upper()} UNKNOWN - {show(error.line()).replace('|', '/')}\n")
+        return ExitStatus(UNKNOWN)  # any other number would be taken for a level
+
+
+def _check(call: Call, name: str, form: str | None, warn: Limit, critical: Limit) -> ExitStatus:
     kind = KINDS[name]
     at = _threshold("--warn", warn, kind), _threshold("--critical", critical, kind)
     limits = kind.warn if at[0] is None else at[0], kind.critical if at[1] is None else at[1]
+    if limits[1] is not None and (limits[0] < limits[1] if kind.low else limits[0] > limits[1]):
+        raise usage(f"critical ({limits[1]:g}) comes before warn ({limits[0]:g})", "Give both: --warn X --critical Y")
     document = _document(call, name, kind, *limits)
     level: int = document["exit"]
     if document["error"] is not None and form != "nagios":

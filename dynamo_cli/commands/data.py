@@ -49,6 +49,7 @@ ITS_OWN = frozenset(("TOOBIG", "ERR"))
     examples=[
         ("dyn node data backup /backups/n1.db", "of the node on this machine that is asked"),
         ("dyn -n :7701 node data backup n2.db", "of another one on this machine"),
+        ("dyn node data backup /backups/n1.db --json", "how much it was, and how long it took"),
     ],
     exits=[5, 6, 7, 9],
     see=["node data restore", "export"],
@@ -86,6 +87,7 @@ def backup(
     examples=[
         ("dyn node data info n1.db", "of which node and cluster, when, and how much"),
         ("dyn node data info n1.db --check", "and read all of it: exit 8 if anything is damaged"),
+        ("dyn node data info n1.db --json", "for programs"),
     ],
     exits=[8],
     see=["node data backup", "node data restore"],

@@ -51,6 +51,7 @@ def add(
     examples=[
         ("dyn demo remove n5", "n5 hands over what it holds, and its process ends"),
         ("dyn demo remove n2", "of one that was killed: the others rebuild its part"),
+        ("dyn demo remove n5 --base-port 7800", "of the demo on those ports"),
     ],
     exits=[1, 5, 6, 9],
     see=["demo", "demo add", "cluster leave"],

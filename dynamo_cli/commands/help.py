@@ -130,7 +130,11 @@ def _shortcuts() -> Iterable[tuple[str, str]]:
 @command(
     "help",
     panel="Help",
-    examples=[("dyn help get", "one command"), ("dyn help exit-codes", f"also: {', '.join(TOPICS)}")],
+    examples=[
+        ("dyn help", "all of them, by what they are for"),
+        ("dyn help get", "one command"),
+        ("dyn help exit-codes", f"also: {', '.join(TOPICS)}"),
+    ],
     completes={"words": "topics"},
 )
 def show_help(
@@ -178,7 +182,15 @@ def _about(spec: CommandSpec) -> Document:
     }  # fmt: skip
 
 
-@command("version", panel="Help")
+@command(
+    "version",
+    panel="Help",
+    examples=[
+        ("dyn version", "of this program"),
+        ("dyn version --json", "and of the Python under it"),
+        ("dyn doctor --only cluster", "of the nodes: whether they are of one release"),
+    ],
+)
 def version(call: Call) -> ExitStatus:
     """Print the version of dyn, and with --json of what it runs on."""
     found = dyn_version()

@@ -185,6 +185,7 @@ EXITS_BY_VERDICT = {
     examples=[
         ("dyn key explain cart:7", "owners, what each holds, what that amounts to, and what would be lost with whom"),
         ("dyn key explain cart:7 --json", "one object for each node"),
+        ("dyn key explain cart:7 --field verdict", "in one word: ok, conflict, stale, deleted, absent, unreachable"),
     ],
     exits=[3, 4, 5, 6],
     see=["key history", "key repair", "merge", "ring owner"],

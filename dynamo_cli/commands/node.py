@@ -181,7 +181,7 @@ def node_start(
     if ephemeral and data_dir is not None:
         raise usage("--ephemeral makes a directory of its own, and --data-dir names one", "Leave one away")
     if check_config:
-        return _check_config(call, config, flags)
+        return _check_config(call, config, {**flags, "data_dir": str(_prefix()) + "…"} if ephemeral else flags)
     if not ephemeral:
         return _run(call, config, flags, None)
     with _temporary(call, quiet=log_format == "json") as directory:
@@ -211,13 +211,20 @@ class _Directory:
         self.clean = False
 
 
+def _prefix() -> Path:
+    """How the data directories of ephemeral nodes begin."""
+    import tempfile
+
+    return Path(tempfile.gettempdir(), "dyn-node-")
+
+
 @contextmanager
 def _temporary(call: Call, *, quiet: bool) -> Iterator[_Directory]:
     """Make one; say so, and what became of it."""
     import shutil
     import tempfile
 
-    directory = _Directory(tempfile.mkdtemp(prefix="dyn-node-"))
+    directory = _Directory(tempfile.mkdtemp(prefix=_prefix().name))
     if not quiet:
         call.note(f"ephemeral: the data in {show(directory.path)} is deleted at a clean stop")
     try:

@@ -10,6 +10,7 @@ from dynamo_cli import store
 from dynamo_cli.arguments import text
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.commands.values import Key
+from dynamo_cli.errors import usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import show
@@ -54,6 +55,8 @@ def repair(
     from dynamo_cli import repairing
 
     if cancel:
+        if check:
+            raise usage("--check is of a pass that is made, and --cancel of none", "Leave one away")
         return _cancel(call, what or [])
     document = repairing.repair(call, what or [], wait=wait)
     passes = document.get("passes") or [document]
@@ -66,12 +69,14 @@ def _cancel(call: Call, names: list[str]) -> ExitStatus:
     """Give up the passes of these nodes; of the one asked, if none is named."""
     from dynamo_cli.repairing import cancel
 
-    for document in cancel(call, names):
-        if call.for_people:
-            done = "gives up the pass that was asked for" if document["cancelled"] else "has no pass to give up"
-            call.say(f"{show(document['node'])} {done}")
-        else:
-            call.emit(document, View(_pass_screen, cancel_rows))
+    told = cancel(call, names)
+    for each in told if call.for_people else ():
+        done = "gives up the pass that was asked for" if each["cancelled"] else "has no pass to give up"
+        call.say(f"{show(each['node'])} {done}")
+    if not call.for_people:
+        nodes = [{"node": each["node"], "cancelled": each["cancelled"]} for each in told]
+        document = told[0] if len(told) == 1 else {"schema": "dyn.repair.cancels/v1", "nodes": nodes}
+        call.emit(document, View(_pass_screen, cancel_rows, lambda d: list(d.get("nodes") or [d])))
     return ExitStatus.OK
 
 
@@ -79,7 +84,11 @@ def _cancel(call: Call, names: list[str]) -> ExitStatus:
     "key repair",
     panel="Data",
     danger="mild",
-    examples=[("dyn key repair cart:7", "read all owners, merge, and bring up to date those that lack something")],
+    examples=[
+        ("dyn key repair cart:7", "read all owners, merge, and bring up to date those that lack something"),
+        ("dyn key repair cart:7 --json", "what each owner had, and what it got"),
+        ("dyn key repair cart:7 && dyn key explain cart:7", "and what it is like then"),
+    ],
     exits=[3, 5, 6],
     see=["key explain", "cluster repair"],
     completes={"key": "keys"},

@@ -122,7 +122,11 @@ def _ring_screen(document: Document, wide: bool, by: str) -> RenderableType:
 @command(
     "ring owner",
     panel="Ring",
-    examples=[("dyn ring owner cart:7 user:1", "partition, owners and stand-ins of keys")],
+    examples=[
+        ("dyn ring owner cart:7", "partition, owners and stand-ins of a key, whether it exists or not"),
+        ("dyn ring owner cart:7 user:1", "of several, a row each"),
+        ("dyn ring owner cart:7 --json", "for programs"),
+    ],
     exits=[5, 7],
     see=["ring show", "key explain"],
     completes={"keys": "keys"},

@@ -20,6 +20,7 @@ from dynamo_cli.render.plan import change_line
     examples=[
         ("dyn cluster abandon", "give up the change that is under way"),
         ("dyn cluster abandon --dry-run", "only say what would be given up"),
+        ("dyn cluster abandon -y", "for scripts: ask nothing"),
     ],
     exits=EXITS,
     see=["cluster transfers", "cluster plan"],
@@ -44,6 +45,7 @@ def abandon(call: Call, dry_run: DryRun = False) -> ExitStatus:
     examples=[
         ("dyn cluster rotate", "a new secret for contexts, from now on"),
         ("dyn cluster rotate -y", "for scripts: ask nothing"),
+        ("dyn cluster rotate --no-wait", "refuse if a change is under way, instead of waiting for its end"),
     ],
     exits=EXITS,
     see=["cluster status", "node start"],

@@ -114,8 +114,8 @@ def data_verify(
     panel="Node",
     examples=[
         ("dyn node stop n3 && dyn node data compact ~/.local/share/dyn/dyn/n3", "after a mass of deletes"),
-        ("dyn node data compact DIR --json", "the sizes before and after, for scripts"),
-        ("dyn node data verify --data-dir DIR", "and see that all is there"),
+        ("dyn node data compact ~/.local/share/dyn/dyn/n3 --json", "the sizes before and after, for scripts"),
+        ("dyn node data verify --data-dir ~/.local/share/dyn/dyn/n3", "and see that all is there"),
     ],
     exits=[1, 9],
     see=["node stop", "node data verify"],

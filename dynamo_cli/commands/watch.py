@@ -61,7 +61,7 @@ def interval(word: str | float) -> float:
         ("dyn watch cart:7 --first --exec 'tee cart'", "a program for each change, with the value on its input"),
         ("dyn watch cart:7 --count 1 --for 60", "wait for one change, a minute at most"),
     ],
-    exits=[5, 6, 7],
+    exits=[1, 5, 6, 7],
     see=["get", "monitor", "key history"],
     completes={"pattern": "keys"},
     risky=["--exec"],

@@ -197,7 +197,11 @@ def report(
     "del",
     panel="Data",
     danger="mild",
-    examples=[("dyn del user:7", "delete what a read shows now, siblings too")],
+    examples=[
+        ("dyn del user:7", "delete what a read shows now, siblings too"),
+        ("dyn del user:7 user:8", "several"),
+        ("dyn del user:7 --ctx TOKEN", "only what that read saw: what was written since stays"),
+    ],
     exits=[3, 5, 6, 7, 9],
     see=["get"],
     completes={"keys": "keys", "ctx": "last"},

@@ -14,9 +14,10 @@ def kill(changes: Changes, name: str) -> Iterator[Step]:
     cluster = changes.cluster
     node = cluster.find(name)
     if node.ended:
-        raise CliError(ExitStatus.FAILURE, f"{name} does not run", f"Start it: \\restart {name}")
+        raise CliError(ExitStatus.FAILURE, f"{name} does not run", f"Start it: dyn demo restart {name}")
     document = did("killed", node, cluster)
     node.kill()
+    document["node"]["state"] = "ended"  # of the process that it was
     yield {"step": "done", "document": document}
 
 

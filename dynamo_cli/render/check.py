@@ -21,17 +21,18 @@ def check_rows(document: Document) -> Rows:
 
 
 def check_screen(document: Document, *, bad: bool) -> RenderableType:
-    """The same for people: one line."""
+    """The same for people: what it is, and below it the figure and its limits."""
     from rich.text import Text
 
     style = "good" if document["level"] == "ok" else "bad" if bad else "warn"
     line = Text.assemble(
         (f"{document['level']:<9}", style), (document["check"], "label"), f"  {show(document['text'])}"
     )
-    limits = [f"{name} {_figure(document[name], document['unit'])}" for name in ("warn", "critical")
+    beyond = "below" if document["worse"] == "smaller" else "above"
+    limits = [f"{name} {beyond} {_figure(document[name], document['unit'])}" for name in ("warn", "critical")
               if document[name] is not None]  # fmt: skip
     value = "?" if document["value"] is None else _figure(document["value"], document["unit"])
-    return line.append(f"\n         {document['what']}: {value}; {', '.join(limits)}", style="quiet")
+    return line.append(f"\n         {document['what']}: {value}\n         {', '.join(limits)}", style="quiet")
 
 
 def nagios(document: Document) -> str:

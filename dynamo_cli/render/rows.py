@@ -142,8 +142,9 @@ def repair_rows(document: Document) -> Rows:
 
 
 def cancel_rows(document: Document) -> Rows:
-    """dyn.repair.cancel/v1: one row."""
-    return ("node", "cancelled"), [(_cell(document["node"]), _cell(document["cancelled"]))]
+    """dyn.repair.cancel/v1, or dyn.repair.cancels/v1: a row a node."""
+    nodes = document.get("nodes") or [document]
+    return ("node", "cancelled"), [(_cell(each["node"]), _cell(each["cancelled"])) for each in nodes]
 
 
 def key_repair_rows(document: Document) -> Rows:

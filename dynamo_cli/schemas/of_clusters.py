@@ -133,6 +133,9 @@ SCHEMAS: Final = {
     ),
     "dyn.repairs/v1": Told("The passes of several nodes.", {"passes": [PASS], "silent": SILENT}),
     "dyn.repair.cancel/v1": Told("Whether a pass was given up.", {"node": "text", "cancelled": "bool"}),
+    "dyn.repair.cancels/v1": Told(
+        "The same of several nodes.", {"nodes": [{"node": "text", "cancelled": "bool"}]}
+    ),
     "dyn.repair/v1": Told(
         "A pass in which a node compares what it owns with the other owners.",
         PASS,

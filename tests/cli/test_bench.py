@@ -212,3 +212,19 @@ def test_the_table_has_a_row_an_operation(node: FakeNode) -> None:
     assert "OPS/S" in result.out
     assert "total" in result.out
     assert max(map(len, result.out.splitlines())) <= 80
+
+
+def test_with_another_node_it_goes_on_as_a_client_would() -> None:
+    """What was under way is told as lost; errors are exit 8."""
+    gone, left = FakeNode({"SET": HANG_UP}), FakeNode({"SET": b"OK"})
+    try:
+        nodes = f"{gone.address},{left.address}"
+        words = ("--op", "put", "--count", "200", "--clients", "2", "--no-spread", "--no-save", "--json")
+        result = dyn("bench", *words, environ={"DYN_NODES": nodes})
+    finally:
+        gone.close()
+        left.close()
+    told = json.loads(result.out)
+    assert result.status == 8
+    assert told["requests"] + told["errors"]["LOST"] == 200
+    assert 0 < told["errors"]["LOST"] < 100

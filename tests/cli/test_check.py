@@ -138,6 +138,9 @@ def test_a_plugin_of_monitoring_ends_by_its_own_numbers() -> None:
     assert check("hints", "--format", "nagios", "--critical", "100").status == 2
     unknown = check("siblings", "--format", "nagios", DYN_STATUS=fine(siblings=None))
     assert (unknown.status, unknown.out) == (3, "DYN SIBLINGS UNKNOWN - no node tells of siblings\n")
+    for wrong in ("--warn", "x"), ("--warn", "9", "--critical", "5"):
+        result = check("hints", "--format", "nagios", *wrong)
+        assert (result.status, result.out[:18]) == (3, "DYN HINTS UNKNOWN "), "2 would be taken for critical"
     assert check("quorum", "--format", "nagios", DYN_RING=ring(3, 8)).out.endswith("| quorum=1;1:;0:\n")
 
 
@@ -170,7 +173,17 @@ def test_prometheus_reads_the_metrics() -> None:
     assert found == {"dyn_check_level": 1.0, "dyn_check_value": 2.0}
 
 
-@pytest.mark.parametrize("words", [("nonsense",), (), ("hints", "--warn", "x"), ("siblings", "--critical", "5m")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        (),
+        ("hints", "--warn", "x"),
+        ("hints", "--warn", "9", "--critical", "5"),
+        ("quorum", "--warn", "0", "--critical", "1"),
+        ("siblings", "--critical", "5m"),
+    ],
+)
 def test_what_makes_no_sense_is_exit_2(words: tuple[str, ...]) -> None:
     assert check(*words).status == 2
 

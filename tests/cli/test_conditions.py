@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from dynamo_cli.app import run
+from dynamo_cli.errors import CliError
+from dynamo_cli.repl.parse import arguments, split
 from dynamo_cli.store import Memory
 from tests.helpers.cli import dyn, environment
 from tests.helpers.fake_node import RECEIPT, Err, FakeNode, fake_node, reading, version
@@ -206,3 +208,21 @@ def test_a_delete_is_done_although_the_status_is_not_told() -> None:
         result = dyn("del", "a", "b", node=node, terminal=True)
     assert result.status == 0
     assert "2 tombstones stay until every member has confirmed them" in result.err
+
+
+def test_an_empty_context_is_no_blind_write() -> None:
+    """A variable of a script that is not set must not make siblings."""
+    with fake_node(DYN_PUT=b"ctx") as node:
+        result = dyn("put", "k", "v", "--ctx", "", node=node)
+        assert (result.status, [words for words in node.asked if words[0] == b"DYN.PUT"]) == (2, [])
+        assert "--ctx none" in result.err
+        assert dyn("get", "k", "--raw", "-o", "json", node=node).status == 2
+        for words in ("status",), ("cluster", "hints"):
+            assert "--for" in dyn(*words, "--for", "5", node=node).err
+
+
+@pytest.mark.parametrize("line", ["watch k --exec true", "doctor --fix", "cluster hints --deliver-now"])
+def test_a_read_only_shell_refuses_options_that_do_something(line: str) -> None:
+    with pytest.raises(CliError, match="read-only"):
+        arguments(split(line), read_only=True)
+    assert arguments(split(line.partition(" --")[0]), read_only=True)

@@ -13,7 +13,8 @@ from dynamo_cli.arguments import size_or_none
 from dynamo_cli.render.transfers import progress_line
 from tests.helpers.cli import Result, dyn
 from tests.helpers.documents import EVIL, delivery, pace, pass_document, ring, settled, transfers
-from tests.helpers.fake_node import Err, FakeNode, fake_node
+from tests.helpers.fake_node import HANG_UP, Err, FakeNode, fake_node
+from tests.helpers.schemas import check_document
 
 
 @pytest.fixture
@@ -217,3 +218,21 @@ def test_sizes(word: str, told: str) -> None:
 def test_no_sizes(word: str) -> None:
     with pytest.raises(ValueError, match="no number of bytes"):
         size_or_none(word)
+
+
+def test_what_one_node_does_is_not_asked_of_the_next(nodes: list[FakeNode]) -> None:
+    """A long pass is no reason to begin another one elsewhere."""
+    listed = ",".join(node.address for node in nodes)
+    nodes[0].replies["DYN.REPAIR"] = nodes[0].replies["DYN.BACKGROUND"] = HANG_UP
+    for words in (("repair",), ("repair", "--cancel")):
+        assert dyn("cluster", *words, environ={"DYN_NODES": listed}).status == 5
+    for node in nodes[1:]:
+        assert not [words for words in node.asked if words[0] in (b"DYN.REPAIR", b"DYN.BACKGROUND")]
+
+
+def test_several_that_give_up_are_one_document(nodes: list[FakeNode]) -> None:
+    answers(nodes, *({"schema": "dyn.repair.cancel/v1", "node": f"n{i}", "cancelled": i < 2} for i in (1, 2, 3)))
+    told = json.loads(run(nodes, "repair", "n1", "n2", "--cancel", "--json").out)
+    check_document(told)
+    assert told["nodes"] == [{"node": "n1", "cancelled": True}, {"node": "n2", "cancelled": False}]
+    assert run(nodes, "repair", "--cancel", "--check").status == 2

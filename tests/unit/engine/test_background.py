@@ -12,7 +12,7 @@ from node.core.limits_change import TRANSFER_AGAIN_S, TRANSFER_BPS_MIN
 from node.core.limits_size import REPAIR_PARTITIONS_MAX
 from node.engine.events import Measured
 from node.engine.exchange import Report
-from node.engine.throttle import PAUSED, Throttle
+from node.engine.throttle import PAUSED, REST_S_MAX, Throttle
 from node.storage.port import Handed, Refusal
 from node.wire.change_messages import Pulled
 from node.wire.messages import Replicate, Replicated
@@ -256,6 +256,18 @@ def test_a_limit_holds_page_by_page() -> None:
     engine.wait(0.3)
     assert pulls(engine)
     assert answer(engine, engine.ask(steer("LIMIT", "none")))["limit_bps"] is None
+
+
+def test_another_limit_holds_at_once_and_no_rest_is_longer_than_a_minute() -> None:
+    """A thousand large rows at the least pace would be a rest of a day, and look like a move that is stuck."""
+    engine = moving_engine("n4")
+    answer(engine, engine.ask(steer("LIMIT", TRANSFER_BPS_MIN)))
+    engine.wait(TRANSFER_AGAIN_S)
+    report = Report(complete=False, why="more", differing=9, repaired=9, failed=0, bytes=10_000 * TRANSFER_BPS_MIN)
+    engine.node.transfers._exchanged(node_id("n1"), (), report, engine.now)
+    assert REST_S_MAX <= engine.node.transfers.next_at - engine.now < REST_S_MAX + 1.0
+    answer(engine, engine.ask(steer("LIMIT", "none")))
+    assert engine.node.transfers.next_at - engine.now <= TRANSFER_AGAIN_S
 
 
 def test_what_an_exchange_brings_counts_for_the_limit_too() -> None:

@@ -13,6 +13,7 @@ from node.core.row import Actor, Row
 from node.core.version import advance, merge
 from node.engine import listing
 from node.engine.events import ScannedHere
+from node.engine.listed import kept
 from node.engine.replica import without_values
 from node.wire.messages import REBUILDING, Scan, Scanned
 from node.wire.requests import Failed, KeyPage, Keys, Result, ToldKeys
@@ -189,3 +190,12 @@ def test_what_was_looked_at_by_the_deadline_is_a_page() -> None:
         here(engine)
     engine.wait(TIMEOUT_MS / 1000 + 0.1)
     assert engine.replies[ticket] == KeyPage(str(7 * 2**64 // 64).encode(), ())
+
+
+def test_which_keys_are_kept() -> None:
+    """Those with a value; with two; or, asked for the deleted ones, those that have none any more."""
+    two = row_of(b"one", b"other")
+    for request, wanted in ((Keys(), [True, True, False]), (Keys(siblings=True), [False, True, False]),
+                            (Keys(tombstones=True), [False, False, True])):  # fmt: skip
+        assert [kept(request, row) for row in (OLD, two, DELETED)] == wanted
+    assert not kept(Keys(tombstones=True), Row(OLD.clock, ())), "nothing is left of it, not even a tombstone"

@@ -51,6 +51,19 @@ def test_a_store_in_use_is_read_through(handle: SqliteHandle) -> None:
     fill(handle.store, 10)  # nothing holds it up
 
 
+def test_the_structure_is_read_in_one_go_only_where_no_node_writes(
+    handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While that lasts a node's log could not begin anew."""
+    checked: list[Path] = []
+    monkeypatch.setattr(upkeep.opening, "check", lambda connection, path: checked.append(path))
+    assert read(directory_of(handle)).in_use
+    assert not checked
+    handle.close()
+    read(directory_of(handle))
+    assert checked
+
+
 def test_damaged_rows_are_found_and_named_up_to_a_bound(handle: SqliteHandle) -> None:
     for i in range(upkeep.NAMED_MAX + 3):
         handle.corrupt(b"key:%d" % i)
@@ -117,13 +130,18 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
         upkeep.compact(tmp_path)
 
 
-def test_compacting_gives_room_back_and_changes_nothing_else(handle: SqliteHandle) -> None:
+def test_compacting_gives_room_back_and_changes_nothing_else(
+    handle: SqliteHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [(epochs, storage)] = handle.execute("SELECT epochs, storage_id FROM identity")
     handle.close()
     handle.execute("DELETE FROM rows WHERE key > ?", (b"key:1",))
     handle.execute("DELETE FROM trees")
     kept = handle.execute("SELECT * FROM rows ORDER BY position")
-    done = upkeep.compact(directory_of(handle))
+    with monkeypatch.context() as patch:
+        patch.setenv("SQLITE_TMPDIR", "/proc")  # where nothing can be written: it has the room of its own directory
+        done = upkeep.compact(directory_of(handle))
+        assert os.environ["SQLITE_TMPDIR"] == str(directory_of(handle))
     assert done.after < done.before / 2
     assert done.after == (directory_of(handle) / FILE).stat().st_size
     again = SqliteHandle(directory_of(handle))
