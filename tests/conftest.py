@@ -86,6 +86,12 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel.compiled_tree(tmp_path_factory.mktemp("compiled"))
 
 
+@pytest.fixture(scope="session")
+def compiled_simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, of a build in which the simulator is compiled, too: mostly one that is built here and now."""
+    return wheel.compiled_tree(tmp_path_factory.mktemp("simulator"), simulator=True)
+
+
 def pytest_report_header() -> str:
     return f"dyn: DYN_LONG={int(LONG)} DYN_REQUIRE_ALL={int(require_all())}"
 

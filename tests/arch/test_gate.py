@@ -85,6 +85,7 @@ def test_types_see_a_violation(tmp_path: Path) -> None:
         assert f"[{code}]" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("source", "words"),
     [

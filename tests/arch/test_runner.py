@@ -61,6 +61,7 @@ def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:
     assert outcome(tmp_path, source, DYN_REQUIRE_ALL="1")[0] == 0
 
 
+@pytest.mark.long
 def test_the_callers_settings_do_not_reach_the_tests(tmp_path: Path) -> None:
     source = (
         "def test_it():\n    assert 'DYN_PORT' not in os.environ\n    assert os.environ['HOME'] != '/nowhere'\n"
@@ -69,6 +70,7 @@ def test_the_callers_settings_do_not_reach_the_tests(tmp_path: Path) -> None:
     assert outcome(tmp_path, source, DYN_PORT="1", HOME="/nowhere", XDG_CONFIG_HOME="/nowhere")[0] == 0
 
 
+@pytest.mark.long
 def test_the_longer_campaigns_are_longer(tmp_path: Path) -> None:
     source = (
         "from hypothesis import settings\nfrom tests.helpers.campaign import scale\n\n"
@@ -78,6 +80,7 @@ def test_the_longer_campaigns_are_longer(tmp_path: Path) -> None:
     assert outcome(tmp_path, source.replace("{}", "(2, 1000)"), DYN_LONG="1")[0] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lanes", ["auto", "0"])
 def test_what_takes_long_is_left_out_of_the_whole_gate_and_said_so(tmp_path: Path, lanes: str) -> None:
     source = "import pytest\n\n@pytest.mark.long\ndef test_long():\n    pass\n\ndef test_short():\n    pass\n"

@@ -15,6 +15,9 @@ from node.core.limits import MIB, SIBLINGS_MAX
 from tests.helpers.cluster import Cluster
 from tests.helpers.tools import need
 
+pytestmark = pytest.mark.timeout(600)
+"""Beside an editable installation, or one that is not compiled, the first of them builds what its nodes run."""
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator[Cluster]:

@@ -40,6 +40,7 @@ def test_the_tour_holds_what_it_shows(tmp_path: Path) -> None:
     demo.gone()
 
 
+@pytest.mark.long
 def test_the_tour_shows_the_conflict_with_its_clocks(tmp_path: Path) -> None:
     """Three nodes do as well; kept data is there the second time, and the tour begins anew."""
     demo = Demo(tmp_path, "--keep", str(tmp_path / "kept"), nodes=3)

@@ -95,6 +95,7 @@ def test_without_multicast_a_node_says_so_in_one_line_and_serves_and_joins(hosts
     assert second.send("GET", "k") == b"v"
 
 
+@pytest.mark.long
 def test_nodes_that_listen_everywhere_find_each_other_where_there_is_a_way_out(hosts: Hosts) -> None:
     """Multicast leaves by the default route; where there is none, that is the reason that the line gives."""
     for number in (1, 2):
@@ -108,6 +109,7 @@ def test_nodes_that_listen_everywhere_find_each_other_where_there_is_a_way_out(h
     assert nodes[2].log.count("cannot look for nodes on the network (Network is unreachable)") == 1, nodes[2].log
 
 
+@pytest.mark.long
 def test_who_listens_everywhere_without_a_way_out_is_found_by_the_way_to_its_seed(hosts: Hosts) -> None:
     """Else it would tell all others that it is at 127.0.0.1, which is where they are themselves."""
     hosts.start(1).ready()

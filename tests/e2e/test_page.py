@@ -249,6 +249,7 @@ def test_where_there_is_a_password_it_is_asked_for(browser: Browser) -> None:
         explain(page, "k", "! stale")
 
 
+@pytest.mark.long
 def test_what_is_old_is_said_to_be(browser: Browser) -> None:
     documents = told(1)
     with serving(documents) as url:
@@ -280,6 +281,7 @@ def test_a_ring_that_cannot_be_had_is_said_to_be_missing(browser: Browser) -> No
         assert page.text("#undrawn") == ""
 
 
+@pytest.mark.long
 def test_it_asks_every_other_second_however_often_it_was_paused(browser: Browser) -> None:
     with serving(told(2)) as url:
         page = browser.open(url)

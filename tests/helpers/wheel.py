@@ -36,10 +36,14 @@ def build(folder: Path, **environ: str) -> tuple[Path, str]:
     return copy / "dist" / done.stdout.split()[-1], done.stderr
 
 
-def compiled_tree(folder: Path) -> Path:
-    """The folder from which a compiled build of this checkout is imported; one is built in `folder` if need be."""
+def compiled_tree(folder: Path, *, simulator: bool = False) -> Path:
+    """The folder from which a compiled build of this checkout is imported; one is built in `folder` if need be.
+
+    `simulator`: of that, too, which an installation has compiled only if it was asked for.
+    """
+    wanted = "node/sim/" if simulator else "node/engine/"
     for file in distribution("dyn-kv").files or []:
-        if str(file).startswith("node/sim/") and str(file).endswith(SUFFIX):  # all of it: that is only on demand
+        if str(file).startswith(wanted) and str(file).endswith(SUFFIX):
             return Path(str(distribution("dyn-kv").locate_file("")))
     path, _ = build(folder, DYN_BUILD="compiled")
     with zipfile.ZipFile(path) as packed:

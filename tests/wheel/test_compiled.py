@@ -32,21 +32,22 @@ def run(tree: Path, folder: Path, *arguments: str) -> str:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_every_pure_module_is_compiled(compiled: Path, tmp_path: Path) -> None:
+def test_every_pure_module_is_compiled(compiled_simulator: Path, tmp_path: Path) -> None:
     """New files, too: the rule is a pattern, with the exceptions named."""
     names = [name.removesuffix(".py").replace("/", ".") for name in FILES]
     code = f"from importlib import import_module\nfor name in {names}:\n    print(import_module(name).__file__)"
-    assert run(compiled, tmp_path, "-c", code).split() == [
-        f"{compiled}/{name.removesuffix('.py')}{SUFFIX}" for name in FILES
+    assert run(compiled_simulator, tmp_path, "-c", code).split() == [
+        f"{compiled_simulator}/{name.removesuffix('.py')}{SUFFIX}" for name in FILES
     ]
     assert {"node/core/version.py", "node/engine/put.py", "node/wire/rows.py", "node/sim/host.py"} <= {*FILES}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(1, scale(6, 20)))
-def test_a_simulated_cluster_does_the_same_compiled(seed: int, compiled: Path, tmp_path: Path) -> None:
+def test_a_simulated_cluster_does_the_same_compiled(seed: int, compiled_simulator: Path, tmp_path: Path) -> None:
     """Every event and every effect of a run, in their order, go into its trace."""
-    told = [run(tree, tmp_path, "-m", "node.sim", "--seed", str(seed)) for tree in (ROOT, compiled)]
+    told = [run(tree, tmp_path, "-m", "node.sim", "--seed", str(seed)) for tree in (ROOT, compiled_simulator)]
     assert "trace: " in told[0]
     assert told[0] == told[1]
 
@@ -93,6 +94,7 @@ def test_what_msgspec_builds_is_not_compiled() -> None:
     assert found == []
 
 
+@pytest.mark.long
 def test_without_a_working_compiler_plain_python_is_shipped(tmp_path: Path) -> None:
     path, words = build(tmp_path, CC="false")
     assert path.name.endswith("-py3-none-any.whl")
@@ -100,6 +102,7 @@ def test_without_a_working_compiler_plain_python_is_shipped(tmp_path: Path) -> N
     assert words.count("\n") == 1
 
 
+@pytest.mark.long
 def test_who_demands_a_compiled_build_gets_that_or_none(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="BuildFailed"):
         build(tmp_path, CC="false", DYN_BUILD=COMPILED)
