@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dynamo_cli.arguments import amount
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import CliError, no_node, usage
 from dynamo_cli.faults import Order, group, pairs
 from node.core.limits import FAULT_MS_MAX, FAULT_SKEW_S_MAX
 
@@ -49,7 +49,7 @@ class Cut(NamedTuple):
 
 
 def check(words: Sequence[str], names: Sequence[str]) -> None:
-    """Raise a usage error if a fault is written wrong, or about a node that is not there."""
+    """Raise CliError if a fault is written wrong (USAGE), or about a node that is not there (NOT_FOUND)."""
     verb, given = words[0], words[1:]
     if verb in PROCESS_VERBS:
         if len(given) != 1:
@@ -60,7 +60,7 @@ def check(words: Sequence[str], names: Sequence[str]) -> None:
 
 
 def orders_of(words: Sequence[str], names: Sequence[str]) -> list[Order]:
-    """The DYN.FAULT orders of a fault that is not about processes, for a ring of these names. Raises a usage error."""
+    """The DYN.FAULT orders of a fault that is not about processes, for a ring of these names. Raises CliError."""
     verb, given = words[0], [word for word in words[1:] if word != JITTER]
     if verb == "heal" and not given:
         return [(name, ("HEAL",)) for name in names]
@@ -115,7 +115,7 @@ def late(ms: float, names: Sequence[str]) -> list[Order]:
 def sides_of(words: Sequence[str], names: Sequence[str]) -> Cut:
     """The sides of a partition: `n1,n2 / n3,n4`, or `n1,n2 n3,n4`, or `n1,n2` against all others.
 
-    Raises a usage error.
+    Raises CliError.
     """
     text = " ".join(words).replace(" ,", ",").replace(", ", ",")
     sides = [group(side.strip()) for side in (text.split("/") if "/" in text else text.split())]
@@ -134,7 +134,7 @@ def sides_of(words: Sequence[str], names: Sequence[str]) -> Cut:
 def _known(given: Sequence[str], names: Sequence[str]) -> None:
     for name in given:
         if name not in names:
-            raise usage(f"no node {name!r}", f"There are {', '.join(names)}")
+            raise no_node(name, names)
 
 
 def _number(verb: str, given: str, low: float, high: float) -> None:

@@ -5,6 +5,9 @@ Raised anywhere in `dynamo_cli`, printed in one place (`app.run`).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from dynamo_cli.exit_status import ExitStatus
 
 
@@ -38,6 +41,18 @@ def usage(message: str, hint: str = "") -> CliError:
     return CliError(ExitStatus.USAGE, message, hint)
 
 
+NAMES_MAX = 8
+"""So many names an error lists of those that there are: a line, also in a cluster of hundreds."""
+
+
+def no_node(name: str, there: Iterable[str], where: str = "") -> CliError:
+    """A node was named that is not there. `where`: " in the ring", or what else was looked through."""
+    names = list(there)
+    more = " …" if len(names) > NAMES_MAX else ""
+    hint = f"There are {', '.join(names[:NAMES_MAX])}{more}" if names else ""
+    return CliError(ExitStatus.NOT_FOUND, f"no node {name!r}{where}", hint)
+
+
 STATUS_BY_PREFIX = {
     "UNAVAILABLE": ExitStatus.UNAVAILABLE,
     "UNKNOWN": ExitStatus.UNKNOWN,
@@ -67,6 +82,14 @@ HINT_BY_PREFIX = {
 }
 
 
+_BAD_VALUE = re.compile(r"the key is empty$|[A-Z]+ must be 1 to |PARTITION must be 0 to ")
+"""What a node says of a value on the line that makes no sense, and that only it can tell: it knows N and the ring."""
+
+
+_NOT_THERE = re.compile(r"(.*: )?no member is called ")
+"""What the engine refuses since it knows nobody of that name."""
+
+
 def from_reply(text: str) -> CliError:
     """The error that a server's error reply means. `text` is the reply without its minus sign."""
     prefix, _, rest = text.partition(" ")
@@ -74,4 +97,9 @@ def from_reply(text: str) -> CliError:
         prefix, rest = "ERR", text
     hint = HINT_BY_PREFIX.get(prefix, "")
     message = rest.strip().rstrip(".") or prefix
-    return CliError(STATUS_BY_PREFIX.get(prefix, ExitStatus.FAILURE), message, hint, code=prefix)
+    status = STATUS_BY_PREFIX.get(prefix, ExitStatus.FAILURE)
+    if prefix == "ERR" and _BAD_VALUE.match(message):
+        status = ExitStatus.USAGE
+    if prefix == "REFUSED" and _NOT_THERE.match(message):
+        status = ExitStatus.NOT_FOUND
+    return CliError(status, message, hint, code=prefix)

@@ -12,7 +12,7 @@ from typing import Any
 from dynamo_cli import store
 from dynamo_cli.asking import Told
 from dynamo_cli.client import Client, Word
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import CliError, no_node, usage
 
 Order = tuple[str, tuple[Word, ...]]
 """A node's name, and the words after DYN.FAULT."""
@@ -43,12 +43,12 @@ def in_force(told: Told) -> list[dict[str, Any]]:
 def tell(orders: Iterable[Order], addresses: dict[str, str], client_of: Callable[[str], Client]) -> list[Told]:
     """Send every order to its node; what each node said, in the order in which they were first told.
 
-    Raises a usage error for a node that is not in the ring, before anything was sent.
+    Raises NOT_FOUND for a node that is not in the ring, before anything was sent.
     """
     orders = list(orders)
     unknown = [name for name, _ in orders if name not in addresses]
     if unknown:
-        raise usage(f"no node {unknown[0]!r} in the ring", f"There are {', '.join(sorted(addresses))}")
+        raise no_node(unknown[0], sorted(addresses), " in the ring")
     told: dict[str, Told] = {}
     clients: dict[str, Client] = {}
     for name, words in orders:

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 from dynamo_cli.call import Call
 from dynamo_cli.client import Client
-from dynamo_cli.errors import usage
+from dynamo_cli.errors import no_node
 
 
 def client_of(call: Call, node: str) -> Client:
@@ -16,7 +16,7 @@ def client_of(call: Call, node: str) -> Client:
 
     addresses = members(call.client)
     if node not in addresses:
-        raise usage(f"no node {node!r} in the ring", f"There are {', '.join(sorted(addresses))}")
+        raise no_node(node, sorted(addresses), " in the ring")
     return call.env.client_apart((addresses[node],), call.options.timeout_s)
 
 

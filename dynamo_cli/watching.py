@@ -77,27 +77,22 @@ def watch(
 ) -> Document:
     """Show what `look` finds, again and again; return the last document.
 
-    Ends when `until` is true of it, or with Ctrl-C: that is how a watch is meant to end, unless it waits for something
-    (`until`), which then did not come.
+    Ends when `until` is true of it, or with Ctrl-C, as every command does (130).
     """
     endless(call)
     with widened(call) as wide:
         last = look(wide)  # what is wrong at once is an error, as without --watch
         with _painter(call, view, interval_s) as painter:
-            try:
-                painter.show(last, "")
-                while until is None or not until(last):
-                    pause(interval_s)
-                    try:
-                        last, silent = look(wide), ""
-                    except CliError as error:
-                        if error.status not in SILENT:
-                            raise
-                        silent = error.message
-                    painter.show(last, silent)
-            except KeyboardInterrupt:
-                if until is not None:
-                    raise
+            painter.show(last, "")
+            while until is None or not until(last):
+                pause(interval_s)
+                try:
+                    last, silent = look(wide), ""
+                except CliError as error:
+                    if error.status not in SILENT:
+                        raise
+                    silent = error.message
+                painter.show(last, silent)
     return last
 
 

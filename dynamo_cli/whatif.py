@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
-from dynamo_cli.errors import usage
+from dynamo_cli.errors import no_node, usage
 from node.core.cluster import Seat
 from node.core.ids import NodeId
 from node.core.moves import Preference, balance, plan
@@ -75,7 +75,7 @@ def add(ring: Ring, zone: str = "", taken: Iterable[str] = ()) -> Step:
 
 
 def remove(ring: Ring, name: str) -> Step:
-    """A node leaves. Raises a usage error for one that is not there, and for the last."""
+    """A node leaves. Raises CliError for one that is not there, and for the last."""
     node = _named(ring, name)
     if len(ring.seats) == 1:
         raise usage(f"{name} is the last node", "A ring has one at least")
@@ -85,7 +85,7 @@ def remove(ring: Ring, name: str) -> Step:
 
 
 def weigh(ring: Ring, name: str, weight: int) -> Step:
-    """A node gets another weight. Raises a usage error for one that is not there."""
+    """A node gets another weight. Raises CliError for one that is not there."""
     seats, owners = reweigh(ring.seats, ring.owners, _named(ring, name), weight, ring.n)
     return _step(f"{name} weighs {weight}", ring, ring._replace(seats=seats, owners=owners))
 
@@ -108,7 +108,7 @@ def _named(ring: Ring, name: str) -> NodeId:
     for node, known in ring.names.items():
         if known == name:
             return node
-    raise usage(f"no node {name!r} in this ring", f"There are {', '.join(sorted(ring.names.values())[:8])} …")
+    raise no_node(name, sorted(ring.names.values()), " in this ring")
 
 
 def document(begin: Ring, steps: list[Step], keys: int | None) -> dict[str, Any]:

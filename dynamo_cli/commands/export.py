@@ -98,6 +98,7 @@ def export(
     if to is None:
         on_screen = call.env.stdout_is_terminal
         counts = _write(call, header, Begun(None, Counts(), 0, False), call.env.write_bytes, manner, bar=not on_screen)
+        _say_if_none(call, prefix, counts)
         call.remark(f"{counts.keys:,} keys")
         return ExitStatus.OK
     path = Path(to)
@@ -113,9 +114,16 @@ def export(
                 raise
             file.flush()
             os.fsync(file.fileno())
+    _say_if_none(call, prefix, counts)
     document: Document = {"schema": "dyn.export.done/v1", "file": str(path), "cluster": header.cluster}
     call.emit(document | counts.told(), View(_screen, export_rows))
     return ExitStatus.OK
+
+
+def _say_if_none(call: Call, prefix: bytes, counts: Counts) -> None:
+    """Who names a file where a prefix stands is to hear of it, in a script, too."""
+    if prefix and not counts.keys:
+        call.note(f"no key begins with {exact(prefix)}; a file is named by an option: --to {shell_word(prefix)}")
 
 
 def _again(header: Header, path: Path) -> str:

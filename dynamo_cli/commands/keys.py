@@ -122,7 +122,15 @@ def _print(call: Call, listing: Listing, most: int, *, null: bool, partly: bool)
         call.emit(document, VIEWS.get(listing.which, VIEWS[STALE]))
     if not shown:
         of = f" that begin with {exact(listing.prefix)}" if listing.prefix else ""
-        call.remark(f"no keys{of}{NONE.get(listing.which, '')}")
+        call.remark(f"no keys{of}{NONE.get(listing.which, '')}{_starred(listing.prefix)}")
+
+
+def _starred(prefix: bytes) -> str:
+    """What to type instead of a pattern: a prefix takes a star for the letter."""
+    begins = prefix.rstrip(b"*")
+    if begins == prefix:
+        return ""
+    return f". A prefix takes no star: dyn keys{' ' + shell_word(begins) if begins else ''}"
 
 
 def _print_one(call: Call, listed: Listed, which: str, *, null: bool) -> None:

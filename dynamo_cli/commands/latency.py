@@ -82,23 +82,20 @@ def latency(
 
 
 def _history(call: Call, meter: _Meter, every_s: float) -> None:
-    """A line an interval until Ctrl-C: that is how it ends."""
+    """A line an interval until Ctrl-C."""
     lines = 0
-    try:
-        while True:
-            watching.pause(every_s)
-            document = meter.measure()
-            if call.format == "jsonl":
-                call.env.write(json_text(document))
-            elif call.for_people:
-                call.env.write((history_header() if lines % HEADER_LINES == 0 else "") + history_line(document))
-            else:
-                names, rows = latency_rows(document)
-                text = csv_text if call.format == "csv" else tsv_text
-                call.env.write(text(names, rows, header=call.options.header and lines == 0))
-            lines += 1
-    except KeyboardInterrupt:
-        pass
+    while True:
+        watching.pause(every_s)
+        document = meter.measure()
+        if call.format == "jsonl":
+            call.env.write(json_text(document))
+        elif call.for_people:
+            call.env.write((history_header() if lines % HEADER_LINES == 0 else "") + history_line(document))
+        else:
+            names, rows = latency_rows(document)
+            text = csv_text if call.format == "csv" else tsv_text
+            call.env.write(text(names, rows, header=call.options.header and lines == 0))
+        lines += 1
 
 
 class _Meter:

@@ -85,8 +85,6 @@ def monitor(
             watching.pause(left)
             panel.refresh()
             ear.listen()
-    except KeyboardInterrupt:
-        pass  # the way in which one stops listening
     finally:
         panel.close()
     return ExitStatus.OK

@@ -15,7 +15,7 @@ from dynamo_cli.asking import ask, members, survey
 from dynamo_cli.call import Call, Document, View
 from dynamo_cli.client import Address, Client
 from dynamo_cli.doctor.hear import info_of, reply_or_none
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import CliError, no_node, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import json_text, show
@@ -237,7 +237,7 @@ class ClientOf:
 
 def _address(addresses: dict[str, str], node: str) -> str:
     if node not in addresses:
-        raise usage(f"no node {node!r} in the ring", f"There are {', '.join(sorted(addresses))}")
+        raise no_node(node, sorted(addresses), " in the ring")
     return addresses[node]
 
 

@@ -75,8 +75,12 @@ def simulate(
     if nodes is None and (partitions or replicas):
         raise usage("--partitions and --replicas are the cluster's own", "Or begin with a new one: --nodes N")
     named = [zone.strip() for zone in zones.split(",")]
+    more = add - len(remove or [])  # who leaves goes first
+    if nodes:
+        _check("--nodes", nodes, MEMBERS_MAX, "nodes")
+        _check("--add", nodes + more, MEMBERS_MAX, "nodes")
     begin = _new(nodes, named, partitions, replicas) if nodes else whatif.live(store.document(call.client, "RING"))
-    _check("--add", len(begin.seats) + add, MEMBERS_MAX, "nodes")
+    _check("--add", len(begin.seats) + more, MEMBERS_MAX, "nodes")
     steps: list[Step] = []
     ring = begin
     for change in _changes(begin, remove or [], weight or [], [named[i % len(named)] for i in range(add)]):
@@ -91,7 +95,6 @@ def _new(nodes: int, zones: list[str], partitions: int | None, replicas: int | N
     from dynamo_cli import whatif
 
     partitions, replicas = partitions or PARTITIONS, replicas or REPLICAS
-    _check("--nodes", nodes, MEMBERS_MAX, "nodes")
     _check("--partitions", partitions, PARTITIONS_MAX, "partitions")
     _check("--replicas", replicas, REPLICAS_MAX, "replicas")
     if partitions & (partitions - 1):

@@ -60,8 +60,6 @@ def stat(
             panel.refresh()
             _print(call, meter.step(panel.look(), time.monotonic(), _now()), lines)
             lines += 1
-    except KeyboardInterrupt:
-        pass  # the way in which one stops looking
     finally:
         panel.close()
     return ExitStatus.OK

@@ -108,7 +108,8 @@ def watch(
         try:
             _follow(seen, teller, first=first, ends_at=ends_at, every_s=every_s)
         except KeyboardInterrupt:
-            pass  # the way in which one stops watching
+            if not teller.failed:  # else that is what there is to tell
+                raise
         finally:
             seen.close()
     return ExitStatus.FAILURE if teller.failed else ExitStatus.OK

@@ -11,7 +11,7 @@ from typing import Any
 from dynamo_cli.demo.changing import Step
 from dynamo_cli.demo.control import order
 from dynamo_cli.demo.seen import Place
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import CliError, no_node
 from dynamo_cli.exit_status import ExitStatus
 
 TAIL_BYTES = 64 * 1024
@@ -78,9 +78,9 @@ class Elsewhere:
         return len(self._nodes)
 
     def find(self, name: str) -> FarNode:
-        """The node of this name; raises a usage error."""
+        """The node of this name; raises NOT_FOUND."""
         if name not in self._nodes:
-            raise usage(f"no node {name!r}", f"There are {', '.join(self._nodes)}")
+            raise no_node(name, self._nodes)
         return self._nodes[name]
 
     def look(self) -> None:

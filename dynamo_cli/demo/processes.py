@@ -21,7 +21,7 @@ from typing import IO
 
 from dynamo_cli.client import Address, Client
 from dynamo_cli.demo.seen import ASK_S, CLUSTER, HOST, NODES_MAX, Node, Place, late
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import CliError, no_node, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.store import document
 
@@ -244,11 +244,11 @@ class DemoCluster:
         return DemoNode(place, self.folder, joins, self._environ, self._keeper.pid, self._nrw)
 
     def find(self, name: str) -> DemoNode:
-        """The node of this name; raises a usage error."""
+        """The node of this name; raises NOT_FOUND."""
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise usage(f"no node {name!r}", f"There are {', '.join(node.name for node in self.nodes)}")
+        raise no_node(name, [node.name for node in self.nodes])
 
     @property
     def addresses(self) -> tuple[str, ...]:

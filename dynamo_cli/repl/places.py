@@ -9,7 +9,7 @@ from dynamo_cli import store
 from dynamo_cli.asking import members
 from dynamo_cli.call import Call
 from dynamo_cli.client import parse_address
-from dynamo_cli.errors import CliError
+from dynamo_cli.errors import CliError, no_node
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.render.plain import clock_text, quoted, shortened, show
 from dynamo_cli.repl.verbs import verb
@@ -58,8 +58,7 @@ def _address(shell: Session, name: str) -> str:
     finally:
         call.close()
     if name not in known:
-        names = ", ".join(map(show, known))
-        raise CliError(ExitStatus.NOT_FOUND, f"no node {show(name)} in the ring", f"There are {names}")
+        raise no_node(name, sorted(known), " in the ring")
     return known[name]
 
 

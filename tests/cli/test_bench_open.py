@@ -117,9 +117,9 @@ def test_a_fault_that_is_refused_is_told_and_the_run_goes_on(two: tuple[FakeNode
     ],
 )  # fmt: skip
 def test_a_schedule_that_cannot_be_kept_breaks_nothing(two: tuple[FakeNode, FakeNode], fault: str, words: str) -> None:
-    """A usage error, before anything is sent."""
+    """A usage error, or a node that is not there, before anything is sent."""
     result = dyn("bench", "--fault", fault, node=two[0])
-    assert result.status == 2
+    assert result.status == (3 if words.startswith("no node") else 2)
     assert words in result.err
     assert not any(words[0] == b"SET" for node in two for words in node.asked)
 

@@ -63,11 +63,11 @@ def test_faults_of_one_node_and_of_links() -> None:
         ("flood n1", f"There are {', '.join(FORMS)}"),
     ],
 )
-def test_what_makes_no_sense_is_a_usage_error(line: str, words: str) -> None:
+def test_what_makes_no_sense_is_said(line: str, words: str) -> None:
     """With how it is written."""
     with pytest.raises(CliError) as caught:
         check(line.split(), NAMES)
-    assert caught.value.status == ExitStatus.USAGE
+    assert caught.value.status == (ExitStatus.NOT_FOUND if words.startswith("no node") else ExitStatus.USAGE)
     assert words in caught.value.line()
 
 

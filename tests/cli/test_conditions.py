@@ -172,7 +172,7 @@ def test_from_a_node_that_is_not_there() -> None:
     with fake_node(DYN_RING=ring(n1="127.0.0.1:1")) as node:
         unknown = dyn("get", "k", "--from", "n9", node=node)
         away = dyn("get", "k", "--from", "n1", node=node)
-    assert unknown.status == 2
+    assert unknown.status == 3
     assert "There are n1" in unknown.err
     assert away.status == 5
 

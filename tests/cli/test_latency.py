@@ -84,7 +84,7 @@ def test_rows_and_objects(nodes: list[FakeNode]) -> None:
 
 def test_on_a_terminal_in_place(nodes: list[FakeNode]) -> None:
     result = latency(nodes, terminal=True)
-    assert result.status == 0
+    assert result.status == 130
     assert "all" in [line.split()[0] for line in result.out.splitlines() if line.strip()]
     assert max(map(len, result.out.replace("\x1b", "\n").splitlines())) <= 80
 

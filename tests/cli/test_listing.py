@@ -62,7 +62,7 @@ def test_on_asks_that_node_alone() -> None:
         ring = {"members": [{"name": "n2", "address": other.address}]}
         with fake_node(DYN_RING=ring) as node:
             assert dyn("keys", "--on", "n2", node=node).out == "a\n"
-            assert dyn("keys", "--on", "n7", node=node).status == 2
+            assert dyn("keys", "--on", "n7", node=node).status == 3
     assert asked(other) == [(b"LOCAL",)]
 
 

@@ -52,7 +52,7 @@ def test_a_node_says_what_it_is(cluster: Cluster) -> None:
     assert not {"key", "password"} & set(told["settings"])
     assert json.loads(on(cluster, "node", "info", "--json").out)["node"] == "n1"
     wrong = on(cluster, "node", "info", "n9")
-    assert (wrong.status, "There are n1, n2, n3" in wrong.err) == (2, True)
+    assert (wrong.status, "There are n1, n2, n3" in wrong.err) == (3, True)
 
 
 def test_every_node_is_pinged_and_a_silent_one_is_exit_5(cluster: Cluster) -> None:

@@ -207,8 +207,8 @@ def test_what_one_node_more_would_move(nodes: dict[str, str]) -> None:
 
 def test_what_a_forger_and_a_dreamer_get(nodes: dict[str, str]) -> None:
     assert dyn("put", "k", "v", "--ctx", "forged", environ=nodes).status == 9
-    assert dyn("get", "k", "-r", "4", environ=nodes).status == 1
-    assert dyn("get", "", environ=nodes).status == 1
+    assert dyn("get", "k", "-r", "4", environ=nodes).status == 2
+    assert dyn("get", "", environ=nodes).status == 2
     assert dyn("put", "k", "-", stdin=b"x" * (2 << 20), environ=nodes).status == 9
 
 
@@ -294,3 +294,44 @@ def test_a_node_that_holds_its_sockets_and_says_nothing_costs_no_more_than_the_t
             assert [node["uptime_s"] is None for node in json.loads(told.out)["nodes"]].count(True) == 1
     finally:
         cluster[2].resume()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (("get", ""), "the key is empty"), (("put", "", "v"), "the key is empty"), (("del", ""), "the key is empty"),
+        (("get", "k", "-r", "9"), "R must be 1 to 3"),
+        (("put", "k", "v", "--ctx", "none", "-w", "9"), "W must be 1 to 3"),
+        (("keys", "--partition", "256"), "PARTITION must be 0 to 255"),
+    ],
+)  # fmt: skip
+def test_what_only_a_node_can_tell_to_be_wrong_is_a_usage_error_too(
+    line: tuple[str, ...], says: str, nodes: dict[str, str]
+) -> None:
+    told = dyn(*line, environ=nodes)
+    assert (told.status, told.out) == (2, "")
+    assert says in told.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("node", "drain", "n9", "-y"), ("node", "stop", "n9", "-y"), ("node", "info", "n9"), ("keys", "--on", "n9"),
+        ("get", "k", "--from", "n9"), ("cluster", "repair", "n9"), ("cluster", "repair", "256"),
+        ("fault", "pause", "n9", "100"), ("cluster", "leave", "n9", "-y"), ("cluster", "remove", "n9", "-y"),
+        ("cluster", "weight", "n9", "2", "-y"), ("ring", "simulate", "--nodes", "4", "--remove", "n9"),
+    ],
+)  # fmt: skip
+def test_a_node_that_is_not_there_is_not_found(line: tuple[str, ...], nodes: dict[str, str]) -> None:
+    told = dyn(*line, environ=nodes)
+    assert (told.status, told.out) == (3, ""), told.err
+
+
+def test_a_word_that_looks_like_a_pattern_or_a_file_is_told_from_a_prefix(
+    nodes: dict[str, str], tmp_path: Path
+) -> None:
+    starred = dyn("keys", "cart:*", environ=nodes, terminal=True)
+    assert "no keys that begin with cart:*. A prefix takes no star: dyn keys cart:" in starred.err
+    exported = dyn("export", "all.jsonl", environ=nodes)
+    assert exported.err == "no key begins with all.jsonl; a file is named by an option: --to all.jsonl\n"
+    assert dyn("export", "--to", str(tmp_path / "all.jsonl"), environ=nodes).status == 0

@@ -358,7 +358,7 @@ def test_what_a_node_did_is_told_in_words_and_by_figure() -> None:
     assert max(map(len, screen.splitlines())) <= 80
     assert (plain["latency_ms.get.p99"], plain["latency_ms.del.p99"]) == ("8.9595", "")
     assert (plain["background.scrub.done"], plain["storage.trees_unknown"]) == ("0.42", "true")
-    assert unknown.status == 2
+    assert unknown.status == 3
     assert "There are n1, n2, n3" in unknown.err
     assert other.status == 0
 

@@ -198,7 +198,7 @@ def test_one_node_is_asked_by_name_or_address_until_it_is_given_back(node: FakeN
     assert "cannot reach 127.0.0.1:9 (refused)" in result.err
     unknown = script(node, "\\node n9")
     assert unknown.status == 3
-    assert "no node n9 in the ring. There are n1" in unknown.err
+    assert "no node 'n9' in the ring. There are n1" in unknown.err
 
 
 def test_contexts_that_were_read(node: FakeNode) -> None:

@@ -114,6 +114,12 @@ def test_the_screen_fits_80_columns_and_cuts_only_nodes_that_change_least(words:
 )
 def test_what_cannot_be_is_said(words: tuple[str, ...], said: str) -> None:
     result = dyn("ring", "simulate", *words)
-    assert result.status == 2
+    assert result.status == (3 if said.startswith("no node") else 2)
     assert said in result.err
     assert not result.out
+
+
+def test_who_leaves_makes_room_for_who_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dynamo_cli.commands.simulate.MEMBERS_MAX", 4)
+    assert dyn("ring", "simulate", "--nodes", "4", "--remove", "n1", "--add", "1").status == 0
+    assert dyn("ring", "simulate", "--nodes", "4", "--add", "1").status == 2

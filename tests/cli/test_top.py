@@ -178,6 +178,6 @@ def test_off_a_terminal_it_is_the_status_again_and_again(node: FakeNode, monkeyp
 
     monkeypatch.setattr("dynamo_cli.watching.pause", pause)
     result = dyn("top", "-o", "jsonl", node=node)
-    assert (result.status, json.loads(result.out)["schema"]) == (0, "dyn.status/v1")
+    assert (result.status, json.loads(result.out)["schema"]) == (130, "dyn.status/v1")
     assert dyn("top", "--json", node=node).status == 2
     assert dyn("top").status == 5

@@ -57,7 +57,7 @@ def test_a_pipe_gets_every_look_that_is_another_one_as_a_document(looks: Callabl
     answers = iter([status(), status(), grown(status(), 9)])
     with fake_node(DYN_RING=ring(1, 8), DYN_STATUS=lambda *words: next(answers)) as node:
         result = watched(node, "cluster", "status", "-o", "jsonl")
-    assert result.status == 0, "that is how a watch ends"
+    assert result.status == 130, "Ctrl-C"
     assert [json.loads(line)["nodes"][0]["keys"] for line in result.out.splitlines()] == [1204, 9]
     assert "\x1b" not in result.out
 
@@ -90,7 +90,7 @@ def test_all_that_can_be_watched(looks: Callable[[int], None], words: tuple[str,
         looks(1)
         with fake_node(reply, DYN_RING=ring(1, 8)) as node:
             result = watched(node, *words, "-o", output, terminal=terminal)
-            assert result.status == 0, result.err
+            assert result.status == 130, result.err
             assert result.out
             assert watched(node, *words, "-o", "json").status == 2
             assert dyn(*words, "--interval", "1", node=node).status == 2, "of no use without --watch"
@@ -113,7 +113,7 @@ def test_silence_is_told_and_the_last_look_stays(looks: Callable[[int], None]) -
     answers = iter([status(), HANG_UP, HANG_UP])
     with fake_node(DYN_RING=ring(1, 8), DYN_STATUS=lambda *words: next(answers)) as node:
         result = watched(node, "cluster", "status", terminal=True)
-    assert result.status == 0
+    assert result.status == 130
     assert result.out.count("no answer, this is the last one") >= 2
     assert result.out.split("no answer, this is the last one")[-1].count("DEGRADED") == 1
 
@@ -162,7 +162,7 @@ def test_changes_mark_cells_by_the_row_they_are_in() -> None:
 # On a real terminal -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ending", "code"), [("ctrl-c", 0), ("term", 143)])
+@pytest.mark.parametrize(("ending", "code"), [("ctrl-c", 130), ("term", 143)])
 def test_the_terminal_has_its_cursor_again(tmp_path: Path, ending: str, code: int) -> None:
     keys = itertools.count(1000)
     with fake_node(DYN_RING=ring(1, 8), DYN_STATUS=lambda *words: grown(status(), next(keys))) as node:

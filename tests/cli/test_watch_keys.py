@@ -85,7 +85,7 @@ def changes(result: Result) -> list[tuple[str, str]]:
 def test_each_change_is_told_once_and_ctrl_c_ends_it_well() -> None:
     with cluster(story(MILK, MILK, TWO, TWO, GONE)) as node:
         result = dyn("watch", "k", node=node)
-    assert (result.status, result.err) == (0, "")
+    assert (result.status, result.err) == (130, "")
     assert changes(result) == [("k", "siblings"), ("k", "deleted")]
     first = json.loads(result.out.splitlines()[0])
     assert [value["value"] for value in first["values"]] == ["milk", "beer"]
@@ -259,7 +259,7 @@ def test_a_command_has_key_kind_and_value(tmp_path: Path) -> None:
     line = f'(echo "$DYN_WATCH_KEY $DYN_WATCH_ENC $DYN_WATCH_CHANGE"; cat; echo) >> {file}'
     with cluster(story(MILK, TWO, GONE)) as node:
         result = dyn("watch", "$(touch x)`;", "--first", "--exec", line, node=node)
-    assert (result.status, result.out) == (0, "")
+    assert (result.status, result.out) == (130, "")
     said = file.read_text().splitlines()
     assert said[:2] == ["$(touch x)`; utf8 value", "milk"]
     assert said[2] == "$(touch x)`; utf8 siblings"
