@@ -275,7 +275,8 @@ def _document(order: Order, counts: Counts, report: Report) -> Document:
     return {
         "schema": "dyn.import/v1", "file": order.file, "keys": counts.keys, "existing": order.existing,
         "dry_run": order.dry_run,
-        **report.counts, "left_keys": left, "failed_keys": failed,
+        **report.counts, "passed_over": counts.keys - sum(report.counts.values()),
+        "left_keys": left, "failed_keys": failed,
     }  # fmt: skip
 
 

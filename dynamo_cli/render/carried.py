@@ -34,6 +34,7 @@ IMPORTED = (
     ("replaced", "whose values were replaced", "good"),
     ("left", "that have other values were left alone", "warn"),
     ("failed", "could not be written", "bad"),
+    ("passed_over", "were passed over: of another prefix, or before the line of --resume", "quiet"),
 )
 
 

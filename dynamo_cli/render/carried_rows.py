@@ -31,7 +31,7 @@ def export_rows(document: Document) -> Rows:
 
 def import_rows(document: Document) -> Rows:
     """dyn.import/v1: one row."""
-    counts = ("keys", "new", "same", "added", "replaced", "left", "failed")
+    counts = ("keys", "new", "same", "added", "replaced", "left", "failed", "passed_over")
     return _row(document, ("file", "existing", "dry_run", *counts))
 
 

@@ -117,7 +117,8 @@ SCHEMAS: Final = {
     "dyn.import/v1": Told(
         "What became of the keys of an export.",
         {"file": "text", "keys": "int", "existing": "text", "dry_run": "bool", "new": "int", "same": "int",
-         "added": "int", "replaced": "int", "left": "int", "failed": "int", "left_keys": [KEY],
+         "added": "int", "replaced": "int", "left": "int", "failed": "int", "passed_over": "int",
+         "left_keys": [KEY],
          "failed_keys": [{**KEY, "why": "text"}]},
     ),
 }  # fmt: skip

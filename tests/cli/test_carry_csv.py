@@ -115,7 +115,11 @@ def test_the_prefix_as_an_option() -> None:
         exported = dyn("export", node=node).raw
     into: dict[bytes, list[bytes]] = {}
     with store_of(into) as node:
-        assert dyn("import", "-", "--prefix", "key:", stdin=exported, node=node).status == 0
+        result = dyn("import", "-", "--prefix", "key:", "--json", stdin=exported, node=node)
+        again = dyn("import", "-", "--prefix", "key:", stdin=exported, node=node, terminal=True)
+    told = json.loads(result.out)
+    assert (result.status, told["keys"], told["passed_over"]) == (0, len(ROWS), len(ROWS) - len(into))
+    assert f"{told['passed_over']}  were passed over" in again.out
     assert set(into) == {key for key in ROWS if key.startswith(b"key:")}
 
 
