@@ -10,6 +10,7 @@ from tests.campaigns.rot import Wrong, befall, build, campaign, live
 from tests.helpers.campaign import scale
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_damaged_file_never_tells_what_was_not_written() -> None:
     tallies = campaign(scale(97, 31), offset=3)

@@ -128,6 +128,7 @@ def test_a_link_that_was_dialled_by_name_sends_datagrams_to_an_address(run: Run,
     run(main())
 
 
+@pytest.mark.long
 def test_while_copies_are_heard_a_stuck_tcp_is_not_given_up(
     run: Run, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +237,7 @@ def test_datagrams_may_be_lost_repeated_and_overtake(run: Run, told: Told, monke
     run(main())
 
 
+@pytest.mark.long
 def test_a_late_tcp_is_not_given_what_was_heard_as_a_copy(run: Run, told: Told) -> None:
     """It would never catch up: a stream that carries five packets a second, and megabytes to say."""
 

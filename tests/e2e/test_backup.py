@@ -111,6 +111,7 @@ def test_a_backup_under_load_holds_what_was_acknowledged_before_it_and_serves_me
     assert {key for key in rows if key.startswith(b"load:")} <= set(writer.written)
 
 
+@pytest.mark.long
 def test_a_node_whose_disk_is_lost_starts_again_from_its_backup(cluster: Cluster, tmp_path: Path) -> None:
     """It takes its seat, learns what was written and deleted since, and is out of read quorums until then."""
     one, two, three = cluster

@@ -91,6 +91,7 @@ def test_a_signal_while_the_nodes_start_cleans_up(tmp_path: Path, number: signal
         demo.gone()
 
 
+@pytest.mark.long
 def test_a_reader_who_leaves_ends_the_tour(tmp_path: Path) -> None:
     """As `dyn demo | head -1` does."""
     demo = Demo(tmp_path)

@@ -211,6 +211,7 @@ def test_without_a_shell_it_ends_as_it_is_told(tmp_path: Path) -> None:
     demo.gone()
 
 
+@pytest.mark.long
 def test_killed_it_leaves_nothing(tmp_path: Path) -> None:
     """No process, no data, and nothing in the list."""
     made = Background(tmp_path, nodes=1)

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.demo import Demo
 from tests.helpers.terminal import CTRL_D, ENTER, Screen
 
@@ -25,6 +27,7 @@ def a_crash_is_told_above_the_line(demo: Demo, screen: Screen) -> None:
     screen.prompt()
 
 
+@pytest.mark.long
 def test_a_reader_types_strays_leaves_and_comes_back(tmp_path: Path) -> None:
     """Enter types the grey line; another line runs and the tour waits; q leaves, and the verb finds the place."""
     demo = Demo(tmp_path, "--tour", nodes=3)

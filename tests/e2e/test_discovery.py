@@ -78,6 +78,7 @@ def test_nodes_on_three_networks_need_nothing_but_their_key_to_be_one_cluster(ho
     assert not any("cannot look" in node.log for node in nodes)
 
 
+@pytest.mark.long
 def test_without_multicast_a_node_says_so_in_one_line_and_serves_and_joins(hosts: Hosts) -> None:
     """Nothing fails there: what it sends does not arrive, and nothing comes."""
     hosts.network.no_multicast(1)

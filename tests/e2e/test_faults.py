@@ -90,6 +90,7 @@ def test_cuts_of_both_ways_and_of_one_are_noticed_by_silence_and_healed(cluster:
     assert [links(node) for node in cluster] == before, "links that stood go on"
 
 
+@pytest.mark.long
 def test_a_dial_through_a_cut_hangs_and_comes_through_after_it(cluster: Cluster) -> None:
     """A node that starts behind a cut looks dead, though its sockets answer; healed, it is back at once."""
     one, two, three = cluster

@@ -153,6 +153,7 @@ def test_markup_and_bytes_are_text(browser: Browser, cluster: Cluster) -> None:
     assert_clean(page, f"http://127.0.0.1:{cluster[0].http_port}/")
 
 
+@pytest.mark.long
 def test_a_node_that_dies_is_shown_down(browser: Browser, cluster: Cluster) -> None:
     page = open_page(browser, cluster)
     state = "document.querySelector('#nodes-body tr:nth-child(3) [data-label=State]').innerText"

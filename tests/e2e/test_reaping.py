@@ -30,6 +30,7 @@ def rows(node: Node) -> list[int | None]:
     return [one["keys"] for one in status(node)["nodes"]]
 
 
+@pytest.mark.long
 def test_deleted_keys_are_forgotten_by_all_and_only_together(three: Cluster) -> None:
     one, two, away = three
     for key in KEYS:

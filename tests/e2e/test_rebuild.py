@@ -44,6 +44,7 @@ def stops_and_is_rebuilt(put_back: Node, other: Node) -> None:
     eventually(lambda: other.document("STATUS")["health"] == "healthy", "the rebuild")
 
 
+@pytest.mark.long
 def test_a_wiped_node_is_rebuilt_under_its_old_seat(tmp_path: Path) -> None:
     with Cluster(3, tmp_path) as cluster:
         one, two, three = cluster

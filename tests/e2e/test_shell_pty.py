@@ -295,6 +295,7 @@ def test_the_tour_waits_for_its_reader(demo: Demo) -> None:
     demo.gone()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_at_the_prompt_cleans_up(demo: Demo, number: signal.Signals, code: int) -> None:
     """A closed terminal window is a SIGHUP."""

@@ -197,6 +197,7 @@ def explained(node: Node, key: bytes) -> dict[str, Any]:
 # Several clusters on one machine -------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_clusters_of_other_name_or_key_never_mix(tmp_path: Path) -> None:
     """All six start in the same instant, on the same loopback: same key and other name, same name and other key."""
     ports = free_ports(6, PORTS)

@@ -9,6 +9,8 @@ from node.sim.faults import draw_options
 from node.sim.run import Outcome, run
 from tests.helpers.campaign import scale
 
+pytestmark = pytest.mark.long
+
 SEEDS = [seed for seed in range(1, scale(20, 60)) if draw_options(seed).wrong_clock_every_s]
 
 

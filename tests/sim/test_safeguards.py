@@ -72,6 +72,7 @@ def search(safeguard: Safeguard) -> str:
 LATE = {
     "RING_IS_STORED", "HANDED_AS_IT_IS", "ROUNDS_REFUSE", "RETIRE_ASKS", "CATCH_UP_FIRST", "HINT_UNTIL_ACK",
     "REAP_LOOKS", "REBUILT_FIRST", "TAKERS_TAKE_IN", "SET_COVERS_TWICE", "OWNERS_COMPARE", "ROOM_FOLLOWS_TIME",
+    "UNCLEAR_IS_SAID",
 }  # fmt: skip
 """Those whose absence shows only after many seeds."""
 
