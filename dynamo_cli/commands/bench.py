@@ -96,7 +96,7 @@ class Scene(NamedTuple):
         ("dyn bench --op get --dist zipf --json", "skewed reads, as JSON"),
         ("dyn bench --op merge", "conflicts: two writes that miss each other, a read, a merge"),
     ],
-    exits=[5, 7, 8],
+    exits=[3, 5, 7, 8],
     see=["cluster status", "node stats", "fault list"],
     completes={"op": " ".join(OPS), "dist": " ".join(DISTRIBUTIONS), "compare": "files"},
 )

@@ -22,7 +22,7 @@ from dynamo_cli.render.plain import show
 from dynamo_cli.render.plan import at_stake
 from node.core.limits import PARTITIONS_MAX, WEIGHT_MAX
 
-EXITS = [1, 5, 6, 7, 9]
+EXITS = [1, 3, 5, 6, 7, 9]
 CHANGES = ("leave", "remove", "replace", "weight", "zone")
 FORCE = "FORCE"
 ACCEPT = "ACCEPT"
@@ -78,7 +78,7 @@ def _doing(dry_run: bool, no_wait: bool, wait: bool, at_most: float) -> Doing:
         ("dyn cluster plan replace n3 n6", "n6 in the place of n3, which is dead"),
         ("dyn cluster plan weight n1 2", "a share twice as large; nothing is changed yet"),
     ],
-    exits=[5, 7, 9],
+    exits=[3, 5, 7, 9],
     see=["cluster commit", "cluster transfers", "ring simulate"],
     completes={"change": " ".join(CHANGES), "node": "names", "more": "names"},
 )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dynamo_cli.demo.effects import Effect
     from dynamo_cli.demo.facility import Demo
 
-EXITS = [1, 5, 9]
+EXITS = [1, 3, 5, 9]
 MS = amount(0, FAULT_MS_MAX)
 
 

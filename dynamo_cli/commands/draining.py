@@ -43,7 +43,7 @@ PAUSE_S = 0.25
         ("dyn node config n3 --origin", "another one, and who set what"),
         ("dyn node config --field settings.0.value", "one of them, for scripts"),
     ],
-    exits=[5, 7],
+    exits=[3, 5, 7],
     see=["node start", "node info", "config show"],
     completes={"node": "names"},
 )

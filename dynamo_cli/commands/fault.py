@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SEE = ["fault list", "fault heal", "cluster status"]
-EXITS = [1, 5, 7, 9]
+EXITS = [1, 3, 5, 7, 9]
 NAMES = {"a": "names", "b": "names", "node": "names"}
 
 A = Annotated[str, typer.Argument(metavar="A", parser=text, help="A node by its name, or several: n1,n2.")]

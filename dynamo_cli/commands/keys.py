@@ -42,7 +42,7 @@ TERMINAL_LIMIT = 500
         ("dyn keys --stale", "keys whose owners hold different versions, and who is behind"),
         ("dyn keys --tombstones --on n2", "deleted keys that n2 still keeps a tombstone of"),
     ],
-    exits=[5, 6, 7],
+    exits=[3, 5, 6, 7],
     see=["get", "key explain", "key repair"],
     completes={"prefix": "keys", "begins": "keys", "node": "names"},
 )

@@ -139,7 +139,7 @@ def _stop_rows(document: Document) -> tuple[tuple[str, ...], list[tuple[str, ...
         ("dyn node info n3", "of another one, by its name"),
         ("dyn node info n3 --json", "with all its settings"),
     ],
-    exits=[5, 7],
+    exits=[3, 5, 7],
     see=["node stats", "node ping", "version"],
     completes={"node": "names"},
 )
@@ -178,7 +178,7 @@ def settings_of(client: Client) -> dict[str, str]:
         ("dyn node ping n3 --count 10", "one of them, ten times"),
         ("dyn node ping -o plain", "a line a node, for scripts"),
     ],
-    exits=[5],
+    exits=[3, 5],
     see=["cluster status", "node info"],
     completes={"node": "names"},
 )

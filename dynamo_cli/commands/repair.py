@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         ("dyn cluster repair --check", "exit 8 unless everything was compared and is equal now, for scripts"),
         ("dyn cluster repair n3 --cancel", "give up the pass of n3 that is under way"),
     ],
-    exits=[5, 7, 8],
+    exits=[3, 5, 7, 8],
     see=["key repair", "cluster status"],
     completes={"what": "names"},
 )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         ("dyn node stats n3 -o plain", "a line a figure, for scripts"),
         ("dyn node stats n3 --watch", "in place, with what changes marked"),
     ],
-    exits=[5, 7],
+    exits=[3, 5, 7],
     see=["cluster status", "cluster hints"],
     completes={"node": "names"},
 )

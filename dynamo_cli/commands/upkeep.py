@@ -35,7 +35,7 @@ ALL = 2**64
         ("dyn node data path n3", "of another one, by its name"),
         ("sqlite3 -readonly $(dyn node data path)", "look inside: the page of the architecture has its tables"),
     ],
-    exits=[5, 7],
+    exits=[3, 5, 7],
     see=["node data backup", "node data verify"],
     completes={"node": "names"},
 )
@@ -75,7 +75,7 @@ def _where(call: Call, node: str | None, *, here: bool) -> Document:
         ("dyn node data verify --data-dir ~/.local/share/dyn/dyn/n3", "of one that does not run"),
         ("dyn node data verify n2 --json | jq .damaged", "of another one, for scripts"),
     ],
-    exits=[5, 7, 8, 9],
+    exits=[3, 5, 7, 8, 9],
     see=["node data info", "node stats", "cluster repair"],
     completes={"node": "names", "data_dir": "files"},
 )

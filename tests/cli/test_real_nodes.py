@@ -320,6 +320,8 @@ def test_what_only_a_node_can_tell_to_be_wrong_is_a_usage_error_too(
         ("get", "k", "--from", "n9"), ("cluster", "repair", "n9"), ("cluster", "repair", "256"),
         ("fault", "pause", "n9", "100"), ("cluster", "leave", "n9", "-y"), ("cluster", "remove", "n9", "-y"),
         ("cluster", "weight", "n9", "2", "-y"), ("ring", "simulate", "--nodes", "4", "--remove", "n9"),
+        ("node", "ping", "n9"), ("node", "config", "n9"), ("node", "data", "path", "n9"), ("node", "stats", "n9"),
+        ("cluster", "plan", "leave", "n9"), ("bench", "--fault", "pause n9 100 @0s"),
     ],
 )  # fmt: skip
 def test_a_node_that_is_not_there_is_not_found(line: tuple[str, ...], nodes: dict[str, str]) -> None:
