@@ -103,8 +103,9 @@ class Amnesia:
     def _write(self, number: int, nodes: list[Node]) -> None:
         with self.rng.choice(nodes).connect() as client:
             for key in (b"key:%d" % self.rng.randrange(10 * self.keys) for _ in range(self.keys)):
-                self.values[key] = b"%d of round %d" % (len(self.values), number)
-                assert client("SET", key, self.values[key]) == b"OK"
+                value = b"%d of round %d" % (len(self.values), number)
+                self.values[key] = value
+                assert client("SET", key, value) == b"OK"
 
     def _delete(self, nodes: list[Node]) -> None:
         live = sorted(key for key, value in self.values.items() if value is not None)
@@ -130,7 +131,7 @@ class Amnesia:
         with newcomer.connect(30.0) as client:
             for key, value in self.values.items():
                 wrong += client("DYN.GET", key, "STRICT")[1] != ([] if value is None else [value])
-        held = next(node["keys"] for node in newcomer.document("STATUS")["nodes"] if node["name"] == newcomer.name)
+        held: int = next(node["keys"] for node in newcomer.document("STATUS")["nodes"] if node["name"] == newcomer.name)
         live = sum(value is not None for value in self.values.values())
         return wrong + max(0, live - held)
 

@@ -17,6 +17,7 @@ import threading
 import time
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from node.core.row import Actor, Dot, Row, Version
 from node.storage import opening
@@ -25,7 +26,9 @@ from node.storage.sqlite import SqliteStorage
 from node.wire.rows import encode_row
 
 EPOCH = 1
-KEYS = 100_000
+FRAME_BYTES = 24
+"""Before each page of the log."""
+
 PEER = Actor(0x8000_0000_0000_0001, 12345)
 
 
@@ -58,15 +61,31 @@ class Competitor:
         self._thread.join()
 
 
-def measure(store: SqliteStorage, group: int, rows: int, value_bytes: int, rng: Random, turn: int) -> str:
-    """Apply `rows` merges in groups; return the figures as a line."""
+class Load(NamedTuple):
+    """What is written: values of so many bytes to keys at random among so many, and how many in all."""
+
+    keys: int
+    value_bytes: int
+    rows: int
+
+
+def pages_folded(store: SqliteStorage) -> int:
+    """How many pages went from the log into the file so far."""
+    pages = store.figures()["folded_pages"]
+    assert isinstance(pages, int)
+    return pages
+
+
+def measure(store: SqliteStorage, group: int, load: Load, rng: Random, turn: int) -> str:
+    """Apply merges in groups; return the figures as a line."""
+    rows = load.rows
     groups = []
     for first in range(0, rows, group):
-        keys = [b"key:%012d" % rng.randrange(KEYS) for _ in range(group)]
-        groups.append([Merge(key, row(turn * rows + first + 2, value_bytes), EPOCH) for key in keys])
+        keys = [b"key:%012d" % rng.randrange(load.keys) for _ in range(group)]
+        groups.append([Merge(key, row(turn * rows + first + 2, load.value_bytes), EPOCH) for key in keys])
     taken: list[float] = []
     stalls: list[float] = []
-    folded = store._folded_pages
+    folded = pages_folded(store)
     began, cpu = time.perf_counter(), time.thread_time()
     for writes in groups:
         at = time.perf_counter()
@@ -79,7 +98,7 @@ def measure(store: SqliteStorage, group: int, rows: int, value_bytes: int, rng: 
     wall, cpu = time.perf_counter() - began, time.thread_time() - cpu
     taken.sort()
     store.checkpoint()
-    log_bytes = (store._folded_pages - folded) * (store._page_bytes + 24)
+    log_bytes = (pages_folded(store) - folded) * (opening.PAGE_BYTES + FRAME_BYTES)
     return (
         f"{group:5} {rows / wall:9.0f} {cpu / rows * 1e6:8.1f} {taken[len(taken) // 2] * 1e3:8.2f} "
         f"{taken[int(len(taken) * 0.99)] * 1e3:8.2f} {log_bytes / rows:8.0f} {max(stalls, default=0) * 1e3:8.0f}"
@@ -94,6 +113,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, nargs="*", default=[1, 8, 32, 128])
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--keys", type=int, default=100_000)
     options = parser.parse_args()
     opening.PAGE_BYTES = options.page_bytes
     rng = Random(1)
@@ -101,15 +121,15 @@ def main() -> None:
         store = SqliteStorage.open(Path(directory) / "data", durability=options.durability)
         store.apply([SaveState("ring", b"", EPOCH)])
         first = row(1, options.value_bytes)
-        for start in range(0, KEYS, 1000):
+        for start in range(0, options.keys, 1000):
             store.apply([Merge(b"key:%012d" % at, first, EPOCH) for at in range(start, start + 1000)])
         store.checkpoint()
         sys.stdout.write(f"pages of {options.page_bytes} bytes, file of {store.path.stat().st_size >> 20} MiB\n")
         sys.stdout.write("group    rows/s   cpu us   p50 ms   p99 ms    log B stall ms\n")
         competitor = Competitor() if options.busy else None
         for turn, group in enumerate(options.groups):
-            rows = min(options.rows, group * 2000)
-            sys.stdout.write(measure(store, group, rows, options.value_bytes, rng, turn) + "\n")
+            load = Load(options.keys, options.value_bytes, min(options.rows, group * 2000))
+            sys.stdout.write(measure(store, group, load, rng, turn) + "\n")
             sys.stdout.flush()
         if competitor is not None:
             competitor.end()

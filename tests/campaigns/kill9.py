@@ -31,7 +31,7 @@ from node.core.version import advance, merge
 from node.runtime.disk import DiskThread
 from node.storage import opening, space
 from node.storage.port import Advance, Advanced, Merge, Merged, Outcome, Saved, SaveState, Write
-from node.storage.sqlite import SqliteStorage
+from node.storage.sqlite import Changed, SqliteStorage
 from node.wire.rows import decode_row, encode_row
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +120,7 @@ def forget_some(storage: SqliteStorage) -> None:
     """Make the store acknowledge what it rolled back, now and then: the campaign must notice."""
     transact, rng = storage._transact, Random(1)
 
-    def forgetful(writes: Sequence[Write]) -> list[Outcome]:
+    def forgetful(writes: Sequence[Write]) -> tuple[list[Outcome], Changed]:
         outcomes = transact(writes)
         if rng.random() < 0.1:
             storage._writer.execute("ROLLBACK")
@@ -132,7 +132,7 @@ def forget_some(storage: SqliteStorage) -> None:
 
 def child(directory: Path, durability: str, life: int, *, sabotage: bool) -> None:
     """Open and write until killed."""
-    space.CHECKPOINT_BYTES = LOG_BYTES
+    space.CHECKPOINT_BYTES = LOG_BYTES  # type: ignore[attr-defined]  # its own name for the limit
     storage = SqliteStorage.open(directory, durability=durability)
     if sabotage:
         forget_some(storage)

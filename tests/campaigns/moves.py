@@ -156,8 +156,10 @@ class Campaign:
                 self._grow(range(first, first + GROWS), say)
                 for _ in range(GROWS):
                     self._shrink(say)
-            for client in (*self.writers, *self.readers):
-                client.stopping.set()
+            for writer in self.writers:
+                writer.stopping.set()
+            for reader in self.readers:
+                reader.stopping.set()
             for thread in clients:
                 thread.join(10.0)
             return self._look()
@@ -208,7 +210,7 @@ class Campaign:
             return 0.0
         for taker in document["takers"]:
             if taker["node"] == name and taker["total"]:
-                return 1 - taker["todo"] / taker["total"]
+                return 1.0 - float(taker["todo"]) / float(taker["total"])
         return 0.0
 
     def _shrink(self, say: Told) -> None:

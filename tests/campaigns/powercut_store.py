@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from random import Random
 
-from node.core.ids import scan_position
+from node.core.ids import NodeId, scan_position
 from node.core.merkle import chunk_of, leaf_of
 from node.core.row import EMPTY, Actor
 from node.core.version import advance
@@ -57,7 +57,7 @@ LOG_BYTES = 100_000
 CHUNKS = (0, 77, 255)
 """All keys lie in these chunks of the trees: a saved chunk has 16 KiB, and an image is to be small."""
 
-TARGETS = ("1" * 32, "2" * 32)
+TARGETS = (NodeId("1" * 32), NodeId("2" * 32))
 PARTITIONS = 8
 ROUND_LATE = 1_000_000
 
@@ -139,7 +139,7 @@ def one_place() -> Iterator[None]:
 
 def write_batches(root: Path, durability: str, seed: int, first: int, count: int, *, clean: bool) -> None:
     """Open the store and write; end cleanly, or as a killed process does."""
-    space.CHECKPOINT_BYTES = LOG_BYTES
+    space.CHECKPOINT_BYTES = LOG_BYTES  # type: ignore[attr-defined]  # its own name for the limit
     rng = Random(f"{seed}/{first}")
     told = os.open(root / TOLD, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     store = SqliteStorage.open(root / DATA, durability=durability)

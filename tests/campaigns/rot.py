@@ -17,11 +17,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from node.core.ids import scan_position
+from node.core.ids import NodeId, scan_position
 from node.core.limits import SCRUB_ROWS
 from node.core.merkle import Trees, leaf_of
 from node.core.row import EMPTY, Actor
@@ -36,6 +37,7 @@ from node.storage.port import (
     Merged,
     Owe,
     Owed,
+    Page,
     Refused,
     SaveState,
     Scrub,
@@ -52,7 +54,7 @@ from tests.helpers.stores import MEMORY
 
 EPOCH = 3
 EVERY_BYTES = 64
-TARGETS = ("1" * 32, "2" * 32)
+TARGETS = (NodeId("1" * 32), NodeId("2" * 32))
 WORK_MAX = 2000
 """Slices of a rescan: more of them would be a loop without an end."""
 
@@ -191,14 +193,19 @@ def right(key: bytes, row: object, rows: Rows) -> str:
     return "intact" if row == rows[key][-1] else "older"
 
 
+def owed(storage: SqliteStorage, target: NodeId, after: bytes) -> Page:
+    """A page of what is kept for one node."""
+    return storage.owed(target, after, 10)
+
+
 def read(storage: SqliteStorage, rows: Rows) -> Found:
     """Read everything in every way there is. Raises Wrong, StorageStopped."""
     storage.forget_recent()
     got = [right(key, storage.fetch(key), rows) for key in rows]
     for key, row in zip(rows, storage.fetch_many(list(rows)), strict=True):
         right(key, row, rows)
-    readers: list[Callable[[bytes], object]] = [lambda after: storage.scan(0, 1, after, 50)]
-    readers += [lambda after, target=target: storage.owed(target, after, 10) for target in TARGETS]
+    readers: list[Callable[[bytes], Page]] = [lambda after: storage.scan(0, 1, after, 50)]
+    readers += [partial(owed, storage, target) for target in TARGETS]
     readers.append(lambda after: storage.tombstones(after, 10))
     for reader in readers:
         after: bytes | None = b""

@@ -69,8 +69,15 @@ def test_what_is_moved_for_who_stood_still_is_seen(monkeypatch: pytest.MonkeyPat
     def disturbed(world: GossipWorld) -> None:
         link(world)
         state = cluster_of(world.hosts[0]).state
-        world.agenda.after(BACK_S + 30.0, gossip.write, world, ROWS)
-        world.agenda.after(BACK_S + 40.0, decide, *world.hosts[:2], state._replace(epoch=state.epoch + 1))
+
+        def write() -> None:
+            gossip.write(world, ROWS)
+
+        def change() -> None:
+            decide(world.hosts[0], world.hosts[1], state._replace(epoch=state.epoch + 1))
+
+        world.agenda.after(BACK_S + 30.0, write)
+        world.agenda.after(BACK_S + 40.0, change)
 
     monkeypatch.setattr(gossip, "link", disturbed)
     finding = run(1, 5, freeze=True)

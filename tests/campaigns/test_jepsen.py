@@ -164,7 +164,8 @@ def test_the_network_is_there_and_then_it_is_not(tmp_path: Path) -> None:
     with Network(2) as network:
         listing = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
         assert listing.count("dyn") >= 3
-        node = HostedNode(network, 1, tmp_path / "n1").start().ready()
+        node = HostedNode(network, 1, tmp_path / "n1")
+        node.start().ready()
         try:
             assert node.send("PING") == b"PONG"
             network.drop(2, 1)

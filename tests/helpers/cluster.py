@@ -90,7 +90,7 @@ class Connection:
 
     def __call__(self, *words: bytes | str | int) -> Any:
         """Send one command, return its reply; ReplyError for an error."""
-        self._socket.sendall(hiredis.pack_command(tuple(words)))
+        self._socket.sendall(hiredis.pack_command(words))  # type: ignore[arg-type]  # of any length
         while (reply := self._reader.gets()) is False:
             data = self._socket.recv(65536)
             if not data:

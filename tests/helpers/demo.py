@@ -20,7 +20,7 @@ def free_base(nodes: int) -> int:
     for offset in range(len(PORTS)):
         base = PORTS[(start + offset) % len(PORTS)]
         if all(is_free(base + kind + i) for kind in (0, 100, 200) for i in range(1, nodes + 1)):
-            return base
+            return int(base)
     raise AssertionError(f"no free base port in {PORTS}")
 
 

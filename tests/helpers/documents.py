@@ -91,7 +91,7 @@ def history(text: str = "k", *, node: str = "n3") -> dict[str, Any]:
 
 def trace(text: str = "k", **result: Any) -> dict[str, Any]:
     """A DYN.TRACE document with a step of each sort: through n1 to its coordinator."""
-    quiet = {
+    quiet: dict[str, Any] = {
         "peer": None,
         "took_ms": None,
         "awaited": False,

@@ -185,6 +185,7 @@ class Engine:
             live = len(row.live)
             outcome = Advanced(encode_row(row), add(covered, dot), dot, len(held.live) - live + 1, live)
         else:
+            assert isinstance(write, Merge)
             row = held
             outcome = Merged(write.row, False)
         self.step(Persisted([(ticket, outcome)]))

@@ -130,9 +130,9 @@ class File:
                 held = bytes(newest[number * sector : (number + 1) * sector])
                 versions.setdefault(number, []).append(held)
         share = rng.choice((0.1, 0.5, 0.9))
-        for number, held in versions.items():
+        for number, seen in versions.items():
             if rng.random() < share:
-                write(content, number * sector, rng.choice((held[-1], rng.choice(held))))
+                write(content, number * sector, rng.choice((seen[-1], rng.choice(seen))))
         truncate(content, size)
         return content
 

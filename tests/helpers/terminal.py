@@ -141,7 +141,7 @@ class Screen:
         eventually(ended, "the program to end", seconds=seconds)
         self.read()
         assert self.process.exitstatus is not None, f"ended by signal {self.process.signalstatus}"
-        return self.process.exitstatus
+        return int(self.process.exitstatus)
 
 
 def environ_of(home: Path, **more: str) -> dict[str, str]:
