@@ -25,7 +25,6 @@ FILE_BYTES_MAX = 64 * 1024
 NAME_MAX = 64
 NONE = "none"
 """As a context's name: none at all."""
-PREVIOUS = "-"
 
 
 def directory(environ: Mapping[str, str], kind: str) -> str:

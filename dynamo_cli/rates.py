@@ -109,11 +109,6 @@ def share_below(samples: Counter[Bucket], limit_ms: float) -> float | None:
     return sum(count for (_, high), count in samples.items() if high <= limit_ms * 1000) / total if total else None
 
 
-def histogram_of(document: Document) -> dict[str, Counter[Bucket]]:
-    """The samples of a DYN.STATS document since the node's start, by operation."""
-    return {operation: _buckets(document, operation) for operation in OPERATIONS}
-
-
 def number(value: object, otherwise: float) -> float:
     """A figure of a node, which may say what it likes."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise

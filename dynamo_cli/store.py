@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from dynamo_cli.client import UNCERTAIN, Client, Reply, Word
 from dynamo_cli.errors import CliError
 from dynamo_cli.exit_status import ExitStatus
+from dynamo_cli.told import whole
 
 
 class Version(NamedTuple):
@@ -35,12 +36,16 @@ class Reading(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What a write became: the new context, and who holds it: (node, durable, the owner it stands in for)."""
+    """What a write became: the new context, and who holds it: (node, durable, the owner it stands in for).
+
+    `siblings`: how many live values the key has now, as the coordinator knows; None if that is not told.
+    """
 
     key: bytes
     context: bytes
     acks: tuple[dict[str, Any], ...]
     w: int | None
+    siblings: int | None = None
 
 
 class Memory:
@@ -144,7 +149,7 @@ def _receipt(key: bytes, reply: Reply) -> Receipt:
         return Receipt(key, reply, (), None)
     parts = array(reply, 2)
     story = parsed(parts[1])
-    return Receipt(key, bulk(parts[0]), tuple(story.get("acks") or ()), story.get("w"))
+    return Receipt(key, bulk(parts[0]), tuple(story.get("acks") or ()), story.get("w"), whole(story, "siblings"))
 
 
 def keys(client: Client, prefix: bytes, *, siblings: bool = False, page: int = 1000) -> Iterator[list[bytes]]:

@@ -13,6 +13,7 @@ from dynamo_cli.call import Call, Document
 from dynamo_cli.client import Client, Word
 from dynamo_cli.errors import from_reply
 from dynamo_cli.render.plain import decode, json_text
+from dynamo_cli.told import whole
 
 
 def get(
@@ -51,7 +52,8 @@ def write(
     words = ["DYN.TRACE", *what, *store.quorum("W", w, strict), *call.client.timeout_words]
     document = store.parsed(call.client.write(*words))
     result = _result(call, document)
-    return store.Receipt(key, result["context"].encode(), tuple(result["acks"]), result["w"]), document
+    siblings = whole(result, "siblings")
+    return store.Receipt(key, result["context"].encode(), tuple(result["acks"]), result["w"], siblings), document
 
 
 def _result(call: Call, document: Document) -> dict[str, Any]:

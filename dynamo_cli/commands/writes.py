@@ -17,6 +17,7 @@ from dynamo_cli.errors import CliError, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.options import command
 from dynamo_cli.render.plain import clock_text, encode, json_text, quoted, receipt_line, shell_word, shortened, show
+from node.core.limits import SIBLINGS_WARN
 
 WriteQuorum = Annotated[int | None, typer.Option("-w", metavar="W", parser=count, help="Replicas that must hold it.")]
 Value = Annotated[
@@ -176,7 +177,8 @@ def report(
     key, enc = encode(receipt.key)
     context = receipt.context.decode("ascii", "replace")
     document: Document = {"schema": f"dyn.{verb}/v1", "key": key, "enc": enc, "context": context}
-    document |= {"acks": list(receipt.acks), "w": receipt.w} | ({"trace": way} if way is not None else {})
+    document |= {"acks": list(receipt.acks), "w": receipt.w, "siblings": receipt.siblings}
+    document |= {"trace": way} if way is not None else {}
     if call.format in ("json", "jsonl"):
         call.env.write(json_text(document))
     elif call.format == "value":
@@ -187,6 +189,11 @@ def report(
         call.say(receipt_line(document, words, took_ms, call.env.columns()))
     else:
         call.say("OK")
+    if receipt.siblings is not None and receipt.siblings >= SIBLINGS_WARN:
+        call.note(
+            f"{quoted(receipt.key)} has {receipt.siblings} siblings now: it is written without being read first."
+            f" Settle them: dyn merge {shell_word(receipt.key)}"
+        )
     tracing.show(call, way)
 
 

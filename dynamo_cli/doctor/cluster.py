@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from dynamo_cli.doctor.findings import FAIL, OK, WARN, Finding
 from dynamo_cli.told import items, mapping, number, text, whole, word, words
+from node.core.limits import SIBLINGS_WARN
 
 Document = Mapping[str, Any]
 
@@ -30,9 +31,6 @@ CERTIFICATE_S_MIN = 30 * 86_400
 
 FREE_BYTES_MIN = 1 << 30
 """Less free space than this is gone in a day of writes."""
-
-MANY_SIBLINGS = 5
-"""A key with so many values is not being settled by whoever reads it."""
 
 
 class Node(NamedTuple):
@@ -236,7 +234,7 @@ def _siblings(heard: Heard) -> Iterator[Finding]:
     if most is None:
         yield Finding("data.siblings", WARN, told, "dyn keys --siblings")
     else:
-        many = " (it is not being settled)" if most.values >= MANY_SIBLINGS else ""
+        many = " (it is not being settled)" if most.values >= SIBLINGS_WARN else ""
         yield Finding("data.siblings", WARN, f"{told}; {most.shown} has {most.values}{many}", f"dyn merge {most.typed}")
 
 

@@ -20,7 +20,8 @@ TRACE: Final = {
     "dropped": "int", "untold": ["text"], "result": {"*": "any"}, "id?": "text", "at?": "text",
 }  # fmt: skip
 WRITTEN: Final = {
-    **KEY, "context": "text", "acks": ACKS, "w": "int?", "trace?": Null({"schema": "dyn.trace/v1", **TRACE}),
+    **KEY, "context": "text", "acks": ACKS, "w": "int?", "siblings": "int?",
+    "trace?": Null({"schema": "dyn.trace/v1", **TRACE}),
 }  # fmt: skip
 VERSION: Final = {
     "name?": "text", "dot": "text?", "clock": CLOCK, "past?": Null(CLOCK), "value?": "text?", "enc?": f"{ENC}?",

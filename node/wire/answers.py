@@ -174,7 +174,7 @@ def receipt(request: Request, result: Result, names: Names) -> Value:
     if type(result) is not Written:
         return failed(result)
     acks = [{"node": ack.node, "durable": ack.durable, "hint_for": ack.hint_for} for ack in result.acks]
-    return [result.context, msgspec.json.encode({"acks": acks, "w": result.w})]
+    return [result.context, msgspec.json.encode({"acks": acks, "w": result.w, "siblings": result.siblings})]
 
 
 def document(request: Request, result: Result, names: Names) -> Value:

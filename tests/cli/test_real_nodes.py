@@ -14,6 +14,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from node.core.limits import SIBLINGS_WARN
 from tests.cli.test_trace_kept import consistent
 from tests.helpers.cli import dyn
 from tests.helpers.cluster import Cluster, Connection, free_ports
@@ -337,3 +338,18 @@ def test_a_word_that_looks_like_a_pattern_or_a_file_is_told_from_a_prefix(
     exported = dyn("export", "all.jsonl", environ=nodes)
     assert exported.err == "no key begins with all.jsonl; a file is named by an option: --to all.jsonl\n"
     assert dyn("export", "--to", str(tmp_path / "all.jsonl"), environ=nodes).status == 0
+
+
+def test_who_writes_without_reading_hears_of_the_siblings_that_this_makes(nodes: dict[str, str]) -> None:
+    """From the fifth on (design, section 3), and no earlier."""
+    told = [dyn("put", "blind", str(at), "--ctx", "none", environ=nodes) for at in range(SIBLINGS_WARN)]
+    assert [result.err for result in told[:-1]] == [""] * (SIBLINGS_WARN - 1)
+    assert told[-1].err == (
+        '"blind" has 5 siblings now: it is written without being read first. Settle them: dyn merge blind\n'
+    )
+    assert (told[-1].status, told[-1].out) == (0, "OK\n")
+    traced = dyn("put", "blind", "x", "--ctx", "none", "--trace", "--json", environ=nodes)
+    assert '"blind" has 6 siblings now' in traced.err
+    assert json.loads(traced.out)["siblings"] == 6
+    assert dyn("put", "blind", "x", "--ctx", "none", "-q", environ=nodes).err == ""
+    assert json.loads(dyn("merge", "blind", "--value", "x", "--json", environ=nodes).out)["siblings"] == 1

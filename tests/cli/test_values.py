@@ -260,6 +260,7 @@ def test_put_as_json_has_the_new_context_and_the_acks(node: FakeNode) -> None:
         "context": "c0ntext2",
         "acks": [{"node": "n1", "durable": True, "hint_for": None}],
         "w": 1,
+        "siblings": 1,
     }
 
 

@@ -129,5 +129,5 @@ def reading(*versions: tuple[Any, ...], context: bytes = b"c0ntext") -> Callable
     return answer
 
 
-RECEIPT = [b"c0ntext2", {"acks": [{"node": "n1", "durable": True, "hint_for": None}], "w": 1}]
+RECEIPT = [b"c0ntext2", {"acks": [{"node": "n1", "durable": True, "hint_for": None}], "w": 1, "siblings": 1}]
 """A reply to DYN.PUT … RECEIPT."""

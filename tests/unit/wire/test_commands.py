@@ -286,6 +286,7 @@ def test_receipt() -> None:
             {"node": "n2", "durable": False, "hint_for": "n5"},
         ],
         "w": 2,
+        "siblings": 1,
     }
 
 
