@@ -149,7 +149,7 @@ def test_its_network_is_broken_and_mended_from_outside(background: Background) -
     assert "n2 goes on as if nothing had been\nn3's clock is right again\nevery link is whole again\n" in told
     assert background.kinds("faults") == {"n1": [], "n2": [], "n3": []}
     assert background.states() == dict.fromkeys(("n1", "n2", "n3"), "up")
-    assert background.dyn("demo", "slow", "n9", "5", "--base-port", str(background.demo.base)).returncode == 2
+    assert background.dyn("demo", "slow", "n9", "5", "--base-port", str(background.demo.base)).returncode == 3
 
 
 @pytest.mark.long

@@ -116,7 +116,7 @@ def test_a_node_that_was_killed_is_removed_by_those_that_are_left(demo: Demo) ->
         assert names(demo, 3) == ["ada", "n1", "n3"]
         assert holds_all(demo, 3)
         refused = elsewhere(demo, "remove", "n2")
-        assert refused.returncode == ExitStatus.USAGE
+        assert refused.returncode == ExitStatus.NOT_FOUND
         assert refused.stderr == "dyn: no node 'n2'. There are n1, n3, ada\n"
 
 
