@@ -45,12 +45,16 @@ NAMES_MAX = 8
 """So many names an error lists of those that there are: a line, also in a cluster of hundreds."""
 
 
+def listed(there: Iterable[str]) -> str:
+    """Names of what there is, as many as a line takes."""
+    names = list(there)
+    return ", ".join(names[:NAMES_MAX]) + (" …" if len(names) > NAMES_MAX else "")
+
+
 def no_node(name: str, there: Iterable[str], where: str = "") -> CliError:
     """A node was named that is not there. `where`: " in the ring", or what else was looked through."""
-    names = list(there)
-    more = " …" if len(names) > NAMES_MAX else ""
-    hint = f"There are {', '.join(names[:NAMES_MAX])}{more}" if names else ""
-    return CliError(ExitStatus.NOT_FOUND, f"no node {name!r}{where}", hint)
+    names = listed(there)
+    return CliError(ExitStatus.NOT_FOUND, f"no node {name!r}{where}", f"There are {names}" if names else "")
 
 
 STATUS_BY_PREFIX = {
@@ -82,9 +86,8 @@ HINT_BY_PREFIX = {
 }
 
 
-_BAD_VALUE = re.compile(r"the key is empty$|[A-Z]+ must be 1 to |PARTITION must be 0 to ")
+_BAD_VALUE = re.compile(r"the key is empty$|[A-Z]+ must be ")
 """What a node says of a value on the line that makes no sense, and that only it can tell: it knows N and the ring."""
-
 
 _NOT_THERE = re.compile(r"(.*: )?no member is called ")
 """What the engine refuses since it knows nobody of that name."""

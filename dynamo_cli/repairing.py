@@ -13,7 +13,7 @@ from dynamo_cli import store
 from dynamo_cli.asking import SILENT, addresses_of
 from dynamo_cli.call import Call, Document
 from dynamo_cli.client import Client, Word
-from dynamo_cli.errors import CliError, usage
+from dynamo_cli.errors import CliError, listed, usage
 from dynamo_cli.exit_status import ExitStatus
 from dynamo_cli.progress import remarks
 
@@ -102,7 +102,7 @@ def _wanted(call: Call, what: list[str]) -> list[Wanted]:
     numbers = [word for word in dict.fromkeys(what) if word not in addresses]
     for word in numbers:
         if not (word.isascii() and word.isdigit() and len(word) <= len(str(partitions)) and int(word) < partitions):
-            hint = f"There are {', '.join(sorted(addresses))}, and partitions 0 to {partitions - 1}"
+            hint = f"There are {listed(sorted(addresses))}, and partitions 0 to {partitions - 1}"
             raise CliError(ExitStatus.NOT_FOUND, f"{word!r} is no node of the ring and no partition", hint)
     if named and numbers:
         raise usage("nodes and partitions are two requests", "Name either")

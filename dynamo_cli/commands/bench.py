@@ -153,6 +153,9 @@ def bench(
         found = "unknown" if each.found is None else f"{each.found:,.10g}"
         call.note(f"does not hold: {each.claim} (found {found})")
     tolerated = any(claim.name == "errors" for claim in wanted) or set(document["errors"]) <= {SIBLINGS}
+    if not tolerated and call.format in ("plain", "csv", "value"):  # which have no place for them
+        told = ", ".join(f"{count:,} {show(code)}" for code, count in document["errors"].items())
+        call.note(f"requests failed: {told}. See them: dyn bench -o table")
     return ExitStatus.OK if tolerated and not failed else ExitStatus.UNHEALTHY
 
 

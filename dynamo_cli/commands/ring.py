@@ -133,6 +133,8 @@ def _ring_screen(document: Document, wide: bool, by: str) -> RenderableType:
 )
 def owner(call: Call, keys: Keys) -> ExitStatus:
     """Say where keys live: position, partition, owners, and the stand-ins that write for an owner that is down."""
+    if b"" in keys:
+        raise usage("the key is empty", "Name one: dyn ring owner KEY")
     ring = store.document(call.client, "RING")
     document = {"schema": "dyn.ring.owner/v1", "epoch": ring["epoch"], "keys": [placement(key, ring) for key in keys]}
     call.emit(document, View(_owner_screen, owner_rows, lambda d: list(d["keys"])))

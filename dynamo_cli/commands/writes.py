@@ -191,7 +191,7 @@ def report(
         call.say("OK")
     if receipt.siblings is not None and receipt.siblings >= SIBLINGS_WARN:
         call.note(
-            f"{quoted(receipt.key)} has {receipt.siblings} siblings now: it is written without being read first."
+            f"{quoted(receipt.key)} has {receipt.siblings} siblings: it is written without a read."
             f" Settle them: dyn merge {shell_word(receipt.key)}"
         )
     tracing.show(call, way)

@@ -130,9 +130,11 @@ def test_errors_are_counted_by_prefix_and_fail_the_run() -> None:
     fake = FakeNode({"SET": Err("UNAVAILABLE 1 of the 2 owners")})
     try:
         result = dyn("bench", "--json", "--op", "put", "--count", "20", node=fake)
+        plain = dyn("bench", "--op", "put", "--count", "20", node=fake)
     finally:
         fake.close()
-    assert result.status == 8
+    assert result.status == plain.status == 8
+    assert "requests failed: 20 UNAVAILABLE. See them: dyn bench -o table\n" in plain.err
     document = json.loads(result.out)
     assert document["errors"]["UNAVAILABLE"] >= 20
     assert document["ops"] == {}

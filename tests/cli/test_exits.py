@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo_cli.errors import HINT_BY_PREFIX, STATUS_BY_PREFIX
+from dynamo_cli.errors import HINT_BY_PREFIX, NAMES_MAX, STATUS_BY_PREFIX, no_node
 from dynamo_cli.exit_status import MEANINGS, ExitStatus
 from tests.helpers.cli import dyn
 from tests.helpers.fake_node import HANG, HANG_UP, RECEIPT, Err, FakeNode, Reply, fake_node, reading, version
@@ -29,6 +29,13 @@ def closed_port() -> Iterator[int]:
 def test_every_code_has_a_meaning() -> None:
     assert set(MEANINGS) == set(ExitStatus)
     assert set(HINT_BY_PREFIX) | set(STATUS_BY_PREFIX)
+
+
+def test_a_node_that_is_not_there_is_told_in_one_line_also_in_a_large_cluster() -> None:
+    few, many = (no_node("n0", [f"n{at}" for at in range(1, count + 1)]) for count in (NAMES_MAX, 256))
+    assert few.line() == "no node 'n0'. There are n1, n2, n3, n4, n5, n6, n7, n8"
+    assert many.line() == f"{few.line()} …"
+    assert (few.status, no_node("n0", ()).line()) == (ExitStatus.NOT_FOUND, "no node 'n0'")
 
 
 def test_0_is_success() -> None:

@@ -301,6 +301,7 @@ def test_a_node_that_holds_its_sockets_and_says_nothing_costs_no_more_than_the_t
     ("line", "says"),
     [
         (("get", ""), "the key is empty"), (("put", "", "v"), "the key is empty"), (("del", ""), "the key is empty"),
+        (("ring", "owner", "k", ""), "the key is empty"),
         (("get", "k", "-r", "9"), "R must be 1 to 3"),
         (("put", "k", "v", "--ctx", "none", "-w", "9"), "W must be 1 to 3"),
         (("keys", "--partition", "256"), "PARTITION must be 0 to 255"),
@@ -344,12 +345,10 @@ def test_who_writes_without_reading_hears_of_the_siblings_that_this_makes(nodes:
     """From the fifth on (design, section 3), and no earlier."""
     told = [dyn("put", "blind", str(at), "--ctx", "none", environ=nodes) for at in range(SIBLINGS_WARN)]
     assert [result.err for result in told[:-1]] == [""] * (SIBLINGS_WARN - 1)
-    assert told[-1].err == (
-        '"blind" has 5 siblings now: it is written without being read first. Settle them: dyn merge blind\n'
-    )
+    assert told[-1].err == ('"blind" has 5 siblings: it is written without a read. Settle them: dyn merge blind\n')
     assert (told[-1].status, told[-1].out) == (0, "OK\n")
     traced = dyn("put", "blind", "x", "--ctx", "none", "--trace", "--json", environ=nodes)
-    assert '"blind" has 6 siblings now' in traced.err
+    assert '"blind" has 6 siblings' in traced.err
     assert json.loads(traced.out)["siblings"] == 6
     assert dyn("put", "blind", "x", "--ctx", "none", "-q", environ=nodes).err == ""
     assert json.loads(dyn("merge", "blind", "--value", "x", "--json", environ=nodes).out)["siblings"] == 1

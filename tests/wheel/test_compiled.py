@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from node.build_hook import AUTO, COMPILED, MODE, PURE, Hook, has_compiler, modules, wanted
+from tests.helpers import wheel
 from tests.helpers.campaign import scale
 from tests.helpers.tools import need
 from tests.helpers.wheel import ROOT, SUFFIX, build
@@ -106,6 +107,29 @@ def test_without_a_working_compiler_plain_python_is_shipped(tmp_path: Path) -> N
 def test_who_demands_a_compiled_build_gets_that_or_none(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="BuildFailed"):
         build(tmp_path, CC="false", DYN_BUILD=COMPILED)
+
+
+def test_what_is_installed_is_not_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain installation is compiled but for the simulator; who wants nodes takes it, in each lane of the tests."""
+
+    class Installed:
+        files = (f"node/engine/put{SUFFIX}", "node/sim/host.py")
+
+        def locate_file(self, name: str) -> Path:
+            return tmp_path / name
+
+    built: list[Path] = []
+
+    def build(folder: Path, **environ: str) -> tuple[Path, str]:
+        built.append(folder)
+        raise NotImplementedError
+
+    monkeypatch.setattr(wheel, "distribution", lambda name: Installed())
+    monkeypatch.setattr(wheel, "build", build)
+    assert wheel.compiled_tree(tmp_path) == tmp_path
+    with pytest.raises(NotImplementedError):
+        wheel.compiled_tree(tmp_path, simulator=True)
+    assert built == [tmp_path]
 
 
 def test_the_mode_decides() -> None:
